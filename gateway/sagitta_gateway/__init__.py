@@ -1,0 +1,1 @@
+"""Sagitta's gateway."""
