@@ -1,0 +1,1 @@
+"""What a model can tell about itself: lineage, search, join graph, composability."""

@@ -1,0 +1,1 @@
+"""Expressions in models, parsed by sqlglot; the portable function catalogue."""

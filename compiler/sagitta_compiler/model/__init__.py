@@ -1,0 +1,1 @@
+"""The model language: a document as written, a model as meant."""

@@ -1,0 +1,1 @@
+"""The algebra: leaves, frames and the plan that unites them."""

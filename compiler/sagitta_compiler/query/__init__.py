@@ -1,0 +1,1 @@
+"""Queries: as asked, as bound, and the texts they come from."""

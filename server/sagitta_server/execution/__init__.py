@@ -1,0 +1,1 @@
+"""Running SQL: sources, pools, streams, cancellation. The only place that touches a warehouse."""

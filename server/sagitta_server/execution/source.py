@@ -1,0 +1,78 @@
+"""What a warehouse must offer, and nothing about how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Schema = Any
+"""A `pyarrow.Schema` (pyarrow has no types)."""
+RecordBatchReader = Any
+"""A `pyarrow.RecordBatchReader`: lazy, single use, owned by one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultStream:
+    """A running statement: its schema is known, its batches come from native code as they are read.
+
+    `close` gives the connection back and is called exactly once, also after a failure; `cancel` may be called from any
+    thread at any time and makes a pending read fail with `StatementCancelledError`.
+    """
+
+    schema: Schema
+    reader: RecordBatchReader
+    cancel: Callable[[], None]
+    close: Callable[[], None]
+
+
+class Source(Protocol):
+    """One warehouse behind a pool of connections."""
+
+    @property
+    def name(self) -> str:
+        """The configured name."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """The compiler's dialect for this warehouse."""
+        ...
+
+    def result_schema(self, sql: str) -> Schema:
+        """Returns the schema that `execute` will stream, without running the statement."""
+        ...
+
+    def execute(self, sql: str, *, timeout_seconds: float | None = None) -> ResultStream:
+        """Starts a statement.
+
+        Raises:
+            SourceError: the warehouse refused it; the message is safe to show.
+            SourceBusyError: no connection became free in time (RESOURCE_EXHAUSTED).
+            StatementTimeoutError: the deadline passed before the first batch.
+        """
+        ...
+
+    def explain(self, sql: str) -> str:
+        """Returns the warehouse's own plan as text."""
+        ...
+
+    def close(self) -> None:
+        """Closes every connection, cancelling what runs."""
+        ...
+
+
+class SourceError(Exception):
+    """The warehouse failed; the message holds its text without secrets or paths."""
+
+
+class SourceBusyError(SourceError):
+    """Every connection is in use and the queue is full or the wait was too long."""
+
+
+class StatementCancelledError(SourceError):
+    """The statement was cancelled by its client."""
+
+
+class StatementTimeoutError(SourceError):
+    """The statement ran longer than it may."""
