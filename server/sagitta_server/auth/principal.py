@@ -1,0 +1,39 @@
+"""The authenticated caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sagitta_server.auth.errors import PermissionDeniedError
+
+
+class Permission(StrEnum):
+    """Permissions that operations ask for; `all` on the command line stands for every one of them."""
+
+    SESSION_READ = "dataset:session:read"
+    SESSION_MANAGE = "dataset:session:manage"
+    EXECUTION_LAUNCH = "dataset:execution:launch"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Someone whose token was verified."""
+
+    user_id: str
+    """The token's `sub`."""
+    permissions: frozenset[str]
+    """Union of the claims `permissions`, `scope` and the configured permissions of `roles`."""
+    token_id: str | None = None
+    """The token's `jti`, kept in audit records."""
+    expires_at: datetime | None = None
+    """When the token ends (UTC); streams stop then."""
+    roles: frozenset[str] = frozenset()
+    """The token's `roles`, for row policies of models."""
+
+    def require(self, *permissions: str) -> None:
+        """Raises `PermissionDeniedError` unless the caller holds every permission."""
+        missing = tuple(p for p in permissions if p not in self.permissions)
+        if missing:
+            raise PermissionDeniedError(missing)
