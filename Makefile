@@ -1,22 +1,75 @@
-# Targets a newcomer needs: install, demo, test, check. The rest is for maintainers.
-PYTHON ?= python3
+# `make demo` and `make test` are all a newcomer needs; both begin with `make install`. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?=
+SF ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
+SUPPORTED := >=3.11,<3.14
+PYTEST := $(BIN)/pytest -q -n $(or $(WORKERS),auto)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## Lists the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
-install: $(VENV)/.installed  ## Makes .venv with the `sagitta` command.
+install: $(VENV)/.installed  ## Makes .venv with the `sagitta` command (uv where present, else pip).
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) ..."
 	@if command -v uv >/dev/null 2>&1; then \
-	  test -d $(VENV) || uv venv --quiet --python $(PYTHON) $(VENV); \
-	  uv pip install --quiet --python $(BIN)/python -e '.[demo]' --group test --group lint; \
+	  test -x $(BIN)/python || uv venv --quiet --python '$(or $(PYTHON),$(SUPPORTED))' $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt -e '.[demo]' --group test --group lint; \
 	else \
-	  test -d $(VENV) || $(PYTHON) -m venv $(VENV); \
-	  $(BIN)/pip install --quiet --upgrade pip; \
-	  $(BIN)/pip install --quiet -e '.[demo]' --group test --group lint; \
+	  { test -x $(BIN)/python || .ci/venv $(VENV) $(PYTHON); } && \
+	  $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' && \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt -e '.[demo]' --group test --group lint; \
 	fi
 	@touch $@
 
+.PHONY: demo
+demo: install  ## Serves TPC-H with its model, and prints how to connect (SF=0.1 for the impatient).
+	@$(BIN)/sagitta demo --scale-factor $(SF)
+
 .PHONY: test
-test: install  ## Runs the whole suite.
-	$(BIN)/pytest -n auto -q
+test: install  ## Runs the whole suite, in parallel.
+	$(PYTEST)
+
+.PHONY: check
+check: install  ## Runs every static check: format, lint, types, imports, contract, stubs, docs.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python protos/generate.py --check
+	cd protos && ../$(BIN)/buf lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/breaking
+	$(PYTEST) tests/architecture
+
+.PHONY: format
+format: install  ## Formats the code, and mends what ruff can mend.
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: stubs
+stubs: install  ## Makes the stubs of the contract anew.
+	$(BIN)/python protos/generate.py
+
+.PHONY: oracle
+oracle: install  ## Compares the compiler with the naive evaluator on many more generated models and queries.
+	$(PYTEST) tests/oracle tests/properties --hypothesis-profile thorough
+
+.PHONY: clients
+clients: install  ## Runs the tests with clients in other languages (those whose tools are present).
+	$(PYTEST) tests/clients -rs
+
+.PHONY: bench
+bench: install  ## Measures speed and memory, and prints them as ratios.
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+.PHONY: lock
+lock:  ## Renews constraints.txt: the versions that are tested together (needs uv).
+	uv pip compile --quiet --universal --upgrade --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 --extra demo --group test --group lint pyproject.toml --output-file constraints.txt
+	@sed -i '1i # Made by `make lock`: the versions that are tested together. Used by `make install`, not by the package.' constraints.txt
