@@ -1,0 +1,1 @@
+"""Revisions, one line per part of the server."""
