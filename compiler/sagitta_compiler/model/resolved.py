@@ -254,8 +254,9 @@ class SemiAdditive:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """An aggregation. `columns` or `expression` is its argument; neither with COUNT counts rows of
-    `count_of` (or of the home).
+    """An aggregation.
+
+    `columns` or `expression` is its argument; neither with COUNT counts rows of `count_of` (or of the home).
 
     An expression that names measures is a nested aggregation: those are evaluated per `over` (and the query's grain),
     then aggregated again.

@@ -24,7 +24,8 @@ class OutputColumn:
     """A column of the result, in the order of the result.
 
     `type` is the column's own type for dimensions and fields; `data_type` the declared or resolved result type of
-    measures and metrics (None: whatever the warehouse gives). `source` is the model's name for it, `name` the label in the result.
+    measures and metrics (None: whatever the warehouse gives). `source` is the model's name for it, `name` the label in
+    the result.
     """
 
     name: str
