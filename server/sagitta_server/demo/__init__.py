@@ -1,0 +1,1 @@
+"""The demo: TPC-H data, made on this machine, and our model of it."""
