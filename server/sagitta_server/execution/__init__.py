@@ -1,1 +1,31 @@
-"""Running SQL: sources, pools, streams, cancellation. The only place that touches a warehouse."""
+"""Warehouses: opening them, running a statement, streaming its batches, ending it.
+
+`open_source(name, settings)` gives a `Source`; `source.execute(sql, token=...)` gives a `ResultStream`.
+"""
+
+from sagitta_server.execution.cancel import CancelReason, CancelToken
+from sagitta_server.execution.settings import SourceSettings
+from sagitta_server.execution.source import (
+    ResultStream,
+    Source,
+    SourceBusyError,
+    SourceError,
+    StatementCancelledError,
+    StatementTimeoutError,
+)
+from sagitta_server.execution.stream import batches as batches_of
+from sagitta_server.execution.uris import open_source
+
+__all__ = [
+    "CancelReason",
+    "CancelToken",
+    "ResultStream",
+    "Source",
+    "SourceBusyError",
+    "SourceError",
+    "SourceSettings",
+    "StatementCancelledError",
+    "StatementTimeoutError",
+    "batches_of",
+    "open_source",
+]

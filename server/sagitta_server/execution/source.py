@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from sagitta_server.execution.cancel import CancelToken
 
 Schema = Any
 """A `pyarrow.Schema` (pyarrow has no types)."""
@@ -16,14 +19,20 @@ RecordBatchReader = Any
 class ResultStream:
     """A running statement: its schema is known, its batches come from native code as they are read.
 
-    `close` gives the connection back and is called exactly once, also after a failure; `cancel` may be called from any
-    thread at any time and makes a pending read fail with `StatementCancelledError`.
+    `close` gives the connection back, also after a failure (a second call does nothing); `cancel` may be called from
+    any thread at any time and makes a pending read fail. Read it with `execution.batches_of`, which raises
+    `SourceError`s, or hand `reader` to native code and pass what that raises to `translate`.
     """
 
     schema: Schema
     reader: RecordBatchReader
     cancel: Callable[[], None]
     close: Callable[[], None]
+    native: bool
+    """Whether `reader` runs no Python per batch."""
+    token: CancelToken
+    translate: Callable[[Exception], SourceError]
+    """Turns an exception of `reader` into an error that is safe to show."""
 
 
 class Source(Protocol):
@@ -43,8 +52,12 @@ class Source(Protocol):
         """Returns the schema that `execute` will stream, without running the statement."""
         ...
 
-    def execute(self, sql: str, *, timeout_seconds: float | None = None) -> ResultStream:
-        """Starts a statement.
+    def execute(
+        self, sql: str, *, timeout_seconds: float | None = None, token: CancelToken | None = None
+    ) -> ResultStream:
+        """Starts a statement; `token` cancels it from the first moment on, also while it waits for a connection.
+
+        `timeout_seconds` counts from the call and is ignored when a token is given, which has its own.
 
         Raises:
             SourceError: the warehouse refused it; the message is safe to show.

@@ -1,0 +1,123 @@
+"""The embedded DuckDB, through its native Arrow reader.
+
+Measured against its ADBC driver (batches of 2,048 rows, no option to change that), the native reader streams about
+twice as fast; a relation is streamed, where `execute` would materialise the result first. A cursor is a connection of
+its own, costs microseconds, and belongs to one result until that is closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from sagitta_server.execution.admission import Admission
+from sagitta_server.execution.batches import BATCH_ROWS
+from sagitta_server.execution.cancel import CancelReason, CancelToken
+from sagitta_server.execution.open_statements import OpenStatements
+from sagitta_server.execution.settings import SourceSettings
+from sagitta_server.execution.source import ResultStream, Schema, SourceError
+from sagitta_server.execution.stream import Once, close_quietly, result_stream
+
+_LOG = logging.getLogger(__name__)
+_PATH = re.compile(r"(?:[A-Za-z]:)?(?:/[^\s/'\"]+){2,}")
+_MEMORY = ":memory:"
+
+
+class DuckDBSource:
+    """A DuckDB database, opened read-only unless told otherwise."""
+
+    def __init__(self, name: str, database: str, settings: SourceSettings) -> None:
+        self.name = name
+        self.dialect = settings.dialect or "duckdb"
+        self._statements = OpenStatements()
+        self._admission = Admission(settings.pool_size, settings.queue_size, settings.queue_timeout_seconds)
+        self._database = _connect(database, settings.read_only, settings.options)
+        for statement in settings.init_sql:
+            self._database.execute(statement)
+
+    def result_schema(self, sql: str) -> Schema:
+        """Returns the schema that `execute` will stream; the statement is bound, not run."""
+        cursor = self._database.cursor()
+        try:
+            return _relation(cursor, sql).limit(0).to_arrow_table().schema
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise _told(error) from error
+        finally:
+            cursor.close()
+
+    def execute(
+        self, sql: str, *, timeout_seconds: float | None = None, token: CancelToken | None = None
+    ) -> ResultStream:
+        """Starts a statement; see `Source.execute`."""
+        token = token or CancelToken(timeout_seconds)
+        resources = Once()
+        resources.add(token.finish)
+        try:
+            self._admission.acquire(token)
+            resources.add(self._admission.release)
+            resources.add(self._statements.add(token))
+            return self._start(sql, token, resources)
+        except BaseException:
+            resources.close()
+            raise
+
+    def _start(self, sql: str, token: CancelToken, resources: Once) -> ResultStream:
+        cursor = self._database.cursor()
+        resources.add(close_quietly(cursor.close))
+        resources.add(token.add_callback(cursor.interrupt))
+        try:
+            token.raise_if_cancelled()
+            reader = _relation(cursor, sql).to_arrow_reader(BATCH_ROWS)
+        except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
+            raise (token.error() if token.cancelled else _told(error)) from error
+        return result_stream(reader, token, _told, resources)
+
+    def explain(self, sql: str) -> str:
+        """Returns DuckDB's physical plan."""
+        cursor = self._database.cursor()
+        try:
+            return str(_relation(cursor, sql).explain())
+        except duckdb.Error as error:
+            raise _told(error) from error
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        """Cancels what runs and closes the database."""
+        self._admission.close()
+        self._statements.cancel_all(CancelReason.SHUTDOWN)
+        with suppress(duckdb.Error):
+            self._database.close()
+
+
+def _connect(database: str, read_only: bool, options: Mapping[str, str]) -> Any:
+    in_memory = database in ("", _MEMORY)
+    if not in_memory and read_only and not Path(database).is_file():
+        raise SourceError(f"The DuckDB file {Path(database).name!r} does not exist.")
+    try:
+        return duckdb.connect(database or _MEMORY, read_only=read_only and not in_memory, config=dict(options))
+    except duckdb.Error as error:
+        raise _told(error) from error
+
+
+def _relation(cursor: Any, sql: str) -> Any:
+    relation = cursor.sql(sql)
+    if relation is None:
+        raise SourceError("The statement returns no rows; only queries are allowed.")
+    return relation
+
+
+def _told(error: Exception) -> SourceError:
+    """Returns the error that a client may see: DuckDB's own text without file paths."""
+    if isinstance(error, SourceError):
+        return error
+    text = _PATH.sub("<path>", str(error)).strip()
+    _LOG.debug("DuckDB refused a statement: %s", text)
+    return SourceError(text)
