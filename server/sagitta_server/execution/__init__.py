@@ -4,6 +4,7 @@
 """
 
 from sagitta_server.execution.cancel import CancelReason, CancelToken
+from sagitta_server.execution.conform import conform, declared_schema
 from sagitta_server.execution.settings import SourceSettings
 from sagitta_server.execution.source import (
     ResultStream,
@@ -27,5 +28,7 @@ __all__ = [
     "StatementCancelledError",
     "StatementTimeoutError",
     "batches_of",
+    "conform",
+    "declared_schema",
     "open_source",
 ]

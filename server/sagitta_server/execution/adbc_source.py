@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from sagitta_server.execution.admission import Admission
 from sagitta_server.execution.cancel import CancelReason, CancelToken
+from sagitta_server.execution.conform import plain_schema
 from sagitta_server.execution.open_statements import OpenStatements
 from sagitta_server.execution.settings import SourceSettings
 from sagitta_server.execution.source import ResultStream, Schema, SourceError
@@ -43,6 +44,8 @@ class Driver:
     """Statements run on every new connection, before the configured ones."""
     explain: str = "EXPLAIN "
     """What is put before a statement to see its plan."""
+    explain_options: Mapping[str, str] = field(default_factory=dict)
+    """Options of a statement that begins so."""
 
 
 class AdbcSource:
@@ -58,10 +61,8 @@ class AdbcSource:
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         self._closed = False
-        try:
-            self._database = adbc.AdbcDatabase(**driver.database, **settings.options)
-        except (adbc.Error, OSError) as error:
-            raise _told(error) from error
+        self._options = {**driver.database, **settings.options}
+        self._database: Any = None
 
     def result_schema(self, sql: str) -> Schema:
         """Returns the schema that `execute` will stream; a driver that cannot describe a statement starts it."""
@@ -70,14 +71,15 @@ class AdbcSource:
         try:
             self._admission.acquire(token)
             resources.add(self._admission.release)
-            statement = self._statement(sql, token, resources)
+            statement = self._statement(sql, token, resources, self._driver.statement)
             try:
-                return pa.Schema._import_from_c(statement.execute_schema().address)  # noqa: SLF001
+                described = statement.execute_schema()
+                return plain_schema(pa.Schema._import_from_c(described.address))  # noqa: SLF001
             except adbc.NotSupportedError:
                 handle, _ = statement.execute_query()
                 reader = pa.RecordBatchReader._import_from_c(handle.address)  # noqa: SLF001
                 resources.add(close_quietly(reader.close))
-                return reader.schema
+                return plain_schema(reader.schema)
         except (adbc.Error, pa.ArrowException) as error:
             token.cancel()
             raise _told(error) from error
@@ -88,14 +90,16 @@ class AdbcSource:
         self, sql: str, *, timeout_seconds: float | None = None, token: CancelToken | None = None
     ) -> ResultStream:
         """Starts a statement; see `Source.execute`."""
-        token = token or CancelToken(timeout_seconds)
+        return self._execute(sql, token or CancelToken(timeout_seconds), self._driver.statement)
+
+    def _execute(self, sql: str, token: CancelToken, options: Mapping[str, str]) -> ResultStream:
         resources = Once()
         resources.add(token.finish)
         try:
             self._admission.acquire(token)
             resources.add(self._admission.release)
             resources.add(self._statements.add(token))
-            statement = self._statement(sql, token, resources)
+            statement = self._statement(sql, token, resources, options)
             reader = _run(statement, token)
         except (adbc.Error, pa.ArrowException) as error:
             told = token.error() if token.cancelled else _told(error)
@@ -110,7 +114,7 @@ class AdbcSource:
 
     def explain(self, sql: str) -> str:
         """Returns the warehouse's own plan."""
-        stream = self.execute(self._driver.explain + sql)
+        stream = self._execute(self._driver.explain + sql, CancelToken(), self._driver.explain_options)
         try:
             table = stream.reader.read_all()
         except (adbc.Error, pa.ArrowException, OSError) as error:
@@ -130,16 +134,17 @@ class AdbcSource:
         for connection in idle:
             with suppress(adbc.Error):
                 connection.close()
-        with suppress(adbc.Error, RuntimeError):
-            self._database.close()
+        if self._database is not None:
+            with suppress(adbc.Error, RuntimeError):
+                self._database.close()
 
-    def _statement(self, sql: str, token: CancelToken, resources: Once) -> Any:
+    def _statement(self, sql: str, token: CancelToken, resources: Once, options: Mapping[str, str]) -> Any:
         connection = self._lease()
         resources.add(lambda: self._give_back(connection, token))
         statement = adbc.AdbcStatement(connection)
         resources.add(close_quietly(statement.close))
-        if self._driver.statement:
-            statement.set_options(**self._driver.statement)
+        if options:
+            statement.set_options(**options)
         statement.set_sql_query(sql)
         resources.add(token.add_callback(lambda: _cancel(statement)))
         return statement
@@ -148,6 +153,8 @@ class AdbcSource:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
+            if self._database is None:  # some drivers connect here: the warehouse may come up later than the server
+                self._database = adbc.AdbcDatabase(**self._options)
         connection = adbc.AdbcConnection(self._database)
         try:
             for sql in self._init_sql:

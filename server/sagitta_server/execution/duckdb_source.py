@@ -20,6 +20,7 @@ import pyarrow as pa
 from sagitta_server.execution.admission import Admission
 from sagitta_server.execution.batches import BATCH_ROWS
 from sagitta_server.execution.cancel import CancelReason, CancelToken
+from sagitta_server.execution.conform import plain_schema
 from sagitta_server.execution.open_statements import OpenStatements
 from sagitta_server.execution.settings import SourceSettings
 from sagitta_server.execution.source import ResultStream, Schema, SourceError
@@ -46,7 +47,7 @@ class DuckDBSource:
         """Returns the schema that `execute` will stream; the statement is bound, not run."""
         cursor = self._database.cursor()
         try:
-            return _relation(cursor, sql).limit(0).to_arrow_table().schema
+            return plain_schema(_relation(cursor, sql).limit(0).to_arrow_table().schema)
         except (duckdb.Error, pa.ArrowException) as error:
             raise _told(error) from error
         finally:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from sagitta_server.execution.batches import capped, is_bounded
 from sagitta_server.execution.cancel import CancelToken
+from sagitta_server.execution.conform import conform, plain_schema
 from sagitta_server.execution.source import RecordBatchReader, ResultStream, SourceError
 
 Translate = Callable[[Exception], SourceError]
@@ -46,8 +47,8 @@ class Once:
 def result_stream(reader: RecordBatchReader, token: CancelToken, translate: Translate, resources: Once) -> ResultStream:
     """Wraps a driver's reader.
 
-    Where a row has a fixed width the driver's own reader is handed on (no Python runs per batch), else batches are
-    cut by bytes. `errors` of either are translated by `ResultStream.translate`.
+    Where a row has a fixed width and plain types the driver's own reader is handed on (no Python runs per batch), else
+    batches are cut by bytes and cast.
     """
 
     def told(error: Exception) -> SourceError:
@@ -55,7 +56,7 @@ def result_stream(reader: RecordBatchReader, token: CancelToken, translate: Tran
 
     native = is_bounded(reader.schema)
     shown = reader if native else pa.RecordBatchReader.from_batches(reader.schema, capped(reader))
-    return ResultStream(
+    stream = ResultStream(
         schema=reader.schema,
         reader=shown,
         cancel=token.cancel,
@@ -64,6 +65,7 @@ def result_stream(reader: RecordBatchReader, token: CancelToken, translate: Tran
         token=token,
         translate=told,
     )
+    return conform(stream, plain_schema(reader.schema))
 
 
 def batches(stream: ResultStream) -> Iterator[Any]:

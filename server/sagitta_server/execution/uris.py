@@ -96,6 +96,7 @@ def _postgresql(uri: str, settings: SourceSettings) -> Driver:
         "postgres",
         {"driver": adbc_driver_postgresql._driver_path(), "uri": uri},  # noqa: SLF001 - the documented way to use the manager's low level
         init_sql=guard,
+        explain_options={"adbc.postgresql.use_copy": "false"},  # COPY takes queries only
     )
 
 
