@@ -1,8 +1,8 @@
 """Results in the types that clients understand and models declare.
 
-Two steps share this: a source turns its own types into plain Arrow ones (no dictionaries, no extension types, a PostgreSQL
-`numeric` as a decimal), and a compiled query says which types its columns have. Casts are Arrow's own, batch by batch;
-one that would lose a digit fails.
+Two steps share this: a source turns its own types into plain Arrow ones (no dictionaries, no extension types, a
+PostgreSQL `numeric` as a decimal), and a compiled query says which types its columns have. Casts are Arrow's own, batch
+by batch; one that would lose a digit fails.
 """
 
 from __future__ import annotations
