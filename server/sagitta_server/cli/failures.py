@@ -1,0 +1,109 @@
+"""Turns whatever went wrong into one clear line with a stable code; a traceback is for who asks for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+import click
+
+TRACEBACK = "SAGITTA_TRACEBACK"
+"""Set to anything, it lets exceptions through: for reports of our own bugs."""
+
+
+class Failure(click.ClickException):
+    """A failure with a stable code and perhaps a hint; ends the command with exit code 1."""
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+    def format_message(self) -> str:
+        lines = [f"[{self.code}] {self.message}"]
+        if self.hint:
+            lines.append(f"  {self.hint}")
+        return "\n".join(lines)
+
+
+def failure(error: Exception) -> Exception:
+    """Returns the failure that says what an exception means; imports nothing that is not already in use."""
+    if os.environ.get(TRACEBACK):
+        return error
+    for explain in (from_diagnostics, from_settings, from_rpc, from_adbc, from_system):
+        if found := explain(error):
+            return found
+    return Failure(
+        "INTERNAL", f"{type(error).__name__}: {first_line(error)}", f"This is a bug; {TRACEBACK}=1 shows where."
+    )
+
+
+def loaded(name: str) -> ModuleType | None:
+    """Returns a module if something has imported it: otherwise its exceptions cannot have been raised."""
+    return sys.modules.get(name)
+
+
+def first_line(error: object) -> str:
+    """Returns the first line of an exception's text, or its type's name."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def from_diagnostics(error: Exception) -> Failure | None:
+    """A model or a query that cannot be compiled: every mistake on a line of its own."""
+    module = loaded("sagitta_compiler.diagnostics")
+    if module is None or not isinstance(error, module.CompileError):
+        return None
+    first, *others = [d for d in error.diagnostics if d.is_error]
+    hints = [line for line in (first.hint, *(f"[{d.code}] {d.message}" for d in others)) if line]
+    return Failure(first.code, first.message, "\n  ".join(hints) or None)
+
+
+def from_settings(error: Exception) -> Failure | None:
+    """A setting that cannot be: its name and what is wrong with it, never its value."""
+    module = loaded("pydantic")
+    if module is None or not isinstance(error, module.ValidationError):
+        return None
+    issues: list[Any] = error.errors(include_input=False, include_url=False)
+    lines = [f"{'.'.join(map(str, issue['loc'])) or 'settings'}: {issue['msg']}" for issue in issues]
+    return Failure("INVALID_SETTING", lines[0], "\n  ".join(lines[1:]) or None)
+
+
+def from_rpc(error: Exception) -> Failure | None:
+    """A gRPC status: the code of its ErrorInfo, else the status' own."""
+    module = loaded("grpc")
+    if module is None or not isinstance(error, module.RpcError):
+        return None
+    call: Any = error
+    return Failure(reason_of(call) or call.code().name, call.details() or call.code().name)
+
+
+def reason_of(call: Any) -> str | None:
+    """Returns the reason in the details of a failed call."""
+    from google.rpc import error_details_pb2
+    from grpc_status import rpc_status
+
+    status = rpc_status.from_call(call)
+    for detail in status.details if status else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            return str(info.reason)
+    return None
+
+
+def from_adbc(error: Exception) -> Failure | None:
+    """What a warehouse or a Flight SQL server answered through ADBC."""
+    module = loaded("adbc_driver_manager")
+    if module is None or not isinstance(error, module.Error):
+        return None
+    refused: Any = error
+    return Failure(refused.status_code.name, first_line(error))
+
+
+def from_system(error: Exception) -> Failure | None:
+    """The operating system refused: an address in use, a file that is not there."""
+    if not isinstance(error, OSError):
+        return None
+    place = f": {error.filename}" if error.filename else ""
+    return Failure("SYSTEM", f"{error.strerror or first_line(error)}{place}")

@@ -1,0 +1,131 @@
+"""`sagitta query`: asks a running server, or a model file and a warehouse, and writes the answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from sagitta_server.cli.failures import Failure
+
+DEFAULT_SERVER = "grpc://127.0.0.1:32010"
+FORMATS = ("table", "csv", "json", "parquet", "arrow")
+BINARY = ("parquet", "arrow")
+
+Count = Callable[[int, int], None]
+"""Takes the rows and bytes of one more batch."""
+
+
+@click.command("query")
+@click.argument("text", metavar="[QUERY]", required=False)
+@click.option(
+    "-f", "--file", type=click.File(encoding="utf-8"), help="Read the query from a file; - is standard input."
+)
+@click.option("--server", envvar="SAGITTA_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="URI",
+              help="The Flight SQL address of a running server.")  # fmt: skip
+@click.option("--token", envvar="SAGITTA_TOKEN", metavar="TOKEN", help="Bearer token or API key.")
+@click.option("--format", "chosen", type=click.Choice(FORMATS), help="Default: by the file's name, else table.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+@click.option("--rows", default=100, show_default=True, type=click.IntRange(min=1), help="Rows that a table shows.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+def command(
+    *,
+    text: str | None,
+    file: IO[str] | None,
+    server: str,
+    token: str | None,
+    chosen: str | None,
+    output: Path | None,
+    rows: int,
+    quiet: bool,
+) -> None:
+    """Ask QUERY and write the answer, batch by batch.
+
+    QUERY is SQL on a model's virtual table, or a query object in JSON or YAML:
+
+    \b
+      sagitta query 'SELECT "Customer Region", "Revenue" FROM tpch'
+      sagitta query -f top_customers.yaml --format json
+      sagitta query 'SELECT "Brand", "Revenue" FROM tpch' -o brands.parquet
+    """
+    from sagitta_server.cli import output as formats
+
+    question = read_question(text, file)
+    kind = formats.format_of(output, chosen)
+    if kind in BINARY and output is None and sys.stdout.isatty():
+        raise Failure("BINARY_OUTPUT", f"{kind} is not for terminals", "Name a file with -o, or redirect the output.")
+    looking = not quiet and sys.stderr.isatty() and (output is not None or kind == "table" or not sys.stdout.isatty())
+    with answer(question, server, token) as reader, progress(looking) as count, sink(output) as out:
+        write(reader, formats.writer(kind, reader.schema, out, rows), count)
+
+
+def read_question(text: str | None, file: IO[str] | None) -> str:
+    """Returns the query's text, given as an argument or in a file, not both."""
+    if (text is None) == (file is None):
+        raise click.UsageError("Give a QUERY or --file, one of the two.")
+    return text if text is not None else file.read()  # type: ignore[union-attr]
+
+
+@contextmanager
+def answer(question: str, server: str, token: str | None) -> Iterator[Any]:
+    """Opens the stream of batches, a `pyarrow.RecordBatchReader`."""
+    from sagitta_server.cli import remote
+
+    with remote.answer(question, server, token) as reader:
+        yield reader
+
+
+def write(reader: Any, writer: Any, count: Count) -> None:
+    """Moves every batch from the stream to the writer."""
+    for batch in reader:
+        writer.write(batch)
+        count(batch.num_rows, batch.nbytes)
+    writer.close()
+
+
+@contextmanager
+def sink(output: Path | None) -> Iterator[IO[bytes]]:
+    """Opens the output; a file appears under its name only when it is complete."""
+    if output is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def progress(looking: bool) -> Iterator[Count]:
+    """Shows rows, bytes and time on standard error while the result arrives, if someone is looking."""
+    if not looking:
+        yield lambda _rows, _size: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[size]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, rows=0, size="0 MB")
+        total_rows = total_size = 0
+
+        def count(rows: int, size: int) -> None:
+            nonlocal total_rows, total_size
+            total_rows += rows
+            total_size += size
+            bar.update(task, rows=total_rows, size=f"{total_size / 1e6:,.0f} MB")
+
+        yield count
