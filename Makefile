@@ -5,7 +5,7 @@ SF ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 SUPPORTED := >=3.11,<3.14
-PYTEST := $(BIN)/pytest -q -n $(or $(WORKERS),auto)
+PYTEST := $(BIN)/pytest -q -n $(or $(WORKERS),auto) --dist loadgroup
 
 .DEFAULT_GOAL := help
 
@@ -66,7 +66,7 @@ clients: install  ## Runs the tests with clients in other languages (those whose
 
 .PHONY: bench
 bench: install  ## Measures speed and memory, and prints them as ratios.
-	$(BIN)/python -m tests.benchmarks $(BENCH)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
 .PHONY: lock
 lock:  ## Renews constraints.txt: the versions that are tested together (needs uv).
