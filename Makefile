@@ -43,6 +43,7 @@ check: install  ## Runs every static check: format, lint, types, imports, contra
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python docs/generate.py --check
 	cd protos && ../$(BIN)/buf lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/breaking
 	$(PYTEST) tests/architecture
@@ -55,6 +56,10 @@ format: install  ## Formats the code, and mends what ruff can mend.
 .PHONY: stubs
 stubs: install  ## Makes the stubs of the contract anew.
 	$(BIN)/python protos/generate.py
+
+.PHONY: docs
+docs: install  ## Renews the parts of the docs that the code knows better.
+	$(BIN)/python docs/generate.py
 
 .PHONY: oracle
 oracle: install  ## Compares the compiler with the naive evaluator on many more generated models and queries.

@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from sagitta_server.auth import AuthSettings
+from sagitta_server.cache.settings import CacheSettings
 from sagitta_server.execution.settings import SourceSettings
 
 CONFIG_FILE = "SAGITTA_CONFIG"
@@ -32,7 +33,7 @@ CONFIG_FILE = "SAGITTA_CONFIG"
 class Section(BaseModel):
     """A group of settings; frozen, because freezing the outer model leaves nested ones mutable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class SessionSettings(Section):
@@ -47,7 +48,9 @@ class SessionSettings(Section):
     tombstone_seconds: int = Field(default=3600, ge=0)
     """How long an expired session answers 410 before it is unknown (404)."""
     max_sessions: int = Field(default=500, ge=1)
+    """Sessions that may exist at once."""
     max_models_per_session: int = Field(default=10, ge=1)
+    """Models that one session may hold."""
     rate_limit: int = Field(default=120, ge=0)
     """Sessions that one client address may create per minute; 0 sets no limit."""
     list_disabled: bool = False
@@ -95,32 +98,22 @@ class QuerySettings(Section):
     default_locale: str = ""
     """Locale of formatted values when neither the request nor the model names one."""
     sparql_timeout_seconds: float = Field(default=5.0, gt=0)
+    """How long one SPARQL query may run."""
     sparql_max_rows: int = Field(default=10_000, ge=1)
+    """Rows that one SPARQL query may return."""
 
 
 class BatchSettings(Section):
     """Limits of `oneshot/batch`."""
 
     max_queries: int = Field(default=50, ge=1)
+    """Queries in one batch."""
     max_parallelism: int = Field(default=8, ge=1)
+    """Queries of a batch that run at once."""
     default_timeout_ms: int = Field(default=30_000, ge=1)
     """Per query."""
     batch_timeout_ms: int = Field(default=120_000, ge=1)
-
-
-class CacheSettings(Section):
-    """The result cache."""
-
-    backend: Literal["noop", "file"] = "noop"
-    dir: Path = Path("cache")
-    """Relative paths are below the data directory."""
-    min_ttl_seconds: int = Field(default=5, ge=0)
-    max_ttl_seconds: int = Field(default=86_400, ge=1)
-    max_value_bytes: int = Field(default=10_485_760, ge=1)
-    max_disk_bytes: int = Field(default=5_368_709_120, ge=1)
-    sweep_interval_seconds: int = Field(default=900, ge=1)
-    unknown_freshness_policy: Literal["no_cache", "default_ttl"] = "no_cache"
-    unknown_freshness_default_ttl: int = Field(default=300, ge=1)
+    """For a whole batch."""
 
 
 class GrpcSettings(Section):
@@ -131,12 +124,14 @@ class GrpcSettings(Section):
     max_workers: int = Field(default=128, ge=1)
     """Calls that are handled at once."""
     max_message_bytes: int = Field(default=16_777_216, ge=65_536)
+    """Size of one gRPC message."""
 
 
 class FlightSettings(Section):
     """The Flight SQL surface."""
 
     enabled: bool = True
+    """Whether Flight SQL is served."""
     address: str = "127.0.0.1:32010"
     """`host:port`; port 0 takes a free one."""
 
@@ -147,15 +142,18 @@ class HttpSettings(Section):
     address: str = "127.0.0.1:8080"
     """`host:port`; port 0 takes a free one."""
     workers: int = Field(default=1, ge=1)
+    """Processes of the gateway."""
 
 
 class AccessSettings(Section):
     """Who may call the semantic services."""
 
     mode: Literal["none", "api_key", "jwt"] = "none"
+    """`none`: everybody; `api_key`: holders of a key; `jwt`: bearers of a token."""
     api_keys: tuple[SecretStr, ...] = ()
     """Accepted keys; several allow rotation."""
     api_key_header: str = "x-api-key"
+    """The header that carries an API key."""
     allow_unauthenticated: bool = False
     """Lets the engine listen on a public address without authentication."""
     heartbeat_token: SecretStr | None = None
@@ -183,7 +181,9 @@ class LogSettings(Section):
     """Logging."""
 
     level: str = "INFO"
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     format: Literal["console", "json"] = "console"
+    """`console` for people, `json` for machines."""
 
     @field_validator("format", mode="before")
     @classmethod
@@ -195,7 +195,12 @@ class Settings(BaseSettings):
     """Everything the engine can be told."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="SAGITTA_", env_nested_delimiter="__", env_ignore_empty=True
+        frozen=True,
+        extra="forbid",
+        env_prefix="SAGITTA_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
     )
 
     data_dir: Path = Path("sagitta-data")
@@ -283,7 +288,7 @@ class DocumentedNames(PydanticBaseSettingsSource):
         super().__init__(settings_cls)
         self._environment = environment
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         return self()[field_name], field_name, False
 
     def __call__(self) -> dict[str, Any]:

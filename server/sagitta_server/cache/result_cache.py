@@ -155,10 +155,10 @@ class NoopCache:
     clock: Clock = field(default=utc_now)
     backend: str = "noop"
 
-    def lookup(self, request: CacheRequest) -> Lookup:  # noqa: ARG002
+    def lookup(self, request: CacheRequest) -> Lookup:
         return Lookup(OFF)
 
-    def store(self, lookup: Lookup, stream: ResultStream) -> ResultStream:  # noqa: ARG002
+    def store(self, lookup: Lookup, stream: ResultStream) -> ResultStream:
         return stream
 
     def heartbeat(

@@ -13,7 +13,7 @@ MEBIBYTE = 1024 * 1024
 class CacheSettings(BaseModel):
     """Where results are kept, for how long, and how many; each is read from `CACHE_` and its name in upper case."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     backend: Literal["noop", "file"] = "noop"
     """`noop` keeps nothing; `file` keeps Arrow files and their index in `dir`."""

@@ -15,6 +15,7 @@ from sagitta_server.cli.failures import failure
 
 COMMANDS = {
     "query": "Ask a running server and write the answer.",
+    "settings": "Show every setting, its value here and what it is for.",
 }
 """The commands in the order of the help, and what they are for."""
 
@@ -52,7 +53,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
         except Exception as error:
             raise failure(error) from error

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class SourceSettings(BaseModel):
     """One warehouse: where it is, how many statements may run at once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     uri: str = "duckdb:///:memory:"
     """`duckdb:///file`, `duckdb:///:memory:`, `postgresql://...`, `sqlite:///file`, `grpc://host:port` (Flight SQL)."""
