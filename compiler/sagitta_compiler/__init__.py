@@ -7,8 +7,11 @@ The stages, each a plain function from frozen values to frozen values:
 
 from sagitta_compiler.context import CompileContext
 from sagitta_compiler.diagnostics import CompileError, Diagnostic, Diagnostics, Severity, Span
+from sagitta_compiler.model.load import LoadedModel, load_model
 from sagitta_compiler.model.resolved import ResolvedModel
+from sagitta_compiler.query.parse import read_query
 from sagitta_compiler.query.query import Query
+from sagitta_compiler.query.write import query_to_dict
 from sagitta_compiler.sql.result import CompiledQuery
 
 __all__ = [
@@ -17,8 +20,12 @@ __all__ = [
     "CompiledQuery",
     "Diagnostic",
     "Diagnostics",
+    "LoadedModel",
     "Query",
     "ResolvedModel",
     "Severity",
     "Span",
+    "load_model",
+    "query_to_dict",
+    "read_query",
 ]

@@ -11,11 +11,12 @@ import json
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
+from yaml._yaml import CParser
 
 from sagitta_compiler.diagnostics import Diagnostic, Severity, Span
 
@@ -85,7 +86,7 @@ class SourceText:
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A text that cannot be read any further; carries its diagnostic."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
@@ -127,12 +128,12 @@ def read_document(text: str | Mapping[str, Any], name: str = "model") -> Documen
         source = SourceText("", name)
         try:
             return Document(source, _from_value(text))
-        except Refused as refused:
+        except RefusedError as refused:
             return Document(source, None, (refused.diagnostic,))
     source = SourceText(text, name)
     try:
         root, duplicates = _compose(source)
-    except Refused as refused:
+    except RefusedError as refused:
         if (root := _as_json(text)) is not None:
             return Document(source, root)
         return Document(source, None, (refused.diagnostic,))
@@ -145,7 +146,7 @@ def _as_json(text: str) -> Any:
         return None
     try:
         return _from_value(json.loads(text, object_pairs_hook=_unique_pairs))
-    except (ValueError, RecursionError, Refused):
+    except (ValueError, RecursionError, RefusedError):
         return None
 
 
@@ -156,15 +157,15 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _safety(message: str, span: Span | None = None, hint: str | None = None) -> Refused:
-    return Refused(Diagnostic("YAML_SAFETY_ERROR", message, "", Severity.ERROR, hint=hint, span=span))
+def _safety(message: str, span: Span | None = None, hint: str | None = None) -> RefusedError:
+    return RefusedError(Diagnostic("YAML_SAFETY_ERROR", message, "", Severity.ERROR, hint=hint, span=span))
 
 
-def _syntax(message: str, span: Span | None = None, hint: str | None = None) -> Refused:
-    return Refused(Diagnostic("YAML_PARSE_ERROR", message, "", Severity.ERROR, hint=hint, span=span))
+def _syntax(message: str, span: Span | None = None, hint: str | None = None) -> RefusedError:
+    return RefusedError(Diagnostic("YAML_PARSE_ERROR", message, "", Severity.ERROR, hint=hint, span=span))
 
 
-def _too_deep(span: Span | None = None) -> Refused:
+def _too_deep(span: Span | None = None) -> RefusedError:
     return _syntax(f"The text is nested more than {MAX_DEPTH} levels deep", span, "Flatten it.")
 
 
@@ -197,8 +198,8 @@ class _Frame:
     key: str | None = None
 
 
-def _compose_events(source: SourceText) -> tuple[Any, list[Diagnostic]]:  # one loop over events: the hot path
-    next_event = yaml.cyaml.CParser(source.text).get_event
+def _compose_events(source: SourceText) -> tuple[Any, list[Diagnostic]]:  # noqa: PLR0915  one loop: the hot path
+    next_event: Callable[[], Any] = CParser(source.text).get_event
     scalar_event, map_start, list_start = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent
     map_end, list_end, alias_event = yaml.MappingEndEvent, yaml.SequenceEndEvent, yaml.AliasEvent
     stack: list[_Frame] = []
@@ -216,9 +217,8 @@ def _compose_events(source: SourceText) -> tuple[Any, list[Diagnostic]]:  # one 
             if frame is not None and frame.is_map and frame.key is None:
                 _take_key(source, frame, event, value, duplicates)
                 continue
-            if event.implicit[0]:
-                if value in _CONSTANTS or value[0] in _NUMERIC_START:
-                    value = _plain(value)
+            if event.implicit[0] and (value in _CONSTANTS or value[0] in _NUMERIC_START):
+                value = _plain(value)
             if event.tag is not None:
                 value = _tagged(source, event)
         elif kind is map_end or kind is list_end:
@@ -303,7 +303,15 @@ def _guard(source: SourceText, event: Any, nodes: int) -> None:
     if nodes > MAX_NODES:
         raise _safety(f"The text has more than {MAX_NODES:,} values", span)
     tag = event.tag
-    if tag not in (None, "!") and tag.removeprefix(_CORE_TAG) not in ("str", "int", "float", "bool", "null", "map", "seq"):
+    if tag not in (None, "!") and tag.removeprefix(_CORE_TAG) not in (
+        "str",
+        "int",
+        "float",
+        "bool",
+        "null",
+        "map",
+        "seq",
+    ):
         raise _syntax(f"The YAML tag '{tag}' is not read", span, "Remove the tag.")
 
 
@@ -371,11 +379,11 @@ def _offsets(root: Any, path: Path, *, key: bool) -> tuple[int, int] | None:
     node, place = root, None
     for position, step in enumerate(path):
         if isinstance(step, str) and isinstance(node, MapNode) and node.offsets is not None:
-            step = step if step in node else _snake(step)
-            if step not in node:
+            name = step if step in node else _snake(step)
+            if name not in node:
                 break
-            at = 4 * list(node).index(step)
-            value = node[step]
+            at = 4 * list(node).index(name)
+            value = node[name]
             by_key = isinstance(value, dict | list) or (key and position == len(path) - 1)
             place = tuple(node.offsets[at : at + 2] if by_key else node.offsets[at + 2 : at + 4])
         elif isinstance(step, int) and isinstance(node, ListNode) and node.offsets is not None and step < len(node):

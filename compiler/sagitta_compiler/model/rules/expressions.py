@@ -1,0 +1,116 @@
+"""Expressions in their model: the names they use, the circles they make, the functions they call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from sagitta_compiler.expressions.check import check_functions
+from sagitta_compiler.model.resolved import (
+    ColumnRef,
+    CumulativeMetric,
+    DerivedMetric,
+    Expression,
+    Metric,
+    PeriodOverPeriodMetric,
+    ResolvedModel,
+    WindowMetric,
+)
+from sagitta_compiler.model.rules.graphs import first_cycle
+from sagitta_compiler.model.scope import Scope
+from sagitta_compiler.source import Path
+
+_COLUMN_CODES = ("UNKNOWN_DATA_OBJECT_IN_EXPRESSION", "UNKNOWN_COLUMN_IN_EXPRESSION")
+
+
+def check_expressions(model: ResolvedModel, scope: Scope) -> None:
+    """Reports unknown references, cycles and misused functions in every expression."""
+    portable = model.settings.expression_mode == "portable"
+    for path, expression in _expressions(model):
+        for ref in expression.columns:
+            scope.check_column(ref, path, object_path=path, codes=_COLUMN_CODES)
+        if path[0] != "metrics":
+            _check_measures(model, scope, expression, path)
+        for found in check_functions(expression.tree, portable=portable):
+            report = scope.report.error if found.is_error else scope.report.warning
+            report(found.code, found.message, path, found.hint, context=found.context, suggestions=found.suggestions)
+    _check_column_cycles(model, scope)
+    _check_figure_cycles(model, scope)
+
+
+def _expressions(model: ResolvedModel) -> Iterator[tuple[Path, Expression]]:
+    for data_object in model.objects.values():
+        for column in data_object.columns.values():
+            if column.expression is not None:
+                yield ("dataObjects", data_object.name, "columns", column.name, "expression"), column.expression
+    for measure in model.measures.values():
+        if measure.expression is not None:
+            yield ("measures", measure.name, "expression"), measure.expression
+    for metric in model.metrics.values():
+        if isinstance(metric, DerivedMetric | PeriodOverPeriodMetric):
+            yield ("metrics", metric.name, "expression"), metric.expression
+
+
+def _check_measures(model: ResolvedModel, scope: Scope, expression: Expression, path: Path) -> None:
+    """Checks the measures that a computed column or a nested aggregation reads."""
+    for name in expression.measures:
+        if not scope.check_figure(name, path, "UNKNOWN_MEASURE_REF"):
+            continue
+        kind = _frame_kind(model.metrics.get(name), model.metrics)
+        if kind is not None:
+            place = "A computed column" if path[0] == "dataObjects" else "A nested aggregation"
+            scope.report.error(
+                "UNSUPPORTED_METRIC_REF",
+                f"{place} cannot read '{name}': it is a {kind} metric, which has values only in a finished result",
+                path,
+                "Name a measure, or a derived metric over measures.",
+                context={"metric": name},
+            )
+
+
+def _frame_kind(metric: Metric | None, metrics: Mapping[str, Metric], seen: frozenset[str] = frozenset()) -> str | None:
+    """Returns the kind of the metric, or of one inside it, that needs a finished result."""
+    match metric:
+        case CumulativeMetric() | PeriodOverPeriodMetric() | WindowMetric():
+            return str(metric.type).replace("_", "-")
+        case DerivedMetric() if metric.name not in seen:
+            inner = (_frame_kind(metrics.get(n), metrics, seen | {metric.name}) for n in metric.expression.measures)
+            return next((kind for kind in inner if kind), None)
+        case _:
+            return None
+
+
+def _check_column_cycles(model: ResolvedModel, scope: Scope) -> None:
+    edges = {
+        ColumnRef(o.name, c.name): c.expression.columns
+        for o in model.objects.values()
+        for c in o.columns.values()
+        if c.expression is not None and c.expression.columns
+    }
+    for cycle in first_cycle(edges):
+        start = cycle[0]
+        path: Path = ("dataObjects", start.object, "columns", start.column, "expression")
+        message = f"Computed columns refer to each other: {' -> '.join(map(str, (*cycle, start)))}"
+        scope.report.error("CYCLIC_COMPUTED_COLUMN", message, path, "Break the circle in one of the columns.")
+
+
+def _check_figure_cycles(model: ResolvedModel, scope: Scope) -> None:
+    edges = {name: figure_references(model, name) for name in chain(model.metrics, model.measures)}
+    for cycle in first_cycle({name: refs for name, refs in edges.items() if refs}):
+        start = cycle[0]
+        section = "metrics" if start in model.metrics else "measures"
+        message = f"Measures and metrics refer to each other: {' -> '.join((*cycle, start))}"
+        scope.report.error("CYCLIC_METRIC", message, (section, start), "Break the circle in one of them.")
+
+
+def figure_references(model: ResolvedModel, name: str) -> tuple[str, ...]:
+    """Returns the measures and metrics that one of them is directly made of."""
+    match model.metrics.get(name):
+        case DerivedMetric() | PeriodOverPeriodMetric() as metric:
+            return metric.expression.measures
+        case CumulativeMetric() as metric:
+            return (metric.measure,)
+        case WindowMetric() as metric:
+            return (metric.measure,) if metric.measure is not None else ()
+    measure = model.measures.get(name)
+    return measure.expression.measures if measure is not None and measure.expression is not None else ()
