@@ -1,0 +1,229 @@
+"""The models that the administrator serves from files: read at start, read again when a file changes.
+
+Each file is one protected session with the model's name; it never expires and cannot be changed by clients. A changed
+file is compiled aside and takes the place of the old model at once; a broken one is reported and the old model stays.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import yaml
+from sagitta_compiler import LoadedModel
+
+from sagitta_server.config import ModelSettings
+from sagitta_server.models.compiled import CompiledModels, ModelSource
+from sagitta_server.models.names import normalised
+from sagitta_server.models.sessions import Session
+
+log = logging.getLogger(__name__)
+MAX_EXTENDS_DEPTH = 5
+
+
+class CuratedModelError(Exception):
+    """A model file cannot be served; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CuratedModel:
+    """A served model."""
+
+    name: str
+    model_id: str
+    content_key: str
+    source: ModelSource
+    loaded: LoadedModel
+    served_since: dt.datetime
+
+    def session(self) -> Session:
+        """Its protected session."""
+        return Session(
+            session_id=self.name,
+            created_at=self.served_since,
+            last_accessed_at=dt.datetime.now(dt.UTC),
+            metadata=MappingProxyType({}),
+            model_count=1,
+            expires_at=None,
+            max_expires_at=None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a file and the files it names held, and their state on disk."""
+
+    source: ModelSource
+    stamps: Mapping[Path, tuple[int, int]]
+
+
+class CuratedModels:
+    """The served models by name; `models` is replaced as a whole, never changed."""
+
+    def __init__(self, settings: ModelSettings, compiled: CompiledModels) -> None:
+        self._paths = settings.paths
+        self._interval = settings.watch_interval_seconds
+        self._compiled = compiled
+        self._stamps: dict[Path, Mapping[Path, tuple[int, int]]] = {}
+        self._names: dict[Path, str] = {}
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self.models: Mapping[str, CuratedModel] = MappingProxyType({})
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the administrator serves the models."""
+        return bool(self._paths)
+
+    def start(self) -> None:
+        """Reads every file and begins to watch them.
+
+        Raises:
+            CuratedModelError: a file is missing or invalid, or a name is unusable or taken.
+        """
+        models: dict[str, CuratedModel] = {}
+        for path in self._paths:
+            curated = self._read_model(path)
+            if curated.name in models:
+                raise CuratedModelError(f"{path}: another model file has the name '{curated.name}' already")
+            models[curated.name] = curated
+            self._names[path] = curated.name
+        self.models = MappingProxyType(models)
+        if self._paths and self._interval:
+            self._watcher = threading.Thread(target=self._watch, name="model-files", daemon=True)
+            self._watcher.start()
+
+    def stop(self) -> None:
+        """Stops watching."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+
+    def reload_changed(self) -> tuple[str, ...]:
+        """Reads the files that changed since they were last read; returns the names of the models replaced."""
+        replaced = []
+        for path in self._paths:
+            if _stamps(self._stamps[path]) == self._stamps[path]:
+                continue
+            try:
+                curated = self._read_model(path)
+                if curated.name != self._names[path]:
+                    raise CuratedModelError(
+                        f"{path}: a served model keeps its name '{self._names[path]}' until restart"
+                    )
+            except CuratedModelError as error:
+                log.warning("model file not reloaded, the old model stays: %s", error)
+                continue
+            self.models = MappingProxyType({**self.models, curated.name: curated})
+            replaced.append(curated.name)
+            log.info("model file reloaded: %s", curated.name)
+        return tuple(replaced)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(self._interval):
+            self.reload_changed()
+
+    def _read_model(self, path: Path) -> CuratedModel:
+        self._stamps[path] = _stamps({path: (0, 0)})
+        read = read_file(path)
+        self._stamps[path] = read.stamps
+        loaded = self._compiled.load(read.source)
+        if loaded.model is None:
+            errors = "; ".join(
+                f"[{diagnostic.code}] {diagnostic.path}: {diagnostic.message}"
+                for diagnostic in loaded.diagnostics
+                if diagnostic.is_error
+            )
+            raise CuratedModelError(f"{path}: {errors}")
+        name = normalised(loaded.model.name or path.stem)
+        if name is None:
+            raise CuratedModelError(
+                f"{path}: '{loaded.model.name or path.stem}' is no usable model name; state another as `name:`"
+            )
+        return CuratedModel(
+            name=name,
+            model_id=read.source.plain_id if read.source.plain else read.source.content_key[:16],
+            content_key=read.source.content_key,
+            source=read.source,
+            loaded=loaded,
+            served_since=dt.datetime.now(dt.UTC),
+        )
+
+
+def read_file(path: Path) -> _Read:
+    """Reads a model file with the fragments and the parent that it names, relative to itself.
+
+    Raises:
+        CuratedModelError: a file is missing, unreadable or names itself.
+    """
+    stamps: dict[Path, tuple[int, int]] = {}
+    text = _text(path, stamps)
+    extends = _fragments(path, text, stamps, (path.resolve(),))
+    parent = _named(text, "inherits", path)
+    inherited = read_file(path.parent / parent[0]) if parent else None
+    if inherited is not None:
+        stamps.update(inherited.stamps)
+    source = ModelSource(
+        text,
+        json=path.suffix == ".json",
+        extends=extends,
+        inherits=inherited.source if inherited else None,
+        name=path.stem,
+    )
+    return _Read(source, stamps)
+
+
+def _fragments(path: Path, text: str, stamps: dict[Path, tuple[int, int]], seen: tuple[Path, ...]) -> tuple[str, ...]:
+    fragments: list[str] = []
+    for name in _named(text, "extends", path):
+        file = (path.parent / name).resolve()
+        if file in seen:
+            raise CuratedModelError(f"{path}: [CIRCULAR_EXTENDS] '{name}' is extended in a circle")
+        if len(seen) > MAX_EXTENDS_DEPTH:
+            raise CuratedModelError(f"{path}: [EXTENDS_MAX_DEPTH_EXCEEDED] more than {MAX_EXTENDS_DEPTH} levels")
+        fragment = _text(file, stamps)
+        fragments += [*_fragments(file, fragment, stamps, (*seen, file)), fragment]
+    return tuple(fragments)
+
+
+def _text(path: Path, stamps: dict[Path, tuple[int, int]]) -> str:
+    try:
+        stat = path.stat()
+        stamps[path] = (stat.st_mtime_ns, stat.st_size)
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CuratedModelError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CuratedModelError(f"{path}: cannot be read ({error})") from None
+
+
+def _named(text: str, key: str, path: Path) -> tuple[str, ...]:
+    """The file names under a top-level key; a text that is no mapping names none (compiling it tells why)."""
+    if key not in text:
+        return ()
+    try:
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return ()
+    value = document.get(key) if isinstance(document, dict) else None
+    names = [value] if isinstance(value, str) else value or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CuratedModelError(f"{path}: `{key}` must name files")
+    return tuple(names)
+
+
+def _stamps(files: Mapping[Path, tuple[int, int]]) -> dict[Path, tuple[int, int]]:
+    """The present state of files on disk; a missing one is (0, 0)."""
+    found = {}
+    for path in files:
+        try:
+            stat = path.stat()
+            found[path] = (stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            found[path] = (0, 0)
+    return found

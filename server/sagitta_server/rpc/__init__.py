@@ -1,0 +1,1 @@
+"""The gRPC surface: a servicer per proto service; each handler checks, calls, and converts."""

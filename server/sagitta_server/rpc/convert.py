@@ -1,0 +1,488 @@
+"""Values of the compiler <-> messages of `sagitta.semantic.v1`: the one place where one becomes the other."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct
+from google.protobuf.struct_pb2 import Value as JsonValue
+from google.protobuf.timestamp_pb2 import Timestamp
+from sagitta.semantic.v1 import (
+    diagnostic_pb2,
+    model_pb2,
+    query_pb2,
+    result_pb2,
+)
+from sagitta_compiler.diagnostics import Diagnostic, Severity
+from sagitta_compiler.model.resolved import (
+    Column,
+    CumulativeMetric,
+    DataObject,
+    DerivedMetric,
+    Dimension,
+    Measure,
+    Metric,
+    NestedSource,
+    PeriodOverPeriodMetric,
+    ResolvedModel,
+    TableSource,
+)
+from sagitta_compiler.model.types import Cardinality, Direction, FilterOperator, TimeGrain
+from sagitta_compiler.query.query import (
+    CoalesceItem,
+    DimensionItem,
+    FieldItem,
+    Filter,
+    FilterGroup,
+    FilterNode,
+    Grouping,
+    Logic,
+    MeasureItem,
+    NullsOrder,
+    OrderItem,
+    PathChoice,
+    Query,
+    RelativePeriod,
+    Scalar,
+    Subquery,
+)
+from sagitta_compiler.sql.result import CompiledQuery, Explain, JoinStep, Leg
+
+SEVERITY = {
+    Severity.ERROR: diagnostic_pb2.SEVERITY_ERROR,
+    Severity.WARNING: diagnostic_pb2.SEVERITY_WARNING,
+    Severity.INFO: diagnostic_pb2.SEVERITY_INFO,
+}
+CARDINALITY = {
+    Cardinality.MANY_TO_ONE: model_pb2.CARDINALITY_MANY_TO_ONE,
+    Cardinality.ONE_TO_ONE: model_pb2.CARDINALITY_ONE_TO_ONE,
+    Cardinality.MANY_TO_MANY: model_pb2.CARDINALITY_MANY_TO_MANY,
+}
+TIME_GRAIN = {grain: query_pb2.TimeGrain.Value(f"TIME_GRAIN_{grain.name}") for grain in TimeGrain}
+FILTER_OPERATOR = {
+    operator: query_pb2.FilterOperator.Value(f"FILTER_OPERATOR_{operator.name}") for operator in FilterOperator
+}
+LOGIC = {Logic.AND: query_pb2.LOGIC_AND, Logic.OR: query_pb2.LOGIC_OR}
+DIRECTION = {Direction.ASC: query_pb2.DIRECTION_ASC, Direction.DESC: query_pb2.DIRECTION_DESC}
+NULLS = {NullsOrder.FIRST: query_pb2.NULLS_ORDER_FIRST, NullsOrder.LAST: query_pb2.NULLS_ORDER_LAST}
+GROUPING = {Grouping.ROLLUP: query_pb2.GROUPING_ROLLUP, Grouping.CUBE: query_pb2.GROUPING_CUBE}
+
+_Left = TypeVar("_Left")
+
+
+class UnreadableMessageError(ValueError):
+    """A message of the caller holds a value without a meaning; the path says where."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def timestamp(moment: dt.datetime | None) -> Timestamp | None:
+    """An aware moment as a message."""
+    if moment is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(moment.astimezone(dt.UTC))
+    return message
+
+
+def moment(message: Timestamp) -> dt.datetime:
+    """A message as an aware moment."""
+    return message.ToDatetime(dt.UTC)
+
+
+def json_value(value: Any) -> JsonValue:
+    """A JSON-like value as a message; dates and decimals become text."""
+    match value:
+        case None:
+            return JsonValue(null_value=NULL_VALUE)
+        case bool():
+            return JsonValue(bool_value=value)
+        case int() | float():
+            return JsonValue(number_value=value)
+        case str():
+            return JsonValue(string_value=value)
+        case Mapping():
+            return JsonValue(struct_value=json_struct(value))
+        case list() | tuple() | set() | frozenset():
+            return JsonValue(list_value=json_list(value))
+        case _:
+            return JsonValue(string_value=str(value))
+
+
+def json_list(values: Iterable[Any]) -> ListValue:
+    """A list of JSON-like values as a message."""
+    return ListValue(values=[json_value(value) for value in values])
+
+
+def json_struct(values: Mapping[str, Any]) -> Struct:
+    """A mapping of JSON-like values as a message."""
+    return Struct(fields={str(key): json_value(value) for key, value in values.items()})
+
+
+# ---------------------------------------------------------------- diagnostics
+
+
+def diagnostic_message(diagnostic: Diagnostic) -> diagnostic_pb2.Diagnostic:
+    """A diagnostic as a message."""
+    span = diagnostic.span
+    return diagnostic_pb2.Diagnostic(
+        code=diagnostic.code,
+        severity=SEVERITY[diagnostic.severity],
+        message=diagnostic.message,
+        path=diagnostic.path or None,
+        hint=diagnostic.hint,
+        context=json_struct(diagnostic.context) if diagnostic.context else None,
+        suggestions=diagnostic.suggestions,
+        span=diagnostic_pb2.Span(line=span.line, column=span.column, end_line=span.end_line, end_column=span.end_column)
+        if span
+        else None,
+    )
+
+
+def diagnostic_messages(diagnostics: Iterable[Diagnostic]) -> list[diagnostic_pb2.Diagnostic]:
+    """Diagnostics as messages."""
+    return [diagnostic_message(diagnostic) for diagnostic in diagnostics]
+
+
+# ---------------------------------------------------------------- models
+
+
+def table_of(data_object: DataObject) -> TableSource:
+    """The physical table of an object; an empty one where it has none."""
+    match data_object.source:
+        case TableSource() as table:
+            return table
+        case NestedSource(fallback=TableSource() as table):
+            return table
+        case _:
+            return TableSource("", "", "")
+
+
+def column_message(column: Column) -> model_pb2.Column:
+    """A column as a message."""
+    about = column.about
+    return model_pb2.Column(
+        name=column.name,
+        code="" if column.expression else column.code,
+        abstract_type=column.type,
+        num_class=column.num_class,
+        description=about.description,
+        comment=about.comment,
+        owner=about.owner,
+        synonyms=about.synonyms,
+        primary_key=column.primary_key,
+        expression=column.expression.text if column.expression else None,
+    )
+
+
+def data_object_message(data_object: DataObject) -> model_pb2.DataObject:
+    """A data object as a message."""
+    table, about = table_of(data_object), data_object.about
+    return model_pb2.DataObject(
+        name=data_object.name,
+        code=table.code,
+        database=table.database,
+        schema=table.schema,
+        columns=[column_message(column) for column in data_object.columns.values()],
+        join_targets=list(dict.fromkeys(join.target for join in data_object.joins)),
+        description=about.description,
+        comment=about.comment,
+        owner=about.owner,
+        synonyms=about.synonyms,
+    )
+
+
+def dimension_message(dimension: Dimension) -> model_pb2.Dimension:
+    """A dimension as a message."""
+    about = dimension.about
+    return model_pb2.Dimension(
+        name=dimension.name,
+        data_object=dimension.object,
+        column=dimension.column,
+        result_type=dimension.result_type,
+        time_grain=dimension.time_grain,
+        via=dimension.via,
+        description=about.description,
+        format=dimension.format,
+        owner=about.owner,
+        synonyms=about.synonyms,
+    )
+
+
+def measure_message(measure: Measure) -> model_pb2.Measure:
+    """A measure as a message."""
+    about, expression = measure.about, measure.expression
+    columns = measure.columns or (expression.columns if expression else ())
+    return model_pb2.Measure(
+        name=measure.name,
+        result_type=measure.result_type,
+        aggregation=measure.aggregation,
+        expression=expression.text if expression else None,
+        columns=[model_pb2.ColumnReference(data_object=ref.object, column=ref.column) for ref in columns],
+        distinct=measure.distinct,
+        total=measure.total,
+        default_value=None if measure.default_value is None else json_value(measure.default_value),
+        description=about.description,
+        format=measure.format,
+        data_type=str(measure.data_type) if measure.data_type else None,
+        owner=about.owner,
+        synonyms=about.synonyms,
+    )
+
+
+def metric_message(metric: Metric) -> model_pb2.Metric:
+    """A metric as a message."""
+    about = metric.about
+    message = model_pb2.Metric(
+        name=metric.name,
+        type=metric.type,
+        description=about.description,
+        format=metric.format,
+        data_type=str(metric.data_type) if metric.data_type else None,
+        owner=about.owner,
+        synonyms=about.synonyms,
+    )
+    match metric:
+        case DerivedMetric(expression=expression):
+            message.expression = expression.text
+            message.component_measures.extend(expression.measures)
+        case PeriodOverPeriodMetric(expression=expression, time_dimension=time_dimension):
+            message.expression, message.time_dimension = expression.text, time_dimension
+            message.component_measures.extend(expression.measures)
+        case CumulativeMetric(measure=measure, time_dimension=time_dimension):
+            message.measure, message.time_dimension = measure, time_dimension
+            message.component_measures.append(measure)
+        case _:
+            if metric.measure is not None:
+                message.measure = metric.measure
+                message.component_measures.append(metric.measure)
+            if metric.time_dimension is not None:
+                message.time_dimension = metric.time_dimension
+    return message
+
+
+def static_filter_messages(filters: Iterable[FilterNode]) -> list[model_pb2.StaticFilter]:
+    """The leaves of the static filters as messages."""
+    messages = []
+    for node in filters:
+        if isinstance(node, FilterGroup):
+            messages += static_filter_messages(node.filters)
+            continue
+        data_object, _, column = node.field.partition(".")
+        messages.append(
+            model_pb2.StaticFilter(
+                data_object=data_object,
+                column=column,
+                operator=node.operator,
+                value=json_value(node.values[0]) if len(node.values) == 1 else None,
+                values=json_list(node.values) if len(node.values) > 1 else None,
+            )
+        )
+    return messages
+
+
+def counts_message(model_id: str, model: ResolvedModel) -> model_pb2.ModelCounts:
+    """How many artefacts the document declares; counted rows are not declared."""
+    return model_pb2.ModelCounts(
+        model_id=model_id,
+        data_objects=len(model.objects),
+        dimensions=len(model.dimensions),
+        measures=sum(not measure.synthesised for measure in model.measures.values()),
+        metrics=len(model.metrics),
+    )
+
+
+# ---------------------------------------------------------------- plans and results
+
+
+def _join_columns(join: JoinStep) -> list[str]:
+    pairs = join.codes or join.columns
+    return [left if left == right else f"{left} = {right}" for left, right in pairs]
+
+
+def join_message(join: JoinStep) -> result_pb2.ExplainJoin:
+    """A join of a plan as a message."""
+    pairs = join.codes or join.columns
+    return result_pb2.ExplainJoin(
+        from_object=join.from_object,
+        to_object=join.to_object,
+        join_columns=_join_columns(join),
+        reason=join.reason,
+        cardinality=CARDINALITY[Cardinality(join.cardinality)],
+        fk=", ".join(f"{left} = {right}" for left, right in pairs),
+    )
+
+
+def leg_message(leg: Leg) -> result_pb2.ExplainLeg:
+    """A leaf of a plan as a message."""
+    return result_pb2.ExplainLeg(
+        measure_source=leg.home,
+        common_root=leg.root,
+        reason=leg.reason,
+        measures=leg.measures,
+        joins=[f"{join.from_object} -> {join.to_object}" for join in leg.joins],
+        grain=leg.grain,
+        filters=leg.filters,
+        shift=leg.shift,
+    )
+
+
+def explain_message(explain: Explain) -> result_pb2.Explain:
+    """A plan as a message."""
+    return result_pb2.Explain(
+        planner=explain.planner,
+        planner_reason=explain.planner_reason,
+        base_object=explain.base_object,
+        base_object_reason=explain.base_object_reason,
+        joins=[join_message(join) for join in explain.joins],
+        where_filter_count=explain.where_filter_count,
+        having_filter_count=explain.having_filter_count,
+        has_totals=explain.has_totals,
+        cfl_legs=len(explain.legs) if len(explain.legs) > 1 else 0,
+        cfl_leg_details=[leg_message(leg) for leg in explain.legs] if len(explain.legs) > 1 else (),
+        tree=explain.tree,
+    )
+
+
+def resolved_message(compiled: CompiledQuery) -> result_pb2.Resolved:
+    """What the names of a query were resolved to, as a message."""
+    by_role: dict[str, list[str]] = {}
+    for column in compiled.columns:
+        by_role.setdefault(column.role, []).append(column.source)
+    return result_pb2.Resolved(
+        fact_tables=compiled.fact_tables,
+        dimensions=by_role.get("dimension", []),
+        measures=[column.source for column in compiled.columns if column.role in {"measure", "metric"}],
+    )
+
+
+# ---------------------------------------------------------------- queries
+
+
+def read_query_message(message: query_pb2.Query) -> Query:
+    """A query message as a value.
+
+    Raises:
+        UnreadableMessageError: an enum is unset or unknown where a choice is needed, or a decimal is none.
+    """
+    select = message.select
+    dimensions = tuple(
+        _dimension(item, f"select.dimensions[{position}]") for position, item in enumerate(select.dimensions)
+    )
+    measures = tuple(
+        MeasureItem(
+            name=item.name,
+            filters=_nodes(item.filters, f"select.measures[{position}].filters"),
+            alias=item.alias or None,
+        )
+        for position, item in enumerate(select.measures)
+    )
+    return Query(
+        dimensions=dimensions,
+        measures=measures,
+        fields=tuple(FieldItem(item.data_object, item.column, item.alias or None) for item in select.fields),
+        distinct=select.distinct,
+        where=_nodes(message.where, "where"),
+        having=_nodes(message.having, "having"),
+        order_by=tuple(_order(item, f"order_by[{position}]") for position, item in enumerate(message.order_by)),
+        limit=_at_least(message.limit, 1, "limit") if message.HasField("limit") else None,
+        offset=_at_least(message.offset, 0, "offset") if message.HasField("offset") else None,
+        use_path_names=tuple(
+            PathChoice(choice.source, choice.target, choice.path_name) for choice in message.use_path_names
+        ),
+        dimensions_exclude=message.dimensions_exclude,
+        allow_fan_out=message.allow_fan_out,
+        grouping=_reverse(GROUPING, message.grouping, "grouping") if message.grouping else None,
+    )
+
+
+def _at_least(number: int, least: int, path: str) -> int:
+    if number < least:
+        raise UnreadableMessageError(path, f"must be at least {least}, not {number}")
+    return number
+
+
+def _reverse(table: Mapping[_Left, int], number: int, path: str) -> _Left:
+    for value, code in table.items():
+        if code == number:
+            return value
+    raise UnreadableMessageError(path, f"needs a choice; {number} is none")
+
+
+def _grain(number: int, path: str) -> TimeGrain | None:
+    return _reverse(TIME_GRAIN, number, path) if number else None
+
+
+def _dimension(item: query_pb2.DimensionItem, path: str) -> DimensionItem | CoalesceItem:
+    if item.coalesce:
+        return CoalesceItem(tuple(item.coalesce), item.alias)
+    return DimensionItem(item.name, _grain(item.grain, f"{path}.grain"), item.alias or None)
+
+
+def _order(item: query_pb2.OrderBy, path: str) -> OrderItem:
+    return OrderItem(
+        field=item.field,
+        direction=_reverse(DIRECTION, item.direction, f"{path}.direction") if item.direction else Direction.ASC,
+        nulls=_reverse(NULLS, item.nulls, f"{path}.nulls") if item.nulls else None,
+    )
+
+
+def _nodes(nodes: Iterable[query_pb2.FilterNode], path: str) -> tuple[FilterNode, ...]:
+    return tuple(_node(node, f"{path}[{position}]") for position, node in enumerate(nodes))
+
+
+def _node(node: query_pb2.FilterNode, path: str) -> FilterNode:
+    match node.WhichOneof("node"):
+        case "filter":
+            return _filter(node.filter, path)
+        case "group":
+            logic = _reverse(LOGIC, node.group.logic, f"{path}.logic") if node.group.logic else Logic.AND
+            return FilterGroup(logic, _nodes(node.group.filters, f"{path}.filters"), node.group.negated)
+        case _:
+            raise UnreadableMessageError(path, "needs a filter or a group")
+
+
+def _filter(leaf: query_pb2.Filter, path: str) -> Filter:
+    return Filter(
+        field=leaf.field,
+        operator=_reverse(FILTER_OPERATOR, leaf.op, f"{path}.op"),
+        values=tuple(_scalar(value, f"{path}.values[{position}]") for position, value in enumerate(leaf.values)),
+        relative=_relative(leaf.relative, f"{path}.relative") if leaf.HasField("relative") else None,
+        subquery=_subquery(leaf.subquery, f"{path}.subquery") if leaf.HasField("subquery") else None,
+    )
+
+
+def _relative(period: query_pb2.RelativePeriod, path: str) -> RelativePeriod:
+    return RelativePeriod(
+        unit=_reverse(TIME_GRAIN, period.unit, f"{path}.unit"),
+        count=_at_least(period.count, 1, f"{path}.count"),
+        future=period.future,
+        include_current=not period.exclude_current,
+    )
+
+
+def _subquery(subquery: query_pb2.Subquery, path: str) -> Subquery:
+    return Subquery(subquery.data_object, subquery.path_name or None, _nodes(subquery.filters, f"{path}.filters"))
+
+
+def _scalar(value: query_pb2.Value, path: str) -> Scalar:
+    try:
+        match value.WhichOneof("kind"):
+            case None:
+                return None
+            case "decimal":
+                return Decimal(value.decimal)
+            case "date":
+                return dt.date.fromisoformat(value.date)
+            case "timestamp":
+                return dt.datetime.fromisoformat(value.timestamp)
+            case kind:
+                scalar: Scalar = getattr(value, kind)
+                return scalar
+    except (ValueError, InvalidOperation):
+        raise UnreadableMessageError(path, "holds a text that is none of its type") from None
