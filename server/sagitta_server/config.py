@@ -224,6 +224,11 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
 
     @property
+    def cache_dir(self) -> Path:
+        """Where the file cache lives."""
+        return self.data_dir / self.cache.dir
+
+    @property
     def state_database_url(self) -> str:
         """The URL of the state database."""
         return self.state_url or f"sqlite:///{(self.data_dir / 'state.db').absolute()}"

@@ -8,9 +8,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sagitta_compiler import LoadedModel, load_model
+if TYPE_CHECKING:
+    from sagitta_compiler import LoadedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ class CompiledModels:
         return loaded
 
     def _compile(self, source: ModelSource) -> LoadedModel:
+        from sagitta_compiler import load_model  # noqa: PLC0415
+
         parent = self.load(source.inherits) if source.inherits else None
         return load_model(_document(source), name=source.name, extends=source.extends, inherits=parent)
 

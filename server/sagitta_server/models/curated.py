@@ -13,14 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import yaml
-from sagitta_compiler import LoadedModel
 
 from sagitta_server.config import ModelSettings
 from sagitta_server.models.compiled import CompiledModels, ModelSource
 from sagitta_server.models.names import normalised
 from sagitta_server.models.sessions import Session
+
+if TYPE_CHECKING:
+    from sagitta_compiler import LoadedModel
 
 log = logging.getLogger(__name__)
 MAX_EXTENDS_DEPTH = 5
@@ -113,9 +116,8 @@ class CuratedModels:
             try:
                 curated = self._read_model(path)
                 if curated.name != self._names[path]:
-                    raise CuratedModelError(
-                        f"{path}: a served model keeps its name '{self._names[path]}' until restart"
-                    )
+                    old = self._names[path]
+                    raise CuratedModelError(f"{path}: a served model keeps its name '{old}' until restart")
             except CuratedModelError as error:
                 log.warning("model file not reloaded, the old model stays: %s", error)
                 continue

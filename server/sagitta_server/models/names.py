@@ -29,8 +29,9 @@ RESERVED = frozenset(
 
 
 def normalised(name: str | None) -> str | None:
-    """The addressing form of a name: lower case, runs of blanks, dots and dashes as one underscore, no `_obml` at the
-    end; None when nothing valid is left or the name is reserved.
+    """The addressing form of a name; None when nothing valid is left or the name is reserved.
+
+    Lower case, runs of blanks, dots, dashes and underscores as one underscore, no `_obml` at the end.
     """
     if not name:
         return None

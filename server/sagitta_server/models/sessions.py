@@ -228,14 +228,13 @@ class SessionStore:
         """Whether any session is active."""
         self._flush()
         with self._database.read() as connection:
-            return (
-                connection.execute(select(SESSIONS.c.session_id).where(self._live(self._now())).limit(1)).first()
-                is not None
-            )
+            query = select(SESSIONS.c.session_id).where(self._live(self._now())).limit(1)
+            return connection.execute(query).first() is not None
 
     def sweep(self) -> int:
-        """Deletes sessions whose expiry need not be remembered any more, the models of expired ones, and contents
-        that no session uses; returns how many sessions went.
+        """Deletes what nobody needs any more; returns how many sessions went.
+
+        The models of expired sessions, sessions whose expiry need not be remembered, contents without a session.
         """
         self._flush()
         now = self._now()
@@ -369,7 +368,7 @@ class SessionStore:
             )
 
     @staticmethod
-    def _insert_model(
+    def _insert_model(  # noqa: PLR0917
         connection: Connection,
         session_id: str,
         model_id: str,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from sagitta_compiler import CompileError, Diagnostic, LoadedModel, ResolvedModel, Severity
+from sagitta_compiler import CompileError, Diagnostic, ResolvedModel, Severity
 
 from sagitta_server.config import Settings
 from sagitta_server.errors import Reason, ServiceError, compile_error
@@ -14,6 +15,9 @@ from sagitta_server.models.compiled import CompiledModels, ModelSource
 from sagitta_server.models.curated import CuratedModel, CuratedModels
 from sagitta_server.models.names import normalised
 from sagitta_server.models.sessions import Session, SessionStore, StoredModel
+
+if TYPE_CHECKING:
+    from sagitta_compiler import LoadedModel
 
 UPLOAD_DISABLED = "Single-model mode: model upload is disabled."
 REMOVAL_DISABLED = "Single-model mode: model removal is disabled."
@@ -67,6 +71,11 @@ class ModelStore:
         """Opens a session; with exactly one curated model it holds that model at once."""
         session = self._sessions.create(metadata, client, reserved=len(self.curated.models))
         return self.session(session.session_id)
+
+    def list_sessions(self) -> tuple[Session, ...]:
+        """The active sessions of clients, oldest first."""
+        extra = len(self._seeded())
+        return tuple(replace(session, model_count=session.model_count + extra) for session in self._sessions.list())
 
     def session(self, session_id: str) -> Session:
         """Describes a session and refreshes its last access."""
@@ -180,6 +189,15 @@ class ModelStore:
                 metadata={"session_id": session_id},
             )
         return handles[0]
+
+    def only(self) -> ModelHandle | None:
+        """The only model there is; None where there is none, or several."""
+        try:
+            return self._only_model()
+        except ServiceError as error:
+            if error.reason in {Reason.NO_MODEL, Reason.AMBIGUOUS_MODEL}:
+                return None
+            raise
 
     def in_session(self, session_id: str) -> tuple[ModelHandle, ...]:
         """The models of a session, in the order of loading."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import pyarrow as pa
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct
 from google.protobuf.struct_pb2 import Value as JsonValue
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -30,7 +31,7 @@ from sagitta_compiler.model.resolved import (
     ResolvedModel,
     TableSource,
 )
-from sagitta_compiler.model.types import Cardinality, Direction, FilterOperator, TimeGrain
+from sagitta_compiler.model.types import AbstractType, Cardinality, Direction, FilterOperator, TimeGrain
 from sagitta_compiler.query.query import (
     CoalesceItem,
     DimensionItem,
@@ -49,7 +50,12 @@ from sagitta_compiler.query.query import (
     Scalar,
     Subquery,
 )
-from sagitta_compiler.sql.result import CompiledQuery, Explain, JoinStep, Leg
+from sagitta_compiler.sql.result import CompiledQuery, Explain, JoinStep, Leg, OutputColumn, Role
+
+from sagitta_server.cache import Freshness
+
+if TYPE_CHECKING:
+    from sagitta_compiler import Health
 
 SEVERITY = {
     Severity.ERROR: diagnostic_pb2.SEVERITY_ERROR,
@@ -70,7 +76,39 @@ DIRECTION = {Direction.ASC: query_pb2.DIRECTION_ASC, Direction.DESC: query_pb2.D
 NULLS = {NullsOrder.FIRST: query_pb2.NULLS_ORDER_FIRST, NullsOrder.LAST: query_pb2.NULLS_ORDER_LAST}
 GROUPING = {Grouping.ROLLUP: query_pb2.GROUPING_ROLLUP, Grouping.CUBE: query_pb2.GROUPING_CUBE}
 
+DEFAULT_FORMAT = "#,##0.00"
+"""The display pattern of fractional measures that state none."""
+TYPE_HINTS = {
+    AbstractType.STRING: "string",
+    AbstractType.JSON: "string",
+    AbstractType.INT: "number",
+    AbstractType.FLOAT: "number",
+    AbstractType.BOOLEAN: "boolean",
+    AbstractType.DATE: "datetime",
+    AbstractType.TIME: "datetime",
+    AbstractType.TIME_TZ: "datetime",
+    AbstractType.TIMESTAMP: "datetime",
+    AbstractType.TIMESTAMP_TZ: "datetime",
+}
+"""The documented hint of each declared type."""
+
 _Left = TypeVar("_Left")
+
+
+def is_number(kind: Any) -> bool:
+    """Whether an Arrow type is numeric."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def type_hint(kind: Any) -> str:
+    """The documented hint of an Arrow type."""
+    if is_number(kind):
+        return "number"
+    if pa.types.is_temporal(kind):
+        return "datetime"
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    return "binary" if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind) else "string"
 
 
 class UnreadableMessageError(ValueError):
@@ -286,6 +324,22 @@ def static_filter_messages(filters: Iterable[FilterNode]) -> list[model_pb2.Stat
     return messages
 
 
+def health_message(health: Health) -> model_pb2.Health:
+    """The health of a model as a message."""
+    return model_pb2.Health(
+        status=model_pb2.HEALTH_STATUS_OK if health.status == "ok" else model_pb2.HEALTH_STATUS_WARNINGS,
+        data_objects=health.data_objects,
+        joins=health.joins,
+        orphan_data_objects=health.orphan_data_objects,
+        fan_trap_risks=[
+            model_pb2.FanTrapRisk(tables=risk.tables, reason=risk.reason, suggested_pattern=risk.suggested_pattern)
+            for risk in health.fan_trap_risks
+        ],
+        unreachable_dimensions=health.unreachable_dimensions,
+        warnings_count=health.warnings_count,
+    )
+
+
 def counts_message(model_id: str, model: ResolvedModel) -> model_pb2.ModelCounts:
     """How many artefacts the document declares; counted rows are not declared."""
     return model_pb2.ModelCounts(
@@ -332,6 +386,17 @@ def leg_message(leg: Leg) -> result_pb2.ExplainLeg:
     )
 
 
+def cache_message(cached_at: dt.datetime | None, freshness: Freshness | None) -> result_pb2.CacheInfo:
+    """What the result cache did, as a message."""
+    return result_pb2.CacheInfo(
+        cached=cached_at is not None,
+        cached_at=timestamp(cached_at),
+        ttl_seconds=freshness.ttl_seconds if freshness else None,
+        ttl_source=freshness.source if freshness else None,
+        ttl_limiting_table=freshness.limiting_table if freshness else None,
+    )
+
+
 def explain_message(explain: Explain) -> result_pb2.Explain:
     """A plan as a message."""
     return result_pb2.Explain(
@@ -359,6 +424,30 @@ def resolved_message(compiled: CompiledQuery) -> result_pb2.Resolved:
         dimensions=by_role.get("dimension", []),
         measures=[column.source for column in compiled.columns if column.role in {"measure", "metric"}],
     )
+
+
+def column_messages(compiled: CompiledQuery, model: ResolvedModel, schema: Any = None) -> list[result_pb2.ResultColumn]:
+    """The columns of a result; with a `pyarrow.Schema`, types that the model does not declare are taken from it."""
+    fields = schema if schema is not None else [None] * len(compiled.columns)
+    return [_column_message(column, model, field) for column, field in zip(compiled.columns, fields, strict=True)]
+
+
+def _column_message(column: OutputColumn, model: ResolvedModel, field: Any) -> result_pb2.ResultColumn:
+    kind = _column_type(column, model, field)
+    pattern = column.format
+    if pattern is None and column.role in {Role.MEASURE, Role.METRIC} and kind.startswith(("decimal", "double")):
+        pattern = DEFAULT_FORMAT
+    return result_pb2.ResultColumn(name=column.name, type=kind, format=pattern)
+
+
+def _column_type(column: OutputColumn, model: ResolvedModel, field: Any) -> str:
+    if column.role in {Role.MEASURE, Role.METRIC}:
+        declared = column.data_type or model.settings.default_numeric_data_type
+        if column.data_type is not None or (declared is not None and field is not None and is_number(field.type)):
+            return str(declared)
+    if field is not None:
+        return type_hint(field.type)
+    return TYPE_HINTS[column.type] if column.type is not None else "string"
 
 
 # ---------------------------------------------------------------- queries

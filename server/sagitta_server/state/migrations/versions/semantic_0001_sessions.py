@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Makes the tables."""
     op.create_table(
         "semantic_sessions",
         sa.Column("session_id", sa.String(64), primary_key=True),
@@ -46,5 +47,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drops the tables."""
     for table in ("semantic_models", "semantic_model_contents", "semantic_sessions"):
         op.drop_table(table)

@@ -1,0 +1,135 @@
+"""The composition root: the one place where the parts of the engine are wired together, started and stopped."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sagitta_server.auth import Authenticator
+from sagitta_server.cache import HeartbeatStore, ResultCache, open_cache
+from sagitta_server.config import Settings
+from sagitta_server.execution import Source, open_source
+from sagitta_server.models import CompiledModels, ModelStore, SessionStore
+from sagitta_server.models.curated import CuratedModels
+from sagitta_server.queries import QueryService
+from sagitta_server.state import Database, open_database
+
+if TYPE_CHECKING:
+    from sagitta_server.flight.server import RunningFlight
+    from sagitta_server.rpc.server import RunningGrpc
+
+log = logging.getLogger(__name__)
+GRACE_SECONDS = 5.0
+
+
+class EngineStartError(Exception):
+    """The settings do not allow the engine to start; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyAddresses:
+    """Where the engine answers."""
+
+    grpc: str
+    """`host:port`."""
+    flight: str | None
+    """`grpc://host:port`; None when Flight SQL is switched off."""
+
+
+class Engine:
+    """Everything the surfaces share; built from settings, usable without any surface."""
+
+    def __init__(self, settings: Settings) -> None:
+        _check_exposure(settings)
+        self.settings = settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.authenticator = Authenticator.from_settings(settings.auth, settings.data_dir)
+        self.database: Database = open_database(settings.state_database_url)
+        self.heartbeats = HeartbeatStore(self.database)
+        self.cache: ResultCache = open_cache(settings.cache, settings.cache_dir, self.heartbeats)
+        self.sources: dict[str, Source] = {name: open_source(name, source) for name, source in settings.sources.items()}
+        self.sessions = SessionStore(self.database, settings.sessions)
+        compiled = CompiledModels(settings.models.cache_size)
+        self.models = ModelStore(settings, self.sessions, compiled, CuratedModels(settings.models, compiled))
+        self.queries = QueryService(settings, self.sources, self.cache)
+        self._stopping = threading.Event()
+        self._sweeper: threading.Thread | None = None
+        self._grpc: RunningGrpc | None = None
+        self._flight: RunningFlight | None = None
+
+    def start(self) -> ReadyAddresses:
+        """Reads the administrator's models and starts the surfaces.
+
+        Raises:
+            CuratedModelError: a model file cannot be served.
+            GrpcStartError: an address cannot be listened on.
+        """
+        from sagitta_server.rpc.server import start_grpc  # noqa: PLC0415 (the surfaces import this module's Engine)
+
+        self.models.curated.start()
+        self._sweeper = threading.Thread(target=self._sweep, name="session-sweeper", daemon=True)
+        self._sweeper.start()
+        if self.settings.flight.enabled:
+            from sagitta_server.flight.server import start_flight  # noqa: PLC0415
+
+            self._flight = start_flight(self)
+        self._grpc = start_grpc(self)
+        return ReadyAddresses(self._grpc.address, self._flight.location if self._flight else None)
+
+    @property
+    def flight_location(self) -> str | None:
+        """`grpc://host:port` of the running Flight SQL surface."""
+        return self._flight.location if self._flight else None
+
+    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Ends running calls, then closes everything; may be called twice."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        if self._flight is not None:
+            self._flight.stop(grace_seconds)
+        if self._grpc is not None:
+            self._grpc.stop(grace_seconds)
+        self.models.curated.stop()
+        if self._sweeper is not None:
+            self._sweeper.join()
+        self.sessions.close_store()
+        for source in self.sources.values():
+            source.close()
+        self.cache.close()
+        self.database.close()
+
+    def _sweep(self) -> None:
+        while not self._stopping.wait(self.settings.sessions.cleanup_interval_seconds):
+            try:
+                self.sessions.sweep()
+            except Exception:
+                log.exception("expired sessions were not swept")
+
+
+def _check_exposure(settings: Settings) -> None:
+    if settings.access.mode != "none" or settings.access.allow_unauthenticated:
+        return
+    public = [
+        address
+        for address in (settings.grpc.address, settings.flight.address if settings.flight.enabled else "")
+        if address and not _is_loopback(address)
+    ]
+    if public:
+        raise EngineStartError(
+            f"{', '.join(public)} can be reached from other machines, but no authentication is set: set AUTH_MODE, "
+            "listen on 127.0.0.1, or allow it with SAGITTA_ACCESS__ALLOW_UNAUTHENTICATED=true"
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

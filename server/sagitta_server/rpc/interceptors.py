@@ -1,0 +1,90 @@
+"""The boundary of the gRPC surface: every call is authenticated, timed, logged, and fails with one kind of status."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+from google.rpc import code_pb2
+from grpc_status import rpc_status
+
+from sagitta_server.errors import is_defect, to_status
+from sagitta_server.rpc.access import CALL, AccessControl, Call
+
+log = logging.getLogger("sagitta.rpc")
+
+Behaviour = Callable[[Any, grpc.ServicerContext], Any]
+
+
+class Boundary(grpc.ServerInterceptor):
+    """Wraps every handler of our own services."""
+
+    def __init__(self, access: AccessControl) -> None:
+        self._access = access
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        handler = continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith("/sagitta."):
+            return handler
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(handler.unary_unary, method), handler.request_deserializer, handler.response_serializer
+            )
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(handler.unary_stream, method), handler.request_deserializer, handler.response_serializer
+            )
+        raise NotImplementedError(f"{method}: calls with a stream of requests are not served")
+
+    def _unary(self, behaviour: Behaviour, method: str) -> Behaviour:
+        def handle(request: Any, context: grpc.ServicerContext) -> Any:
+            started, call = time.perf_counter(), self._access.describe(context)
+            try:
+                self._enter(call, method, context)
+                response = behaviour(request, context)
+            except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
+                _fail(error, method, call, context)
+            _log(method, call, "OK", started)
+            return response
+
+        return handle
+
+    def _stream(self, behaviour: Behaviour, method: str) -> Behaviour:
+        def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            started, call = time.perf_counter(), self._access.describe(context)
+            try:
+                self._enter(call, method, context)
+                yield from behaviour(request, context)
+            except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
+                _fail(error, method, call, context)
+            _log(method, call, "OK", started)
+
+        return handle
+
+    def _enter(self, call: Call, method: str, context: grpc.ServicerContext) -> None:
+        principal = self._access.authenticate(method, context)
+        CALL.set(Call(call.request_id, principal, call.client, call.detail_bytes))
+
+
+def _fail(error: Exception, method: str, call: Call, context: grpc.ServicerContext) -> None:
+    if not context.is_active():
+        log.info("%s ended by its caller", method, extra={"request_id": call.request_id})
+    elif is_defect(error):
+        log.error("%s failed", method, exc_info=error, extra={"request_id": call.request_id})
+    status = to_status(error, call.request_id, call.detail_bytes)
+    log.info("%s %s", method, code_pb2.Code.Name(status.code), extra={"request_id": call.request_id})
+    context.abort_with_status(rpc_status.to_status(status))
+
+
+def _log(method: str, call: Call, code: str, started: float) -> None:
+    if log.isEnabledFor(logging.DEBUG):
+        elapsed = (time.perf_counter() - started) * 1000
+        log.debug("%s %s %.1f ms", method, code, elapsed, extra={"request_id": call.request_id})

@@ -1,0 +1,90 @@
+"""Builds and runs the gRPC server: services, health, reflection, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from sagitta_server.rpc import (
+    batch_service,
+    model_service,
+    query_service,
+    session_service,
+    settings_service,
+)
+from sagitta_server.rpc.access import AccessControl
+from sagitta_server.rpc.interceptors import Boundary
+
+if TYPE_CHECKING:
+    from sagitta_server.app import Engine
+
+Registrar = Callable[[grpc.Server, "Engine"], tuple[str, ...]]
+
+REGISTRARS: tuple[Registrar, ...] = (
+    session_service.register,
+    model_service.register,
+    query_service.register,
+    settings_service.register,
+    batch_service.register,
+)
+"""Each adds its services to the server and returns their full names."""
+
+KEEPALIVE_MILLISECONDS = 30_000
+
+
+class GrpcStartError(Exception):
+    """The address cannot be listened on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGrpc:
+    """A gRPC server that answers."""
+
+    address: str
+    """`host:port`, with the port that was really taken."""
+    server: grpc.Server
+    health: health.HealthServicer
+
+    def stop(self, grace_seconds: float) -> None:
+        """Refuses new calls, lets running ones end for a while, then cancels them."""
+        self.health.enter_graceful_shutdown()
+        self.server.stop(grace_seconds).wait()
+
+
+def start_grpc(engine: Engine) -> RunningGrpc:
+    """Starts the server at the address of the settings.
+
+    Raises:
+        GrpcStartError: the address is taken or unknown.
+    """
+    settings = engine.settings.grpc
+    server = grpc.server(
+        ThreadPoolExecutor(settings.max_workers, thread_name_prefix="grpc"),
+        interceptors=[Boundary(AccessControl(engine.settings.access, engine.authenticator))],
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_metadata_size", 1_048_576),
+            ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    names = [name for register in REGISTRARS for name in register(server, engine)]
+    servicer = health.HealthServicer(experimental_non_blocking=True)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    host, _, _ = settings.address.rpartition(":")
+    try:
+        port = server.add_insecure_port(settings.address)
+    except RuntimeError:
+        raise GrpcStartError(f"gRPC cannot listen on {settings.address}") from None
+    server.start()
+    for name in ("", *names):
+        servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    return RunningGrpc(f"{host}:{port}", server, servicer)
