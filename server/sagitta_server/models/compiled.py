@@ -7,11 +7,11 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
-if TYPE_CHECKING:
-    from sagitta_compiler import LoadedModel
+from sagitta_compiler import LoadedModel, load_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,15 @@ class ModelSource:
     json: bool = False
     extends: tuple[str, ...] = ()
     inherits: ModelSource | None = None
+    files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The texts of the files that it names, by their relative paths."""
     name: str | None = None
     """The name where the text states none."""
 
     @property
     def plain(self) -> bool:
         """Whether the text is YAML and stands alone: only then is it recognised again."""
-        return not (self.json or self.extends or self.inherits)
+        return not (self.json or self.extends or self.inherits or self.files)
 
     @property
     def content_key(self) -> str:
@@ -48,19 +50,21 @@ class ModelSource:
             "json": self.json,
             "extends": list(self.extends),
             "inherits": self.inherits.to_record() if self.inherits else None,
+            "files": dict(self.files),
             "name": self.name,
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> ModelSource:
         """The reverse of `to_record`."""
-        parent = record.get("inherits")
+        parent = record["inherits"]
         return cls(
             text=record["text"],
             json=record["json"],
             extends=tuple(record["extends"]),
             inherits=cls.from_record(parent) if parent else None,
-            name=record.get("name"),
+            files=record["files"],
+            name=record["name"],
         )
 
 
@@ -109,18 +113,5 @@ class CompiledModels:
         return loaded
 
     def _compile(self, source: ModelSource) -> LoadedModel:
-        from sagitta_compiler import load_model  # noqa: PLC0415
-
         parent = self.load(source.inherits) if source.inherits else None
-        return load_model(_document(source), name=source.name, extends=source.extends, inherits=parent)
-
-
-def _document(source: ModelSource) -> str | Mapping[str, Any]:
-    """The text, or the mapping it holds when it is JSON; broken JSON is left to the reader of models to report."""
-    if not source.json:
-        return source.text
-    try:
-        document = json.loads(source.text)
-    except ValueError:
-        return source.text
-    return document if isinstance(document, dict) else source.text
+        return load_model(source.text, name=source.name, extends=source.extends, inherits=parent, files=source.files)

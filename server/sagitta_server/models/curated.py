@@ -13,20 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-import yaml
+from sagitta_compiler import LoadedModel
+from sagitta_compiler.model.merge import collect_files
+from sagitta_compiler.names import normalise_model_name
 
 from sagitta_server.config import ModelSettings
 from sagitta_server.models.compiled import CompiledModels, ModelSource
-from sagitta_server.models.names import normalised
 from sagitta_server.models.sessions import Session
 
-if TYPE_CHECKING:
-    from sagitta_compiler import LoadedModel
-
 log = logging.getLogger(__name__)
-MAX_EXTENDS_DEPTH = 5
 
 
 class CuratedModelError(Exception):
@@ -142,7 +138,7 @@ class CuratedModels:
                 if diagnostic.is_error
             )
             raise CuratedModelError(f"{path}: {errors}")
-        name = normalised(loaded.model.name or path.stem)
+        name = normalise_model_name(loaded.model.name or path.stem)
         if name is None:
             raise CuratedModelError(
                 f"{path}: '{loaded.model.name or path.stem}' is no usable model name; state another as `name:`"
@@ -158,39 +154,21 @@ class CuratedModels:
 
 
 def read_file(path: Path) -> _Read:
-    """Reads a model file with the fragments and the parent that it names, relative to itself.
+    """Reads a model file with the files that it names, relative to itself.
 
     Raises:
-        CuratedModelError: a file is missing, unreadable or names itself.
+        CuratedModelError: the file is missing or unreadable.
     """
     stamps: dict[Path, tuple[int, int]] = {}
     text = _text(path, stamps)
-    extends = _fragments(path, text, stamps, (path.resolve(),))
-    parent = _named(text, "inherits", path)
-    inherited = read_file(path.parent / parent[0]) if parent else None
-    if inherited is not None:
-        stamps.update(inherited.stamps)
-    source = ModelSource(
-        text,
-        json=path.suffix == ".json",
-        extends=extends,
-        inherits=inherited.source if inherited else None,
-        name=path.stem,
-    )
-    return _Read(source, stamps)
 
+    def named(relative: str) -> str | None:
+        file = path.parent / relative
+        stamps[file] = (0, 0)
+        return _text(file, stamps) if file.is_file() else None
 
-def _fragments(path: Path, text: str, stamps: dict[Path, tuple[int, int]], seen: tuple[Path, ...]) -> tuple[str, ...]:
-    fragments: list[str] = []
-    for name in _named(text, "extends", path):
-        file = (path.parent / name).resolve()
-        if file in seen:
-            raise CuratedModelError(f"{path}: [CIRCULAR_EXTENDS] '{name}' is extended in a circle")
-        if len(seen) > MAX_EXTENDS_DEPTH:
-            raise CuratedModelError(f"{path}: [EXTENDS_MAX_DEPTH_EXCEEDED] more than {MAX_EXTENDS_DEPTH} levels")
-        fragment = _text(file, stamps)
-        fragments += [*_fragments(file, fragment, stamps, (*seen, file)), fragment]
-    return tuple(fragments)
+    files = collect_files(text, named)
+    return _Read(ModelSource(text, json=path.suffix == ".json", files=files, name=path.stem), stamps)
 
 
 def _text(path: Path, stamps: dict[Path, tuple[int, int]]) -> str:
@@ -202,21 +180,6 @@ def _text(path: Path, stamps: dict[Path, tuple[int, int]]) -> str:
         raise CuratedModelError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CuratedModelError(f"{path}: cannot be read ({error})") from None
-
-
-def _named(text: str, key: str, path: Path) -> tuple[str, ...]:
-    """The file names under a top-level key; a text that is no mapping names none (compiling it tells why)."""
-    if key not in text:
-        return ()
-    try:
-        document = yaml.load(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
-        return ()
-    value = document.get(key) if isinstance(document, dict) else None
-    names = [value] if isinstance(value, str) else value or []
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise CuratedModelError(f"{path}: `{key}` must name files")
-    return tuple(names)
 
 
 def _stamps(files: Mapping[Path, tuple[int, int]]) -> dict[Path, tuple[int, int]]:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from sagitta_compiler import CompileError, Diagnostic, ResolvedModel, Severity
+from sagitta_compiler import CompileError, Diagnostic, LoadedModel, ResolvedModel, Severity
+from sagitta_compiler.names import normalise_model_name
 
 from sagitta_server.config import Settings
 from sagitta_server.errors import Reason, ServiceError, compile_error
 from sagitta_server.models.compiled import CompiledModels, ModelSource
 from sagitta_server.models.curated import CuratedModel, CuratedModels
-from sagitta_server.models.names import normalised
 from sagitta_server.models.sessions import Session, SessionStore, StoredModel
-
-if TYPE_CHECKING:
-    from sagitta_compiler import LoadedModel
 
 UPLOAD_DISABLED = "Single-model mode: model upload is disabled."
 REMOVAL_DISABLED = "Single-model mode: model removal is disabled."
@@ -42,7 +38,7 @@ class ModelHandle:
     @property
     def name(self) -> str:
         """The name by which SQL reaches it: the model's own, else its id."""
-        return normalised(self.model.name) or f"model_{self.model_id}"
+        return normalise_model_name(self.model.name or "") or f"model_{self.model_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +213,7 @@ class ModelStore:
 
     def by_name(self, name: str) -> ModelHandle | None:
         """The served model of this name; where sessions hold several, the one loaded last."""
-        wanted = normalised(name) or name
+        wanted = normalise_model_name(name) or name
         if (curated := self.curated.models.get(wanted)) is not None:
             return _curated_handle(curated, wanted)
         return next((handle for handle in reversed(self.served()) if handle.name == wanted), None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sagitta_compiler import CompileContext, CompiledQuery, Query, ResolvedModel
+from sagitta_compiler import CompileContext, CompiledQuery, CompileError, Diagnostic, Query, ResolvedModel, read_query
 
 from sagitta_server.cache import CacheRequest, Contract, Lookup, ResultCache, contracts
 from sagitta_server.config import Settings
@@ -18,7 +18,6 @@ from sagitta_server.execution import CancelToken, ResultStream, Source, conform,
 from sagitta_server.models import ModelHandle
 from sagitta_server.queries.plan_cache import PlanCache
 from sagitta_server.queries.run import Run
-from sagitta_server.queries.text import read_text
 from sagitta_server.queries.timezones import DatabaseZones, ZoneChain, requested_zone, resolve_zone
 
 FALLBACK_DIALECT = "postgres"
@@ -82,7 +81,7 @@ class QueryService:
         if question.query is not None:
             return question.query
         text = question.text or ""
-        return self._queries.get(text, lambda: read_text(text, self._settings.query.max_text_bytes))
+        return self._queries.get(text, lambda: self._read_text(text))
 
     def compile(
         self,
@@ -231,6 +230,15 @@ class QueryService:
         if lookup.hit is not None:
             return lookup, lookup.hit.stream
         return lookup, self._cache.store(lookup, self.execute(compiled, source, token=token))
+
+    def _read_text(self, text: str) -> Query:
+        limit = self._settings.query.max_text_bytes
+        if len(text.encode()) > limit:
+            raise CompileError([Diagnostic("QUERY_TOO_LARGE", f"A query's text may have {limit} bytes.")])
+        query, diagnostics = read_query(text)
+        if query is None:
+            raise CompileError(diagnostics)
+        return query
 
     def _today(self, model: ResolvedModel) -> dt.datetime:
         """Midnight of the present day in the model's zone: the same all day long, so that plans can be kept."""

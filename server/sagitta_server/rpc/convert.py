@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct
@@ -18,6 +18,7 @@ from sagitta.semantic.v1 import (
     result_pb2,
 )
 from sagitta_compiler.diagnostics import Diagnostic, Severity
+from sagitta_compiler.discovery.health import Health
 from sagitta_compiler.model.resolved import (
     Column,
     CumulativeMetric,
@@ -53,9 +54,6 @@ from sagitta_compiler.query.query import (
 from sagitta_compiler.sql.result import CompiledQuery, Explain, JoinStep, Leg, OutputColumn, Role
 
 from sagitta_server.cache import Freshness
-
-if TYPE_CHECKING:
-    from sagitta_compiler import Health
 
 SEVERITY = {
     Severity.ERROR: diagnostic_pb2.SEVERITY_ERROR,
