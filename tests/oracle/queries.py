@@ -1,0 +1,403 @@
+"""Draws measures, metrics and queries on a drawn world; every draw says which features it uses."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from oracle import features as f
+from oracle.worlds import COLUMN_TYPES, SHAPES, Chooser, Document, World, draw_world
+
+_BASES = ("sum", "count")
+NOW = dt.datetime(2024, 2, 15, 12, 0, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A measure or metric of the drawn model: what it reads and which dimensions must be selected for it."""
+
+    name: str
+    features: frozenset[str]
+    homes: frozenset[str]
+    needs: frozenset[str] = frozenset()
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Populated:
+    """A world whose model has measures and metrics."""
+
+    world: World
+    model: Document
+    made: tuple[Made, ...]
+    policies: Document
+    features: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question to a model over tables, as documents."""
+
+    model: Document
+    tables: Document
+    query: Document
+    policies: Document = field(default_factory=dict)
+    features: frozenset[str] = frozenset()
+
+
+def draw_populated(chooser: Chooser) -> Populated:
+    """Draws a world with a handful of measures and metrics."""
+    world = draw_world(chooser)
+    model = copy.deepcopy(world.model)
+    made: list[Made] = []
+    model["measures"], model["metrics"] = {}, {}
+    for name in world.objects:
+        model["measures"].update({f"{name} {base}": f.MEASURES[base](name) for base in _BASES})
+        made.extend(Made(f"{name} {base}", frozenset({f"measure: {base}"}), frozenset({name})) for base in _BASES)
+        made.append(Made(f"{name} Count", frozenset({"measure: synthesised count"}), frozenset({name})))
+    made.extend(_measure(chooser, world, model) for _ in range(chooser.integer(2, 8)))
+    for _ in range(chooser.integer(1, 7)):
+        made.append(_metric(chooser, world, model, made))
+    extra: set[str] = set()
+    if chooser.chance(10):
+        model["filters"] = [_static(chooser, world)]
+        extra.add("model: static filter")
+    policies: Document = {}
+    if chooser.chance(6):
+        policies[chooser.choose(world.objects)] = [{"field": "Kind", "op": "notequals", "value": "z"}]
+        extra.add("context: row policy")
+    unique = tuple({one.name: one for one in made}.values())
+    return Populated(world, model, unique, policies, world.features | extra)
+
+
+def _static(chooser: Chooser, world: World) -> Document:
+    label, operator, value = chooser.choose((("Kind", "notequals", "y"), ("Qty", "gte", 0), ("Kind", "equals", "x")))
+    return {"dataObject": chooser.choose(world.objects), "column": label, "operator": operator, "value": value}
+
+
+def _measure(chooser: Chooser, world: World, model: Document) -> Made:
+    name = chooser.choose(world.objects)
+    if chooser.chance(10):
+        kind = chooser.choose(tuple(f.NESTED))
+        model["measures"][f"{name} {kind}"] = f.NESTED[kind](name)
+        return Made(f"{name} {kind}", frozenset({f"measure: {kind}"}), frozenset({name}))
+    if chooser.chance(12):
+        return _across(chooser, world, model, name)
+    kind = chooser.choose(tuple(f.MEASURES))
+    model["measures"][f"{name} {kind}"] = f.MEASURES[kind](name)
+    return Made(f"{name} {kind}", frozenset({f"measure: {kind}"}), frozenset({name}), numeric=kind in f.NUMERIC)
+
+
+def _across(chooser: Chooser, world: World, model: Document, name: str) -> Made:
+    """A measure that looks at another object: in its expression, or in its filters."""
+    other = chooser.choose(world.near(name) if chooser.chance(70) else world.objects)
+    if other != name and other in world.near(name) and chooser.chance(50):
+        label = f"{name} times {other}"
+        expression = f"{{[{name}].[Qty]}} * {{[{other}].[Amount]}}"
+        model["measures"][label] = {"aggregation": "sum", "expression": expression}
+        return Made(label, frozenset({"measure: over two objects"}), frozenset({name}))
+    label = f"{name} where {other}"
+    model["measures"][label] = {**f.SUM(name), "filters": [f.leaf(other, "Kind", "equals", "string", "x")]}
+    return Made(label, frozenset({"measure: filtered by another object"}), frozenset({name}))
+
+
+def _metric(chooser: Chooser, world: World, model: Document, made: Sequence[Made]) -> Made:
+    numeric = [one for one in made if one.numeric]
+    base = chooser.choose(numeric)
+    family = chooser.choose(("derived", "derived", "timed", "timed", "untimed"))
+    if family == "derived":
+        kind, other = chooser.choose(tuple(f.DERIVED)), chooser.choose(numeric)
+        label = f"{kind} ({base.name}, {other.name})"
+        model["metrics"][label] = f.DERIVED[kind](base.name, other.name)
+        used = base.features | other.features | {f"metric: {kind}"}
+        return Made(label, used, base.homes | other.homes, base.needs | other.needs)
+    if family == "untimed":
+        kind = chooser.choose(tuple(f.UNTIMED))
+        label = f"{kind} of {base.name}"
+        model["metrics"][label] = f.UNTIMED[kind](base.name, "")
+        return Made(label, base.features | {f"metric: {kind}"}, base.homes, base.needs)
+    kind = chooser.choose(tuple(f.TIMED))
+    home = chooser.choose(sorted(base.homes))
+    time = f"{chooser.choose(world.near(home))} {chooser.choose(('Month', 'Month', 'Day'))}"
+    label = f"{kind} of {base.name} on {time}"
+    model["metrics"][label] = f.TIMED[kind](base.name, time)
+    return Made(label, base.features | {f"metric: {kind}"}, base.homes, base.needs | {time})
+
+
+# -- queries -----------------------------------------------------------------------------------------------------------
+
+
+def draw_query(chooser: Chooser, populated: Populated) -> Case:
+    """Draws one query on a populated world."""
+    used: set[str] = set(populated.features)
+    style = chooser.integer(1, 100)
+    if style <= 4:
+        query = _raw(chooser, populated.world, used)
+    elif style <= 6:
+        query = _absent(chooser, populated.world, used)
+    else:
+        query = _grouped(chooser, populated, used, alone=style <= 12)
+    world = populated.world
+    if world.shape == "two paths" and chooser.chance(40):
+        query["usePathNames"] = [{"source": "Ant", "target": "Bee", "pathName": "other"}]
+        used.add("clause: usePathNames")
+    return Case(populated.model, world.tables, query, populated.policies, frozenset(used))
+
+
+def draw_case(chooser: Chooser) -> Case:
+    return draw_query(chooser, draw_populated(chooser))
+
+
+def _raw(chooser: Chooser, world: World, used: set[str]) -> Document:
+    used.add("clause: raw fields")
+    start = chooser.choose(world.objects)
+    near = world.near(start)
+    fields = [f"{chooser.choose(near)}.{chooser.choose(('Id', 'Kind', 'Qty', 'Day'))}" for _ in range(3)]
+    select: Document = {"fields": list(dict.fromkeys(fields))}
+    if chooser.chance(40):
+        select["distinct"] = True
+        used.add("clause: distinct")
+    query: Document = {"select": select}
+    if chooser.chance(50):
+        query["where"] = [_predicate(chooser, near, used)]
+    return query
+
+
+def _absent(chooser: Chooser, world: World, used: set[str]) -> Document:
+    used.add("clause: dimensionsExclude")
+    near = world.near(chooser.choose(world.objects))
+    names = [f"{chooser.choose(near)} {chooser.choose(('Kind', 'Size'))}" for _ in range(3)]
+    names = list(dict.fromkeys(names))
+    if len(names) < 2:
+        names = [f"{near[0]} Kind", f"{near[0]} Size"]
+    return {"select": {"dimensions": names}, "dimensionsExclude": True}
+
+
+def _grouped(chooser: Chooser, populated: Populated, used: set[str], *, alone: bool) -> Document:
+    world = populated.world
+    items: list[Made] = []
+    if not alone:
+        items = [chooser.choose(populated.made[-9:]) for _ in range(chooser.integer(1, 3))]
+        items = list({one.name: one for one in items}.values())
+    homes = sorted({home for one in items for home in one.homes}) or [chooser.choose(world.objects)]
+    near = world.near(chooser.choose(homes))
+    for one in items:
+        used |= one.features
+    dimensions = _selected(chooser, populated, items, near, used, alone=alone)
+    query: Document = {"select": {"dimensions": dimensions}}
+    if items:
+        query["select"]["measures"] = _measures(chooser, items, near, used)
+    if not items and not dimensions:
+        query["select"]["dimensions"] = [f"{near[0]} Kind"]
+    _filters(chooser, populated, query, near, used)
+    _shape(chooser, query, items, used)
+    return query
+
+
+def _selected(
+    chooser: Chooser,
+    populated: Populated,
+    items: Sequence[Made],
+    near: Sequence[str],
+    used: set[str],
+    *,
+    alone: bool,
+) -> list[Any]:
+    world = populated.world
+    needed = sorted({dimension for one in items for dimension in one.needs})
+    dimensions: list[Any] = [_grained(chooser, name, used) for name in needed]
+    taken = set(needed)
+    for _ in range(chooser.choose((1, 2) if alone else (0, 1, 1, 2))):
+        objects = near if chooser.chance(80) else world.objects
+        name = _dimension_of(chooser, populated, chooser.choose(objects))
+        if (
+            name not in taken
+            and f"{name.rsplit(' ', 1)[0]} {'Day' if name.endswith('Month') else 'Month'}" not in taken
+        ):
+            taken.add(name)
+            dimensions.append(_grained(chooser, name, used))
+    if chooser.chance(6) and len(world.objects) > 1:
+        pair = [f"{world.objects[0]} Kind", f"{chooser.choose(world.objects[1:])} Kind"]
+        if not set(pair) & taken:
+            dimensions.append({"coalesce": pair, "as": "Either"})
+            used.add("clause: coalesce")
+    used.add(f"clause: {min(len(dimensions), 3)} dimensions")
+    return dimensions
+
+
+def _dimension_of(chooser: Chooser, populated: Populated, name: str) -> str:
+    kinds = ("Kind", "Kind", "Size", "Month", "Day")
+    if name == "Dog" and SHAPES[populated.world.shape][0] >= 4 and populated.world.shape.startswith("diamond"):
+        return chooser.choose(("Dog Kind by Bee", "Dog Kind by Cat", "Dog Kind"))
+    return f"{name} {chooser.choose(kinds)}"
+
+
+def _grained(chooser: Chooser, name: str, used: set[str]) -> Any:
+    if name.endswith((" by Bee", " by Cat")):
+        used.add("clause: via")
+        return name
+    if not name.endswith(("Month", "Day")) or chooser.chance(75):
+        return name
+    grain = chooser.choose(("year", "quarter", "month", "week", "day", "fiscal_year", "fiscal_quarter"))
+    used.add(f"grain: {grain}")
+    if chooser.chance(30):
+        used.add("clause: alias of a dimension")
+        return {"dimension": name, "grain": grain, "as": f"{name} by {grain}"}
+    return f"{name}:{grain}"
+
+
+def _measures(chooser: Chooser, items: Sequence[Made], near: Sequence[str], used: set[str]) -> list[Any]:
+    selected: list[Any] = []
+    for one in items:
+        if chooser.chance(10):
+            used.add("clause: measure filtered by the query")
+            condition = {"field": f"{chooser.choose(near)}.Kind", "op": "equals", "value": "x"}
+            selected.append({"measure": one.name, "filter": [condition], "as": f"x {one.name}"})
+        else:
+            selected.append(one.name)
+    return selected
+
+
+def _filters(chooser: Chooser, populated: Populated, query: Document, near: Sequence[str], used: set[str]) -> None:
+    world = populated.world
+    if chooser.chance(50):
+        objects = near if chooser.chance(75) else world.objects
+        query["where"] = [_clause(chooser, objects, used) for _ in range(chooser.choose((1, 1, 2)))]
+    measures = query["select"].get("measures", [])
+    if measures and chooser.chance(18):
+        query["having"] = [_having(chooser, populated, query, used)]
+
+
+def _having(chooser: Chooser, populated: Populated, query: Document, used: set[str]) -> Document:
+    names = [item for item in query["select"]["measures"] if isinstance(item, str)]
+    numeric = {one.name for one in populated.made if one.numeric}
+    pool = [name for name in names if name in numeric]
+    used.add("clause: having")
+    if not pool or chooser.chance(20):
+        used.add("clause: having on what is not selected")
+        pool = [f"{populated.world.objects[0]} sum"]
+    operator, value = chooser.choose((("gt", 1), ("lte", 2), ("notset", None), ("between", [0, 5]), ("set", None)))
+    condition = {"field": chooser.choose(pool), "op": operator}
+    return condition if value is None else {**condition, "value": value}
+
+
+def _shape(chooser: Chooser, query: Document, items: Sequence[Made], used: set[str]) -> None:
+    """Adds grouping, order and limit."""
+    select = query["select"]
+    if select["dimensions"] and chooser.chance(12):
+        query["grouping"] = chooser.choose(("rollup", "cube"))
+        used.add(f"clause: {query['grouping']}")
+    width = len(select["dimensions"]) + len(select.get("measures", ()))
+    readable = len(select["dimensions"]) + sum(1 for one in items if one.numeric)
+    if chooser.chance(25) and readable == width:
+        place = chooser.integer(1, width)
+        direction, nulls = chooser.choose(("asc", "desc")), chooser.choose(("first", "last"))
+        query["orderBy"] = [{"field": str(place), "direction": direction, "nulls": nulls}]
+        used.add("clause: order")
+    if chooser.chance(15) and ("orderBy" in query or "grouping" not in query):
+        query["limit"] = chooser.integer(1, 4)
+        used.add("clause: limit")
+        if chooser.chance(30):
+            query["offset"] = chooser.integer(0, 2)
+            used.add("clause: offset")
+
+
+# -- filters -----------------------------------------------------------------------------------------------------------
+
+_STRINGS = ("x", "y", "X Y", "X", "nothing")
+_OPERATORS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "string": (
+        ("equals", "x"),
+        ("notequals", "x"),
+        ("inlist", ["x", "y"]),
+        ("notinlist", ["x", "z"]),
+        ("inlist", []),
+        ("set", None),
+        ("notset", None),
+        ("contains", "x"),
+        ("contains", "%"),
+        ("contains", "P"),
+        ("notcontains", "_"),
+        ("starts_with", "a"),
+        ("ends_with", "e"),
+        ("starts_with", "50%"),
+        ("like", "a%"),
+        ("notlike", "_p%"),
+        ("blank", None),
+        ("notblank", None),
+        ("length_gt", 1),
+        ("length_eq", 4),
+        ("length_lt", 4),
+        ("regex", "^[ax]"),
+        ("notregex", "p"),
+    ),
+    "int": (
+        ("equals", 1),
+        ("notequals", 2),
+        ("gt", 0),
+        ("gte", 1),
+        ("lt", 2),
+        ("lte", 1),
+        ("between", [0, 2]),
+        ("notbetween", [1, 2]),
+        ("inlist", [1, 3]),
+        ("notset", None),
+    ),
+    "float": (("gt", 1.5), ("lte", 2.0), ("between", [-1, 5]), ("set", None), ("equals", 0.25)),
+    "date": (
+        ("gte", "2024-01-01"),
+        ("lt", "2024-02-29"),
+        ("equals", "2024-01-31"),
+        ("between", ["2023-02-01", "2024-03-31"]),
+        ("notbetween", ["2024-01-01", "2024-12-31"]),
+        ("notset", None),
+        ("relative", {"unit": "month", "count": 2}),
+        ("relative", {"unit": "year", "count": 1, "direction": "future"}),
+        ("relative", {"unit": "week", "count": 6, "includeCurrent": False}),
+    ),
+    "timestamp": (("gte", "2024-01-31T12:00:00"), ("lt", "2024-02-01"), ("notset", None)),
+    "boolean": (("equals", True), ("notequals", True), ("notset", None)),
+}
+
+
+def _clause(chooser: Chooser, objects: Sequence[str], used: set[str]) -> Document:
+    roll = chooser.integer(1, 100)
+    if roll <= 65:
+        return _predicate(chooser, objects, used)
+    if roll <= 72:
+        return _exists(chooser, objects, used)
+    members = [_predicate(chooser, objects, used) for _ in range(chooser.integer(2, 3))]
+    if chooser.chance(20):
+        members.append({"logic": "and", "filters": [_predicate(chooser, objects, used)], "negated": True})
+    group: Document = {"logic": chooser.choose(("or", "or", "and")), "filters": members}
+    used.add(f"clause: {group['logic']}")
+    if chooser.chance(30):
+        group["negated"] = True
+        used.add("clause: not")
+    return group
+
+
+def _predicate(chooser: Chooser, objects: Sequence[str], used: set[str]) -> Document:
+    name = chooser.choose(objects)
+    label = chooser.choose(("Kind", "Kind", "Day", "Day", "Word", "Qty", "Amount", "At", "Flag"))
+    operator, value = chooser.choose(_OPERATORS[COLUMN_TYPES[label][2]])
+    field_name = f"{name}.{label}"
+    if label in ("Kind", "Day") and chooser.chance(50):
+        field_name = f"{name} {label}"
+    used.add(f"filter: {operator}")
+    condition: Document = {"field": field_name, "op": operator}
+    return condition if value is None else {**condition, "value": value}
+
+
+def _exists(chooser: Chooser, objects: Sequence[str], used: set[str]) -> Document:
+    used.add("filter: exists")
+    here, there = chooser.choose(objects), chooser.choose(objects)
+    subquery: Document = {"dataObject": there}
+    if chooser.chance(60):
+        subquery["filter"] = [{"field": "Kind", "op": "equals", "value": "x"}]
+    if here == there:
+        return {"field": f"{here}.Kind", "op": "set"}
+    return {"field": f"{here}.Id", "op": chooser.choose(("exists", "nonexists")), "subquery": subquery}

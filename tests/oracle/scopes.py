@@ -1,0 +1,178 @@
+"""Where a leaf reads: from its home, or from a common root that reaches what the home does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from oracle import filters
+from oracle import values as v
+from oracle.relations import Context, FieldRef, Graph, Path, Row, Step, World
+from sagitta_compiler.model.resolved import ColumnRef
+from sagitta_compiler.query.query import Filter, FilterGroup, FilterNode, Logic
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The row source of a leaf: a root, the way to the home, and the way to each field (None: unreachable)."""
+
+    home: str
+    root: str
+    to_home: Path
+    paths: Mapping[FieldRef, Path | None]
+
+    def all_paths(self) -> list[Path]:
+        return [self.to_home, *(path for path in self.paths.values() if path is not None)]
+
+
+class Scoper:
+    """Finds roots and paths in one graph, and reads values through them."""
+
+    def __init__(self, world: World, graph: Graph) -> None:
+        self.world = world
+        self.graph = graph
+
+    def field(self, name: str) -> FieldRef:
+        """Returns what a filter or a grain names: a dimension, or `Object.Column`."""
+        dimension = self.world.model.dimensions.get(name)
+        if dimension is not None:
+            return FieldRef(dimension.ref, dimension.via)
+        return FieldRef(self.column(name))
+
+    def column(self, name: str) -> ColumnRef:
+        object_name, dot, column = name.partition(".")
+        data_object = self.world.model.objects.get(object_name.strip())
+        if not dot or data_object is None or column.strip() not in data_object.columns:
+            raise v.RefusedError(f"nothing is called {name}", "UNKNOWN_FILTER_FIELD")
+        return ColumnRef(object_name.strip(), column.strip())
+
+    def is_near(self, home: str, ref: FieldRef) -> bool:
+        return self.graph.reaches(home, ref.column.object, ref.via)
+
+    def roots(self, home: str, refs: Iterable[FieldRef]) -> list[str]:
+        """Returns the objects that reach the home and all fields."""
+        wanted = list(refs)
+        return [
+            name
+            for name in self.world.model.objects
+            if self.graph.reaches(name, home)
+            and all(self.graph.reaches(name, ref.column.object, ref.via) for ref in wanted)
+        ]
+
+    def is_reachable(self, home: str, ref: FieldRef) -> bool:
+        """Whether the home or a common root reaches a field."""
+        return self.is_near(home, ref) or bool(self.roots(home, [ref]))
+
+    def far(self, home: str, refs: Iterable[FieldRef]) -> list[FieldRef]:
+        """Returns the fields that only a root reaches."""
+        return [ref for ref in refs if not self.is_near(home, ref) and self.roots(home, [ref])]
+
+    def root_for(self, home: str, refs: Iterable[FieldRef]) -> str | None:
+        """Returns the root that serves all these far fields: the fewest descendants, then the name."""
+        return min(self.roots(home, refs), key=lambda name: (len(self.graph.descendants(name)), name), default=None)
+
+    def scope(self, home: str, refs: Sequence[FieldRef]) -> Scope:
+        """Places a leaf; fields that nothing reaches have no path."""
+        far = self.far(home, refs)
+        root = self.root_for(home, far) if far else home
+        if root is None:
+            raise v.UndecidedError(f"no single root serves {home} with all its fields")
+        to_home = self._must(root, home) if far else ()
+        return Scope(home, root, to_home, {ref: self._path(home, root, to_home, ref) for ref in refs})
+
+    def _path(self, home: str, root: str, to_home: Path, ref: FieldRef) -> Path | None:
+        if self.is_near(home, ref):
+            near = self.graph.path_via(home, ref.via, ref.column.object)
+            return None if near is None else to_home + near
+        if root == home or not self.graph.reaches(root, ref.column.object, ref.via) or not self.roots(home, [ref]):
+            return None
+        return self.graph.path_via(root, ref.via, ref.column.object)
+
+    def _must(self, origin: str, destination: str) -> Path:
+        path = self.graph.path(origin, destination)
+        assert path is not None
+        return path
+
+    def read(self, scope: Scope, context: Context, ref: FieldRef) -> v.Value:
+        """Returns the value of a field in a context; NULL where nothing reaches it."""
+        path = scope.paths[ref]
+        if path is None:
+            return None
+        return self.world.value(context[path], ref.column.object, ref.column.column)
+
+    def clause_fields(self, clauses: Iterable[FilterNode]) -> list[FieldRef]:
+        fields = (self.field(leaf.field) for clause in clauses for leaf in filters.leaves(clause))
+        return list(dict.fromkeys(fields))
+
+    def holds(self, clause: FilterNode, scope: Scope, context: Context) -> bool | None:
+        """Returns the truth of a filter for a context."""
+        return filters.passes(
+            clause,
+            lambda leaf: self.read(scope, context, self.field(leaf.field)),
+            filters.FilterWorld(
+                self.world.calendar,
+                self.world.context.now,
+                lambda leaf: self._exists(leaf, scope, context),
+            ),
+        )
+
+    def _exists(self, leaf: Filter, scope: Scope, context: Context) -> bool:
+        """EXISTS: rows of the target that belong to the field's row, over joins walked either way."""
+        subquery = leaf.subquery
+        assert subquery is not None
+        ref = self.field(leaf.field)
+        path = scope.paths[ref]
+        row = None if path is None else context[path]
+        if row is None:
+            return False
+        way = self._way_to(ref.column.object, subquery.object, subquery.path_name)
+        return any(
+            all(self._passes_alone(clause, found) is True for clause in subquery.filters)
+            for found in self._reached(row, way)
+        )
+
+    def _way_to(self, origin: str, target: str, path_name: str | None) -> Path:
+        graph = self.graph
+        if path_name is not None:
+            graph = self._with_secondary(path_name)
+        way = graph.undirected().path(origin, target)
+        if way is None:
+            raise v.RefusedError(f"no way from {origin} to {target}", "NO_JOIN_PATH_TO_SUBQUERY")
+        return way
+
+    def _with_secondary(self, path_name: str) -> Graph:
+        chosen = [join for join in self.world.model.joins if join.path_name == path_name]
+        replaced = {(join.source, join.target) for join in chosen}
+        kept = [step for step in self.graph.steps if (step.join.source, step.join.target) not in replaced]
+        return Graph((*kept, *(Step(join, forward) for join in chosen for forward in (True, False))))
+
+    def _reached(self, row: Row, way: Path) -> list[Row]:
+        rows = [row]
+        for step in way:
+            rows = [found for here in rows for found in self.world.matches(here, step)]
+        return rows
+
+    def _passes_alone(self, clause: FilterNode, row: Row) -> bool | None:
+        """The truth of a sub-filter for a row of the target: its columns first, then dimensions, then Object.Column."""
+
+        def value(leaf: Filter) -> v.Value:
+            if leaf.field in self.world.model.objects[row.object].columns:
+                return self.world.value(row, row.object, leaf.field)
+            ref = self.field(leaf.field)
+            path = self.graph.path_via(row.object, ref.via, ref.column.object)
+            if path is None:
+                raise v.RefusedError("the sub-filter is not reachable", "UNREACHABLE_SUBQUERY_FILTER_OBJECT")
+            return self.world.value(self.world.follow(row, path), ref.column.object, ref.column.column)
+
+        return filters.passes(clause, value, filters.FilterWorld(self.world.calendar, self.world.context.now))
+
+
+def flat_clauses(clauses: Iterable[FilterNode]) -> tuple[FilterNode, ...]:
+    """Returns the AND-ed clauses, with plain AND groups opened."""
+    flat: list[FilterNode] = []
+    for clause in clauses:
+        if isinstance(clause, FilterGroup) and clause.logic is Logic.AND and not clause.negated:
+            flat.extend(flat_clauses(clause.filters))
+        else:
+            flat.append(clause)
+    return tuple(flat)
