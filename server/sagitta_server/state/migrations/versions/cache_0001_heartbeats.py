@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Adds the table."""
     op.create_table(
         "table_heartbeats",
         sa.Column("table_ref", sa.String(800), nullable=False, comment="database.schema.table, case folded"),
@@ -30,4 +31,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drops the table."""
     op.drop_table("table_heartbeats")
