@@ -5,6 +5,7 @@ The stages, each a plain function from frozen values to frozen values:
     text -> ModelDocument -> ResolvedModel        Query -> BoundQuery -> Plan -> sqlglot Expression -> CompiledQuery
 """
 
+from sagitta_compiler.compile import compile_query
 from sagitta_compiler.context import CompileContext
 from sagitta_compiler.diagnostics import CompileError, Diagnostic, Diagnostics, Severity, Span
 from sagitta_compiler.model.load import LoadedModel, load_model
@@ -25,6 +26,7 @@ __all__ = [
     "ResolvedModel",
     "Severity",
     "Span",
+    "compile_query",
     "load_model",
     "query_to_dict",
     "read_query",

@@ -405,5 +405,10 @@ class ResolvedModel:
         """All joins, in the order of the document."""
         return tuple(join for data_object in self.objects.values() for join in data_object.joins)
 
+    @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """What later stages derive from the model alone (its join graph, say), remembered with it."""
+        return {}
+
     def column(self, ref: ColumnRef) -> Column:
         return self.objects[ref.object].columns[ref.column]

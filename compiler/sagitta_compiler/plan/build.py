@@ -1,0 +1,88 @@
+"""BoundQuery -> Plan: which frame answers the query, and what was decided on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sagitta_compiler.diagnostics import Diagnostics
+from sagitta_compiler.model.resolved import ResolvedModel
+from sagitta_compiler.plan.evaluate import evaluate
+from sagitta_compiler.plan.finish import finish
+from sagitta_compiler.plan.frames import Labels
+from sagitta_compiler.plan.graph import join_graph
+from sagitta_compiler.plan.objects import ObjectFramesOf
+from sagitta_compiler.plan.planner import Planner, PlanningError
+from sagitta_compiler.plan.raw import raw_select
+from sagitta_compiler.plan.relations import Except, Select
+from sagitta_compiler.query.bound import BoundQuery, values_of
+from sagitta_compiler.sql.result import Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The relation that answers a query, and its legs."""
+
+    select: Select
+    legs: tuple[Leg, ...]
+    tables: tuple[str, ...]
+    """The labels of the objects that it reads."""
+
+
+def build_plan(model: ResolvedModel, query: BoundQuery, out: Diagnostics) -> Plan | None:
+    """Plans a bound query; None when the diagnostics say why there is no plan."""
+    labels = Labels([*(d.label for d in query.dimensions), *(m.label for m in query.measures)])
+    planner = Planner(model, query, join_graph(model, query.paths), out, labels, ObjectFramesOf(model))
+    planner.frames.planner = planner  # type: ignore[attr-defined]
+    try:
+        select = _select(planner)
+    except PlanningError:
+        return None
+    _check_reach(planner)
+    return None if out.has_errors else Plan(select, tuple(planner.legs), tuple(sorted(planner.tables)))
+
+
+def _select(planner: Planner) -> Select:
+    query = planner.query
+    if query.fields:
+        return raw_select(planner)
+    selected = tuple(measure.value for measure in query.measures)
+    for measure in query.measures:
+        planner.labels.reserve(measure.value, measure.label)
+    frame = evaluate(planner, query.dimensions, query.clauses, selected, values_of(query.having))
+    return finish(planner, frame)
+
+
+def _check_reach(planner: Planner) -> None:
+    """Reports dimensions and filters that no leg reaches, and warns of filters that some do not."""
+    for dim in planner.query.dimensions:
+        if dim.label not in planner.seen:
+            names = tuple(dict.fromkeys(leg.home for leg in planner.legs))
+            planner.out.error(
+                "UNREACHABLE_REQUIRED_OBJECT",
+                f"'{dim.label}' cannot be reached from {' or '.join(names)}",
+                "select.dimensions",
+                hint="Leave it out, or add a measure whose rows it describes.",
+                context={"dimension": dim.label, "dataObject": dim.members[0].ref.object, "homes": names},
+            )
+    for clause, homes in planner.unseen.items():
+        fields = ", ".join(member.name for member in clause.members)
+        where = " and ".join(dict.fromkeys(homes))
+        context = {"filter": clause.text, "homes": tuple(dict.fromkeys(homes))}
+        if clause not in planner.filtered or clause.static:
+            planner.out.error(
+                "UNREACHABLE_REQUIRED_OBJECT",
+                f"The filter '{clause.text}' cannot be applied: {fields} cannot be reached from {where}",
+                "filters" if clause.static else "where",
+                hint="Remove the filter, or declare a join." if clause.static else "Filter by a field of the measured rows.",
+                context=context,
+            )
+        else:
+            planner.out.warning(
+                "FILTER_FIELD_UNREACHABLE",
+                f"{fields} cannot be reached from {where}: there it counts as NULL in '{clause.text}'",
+                "where",
+                context=context,
+            )
+
+
+__all__ = ["Except", "Plan", "build_plan"]

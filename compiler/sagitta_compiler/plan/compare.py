@@ -1,0 +1,170 @@
+"""Period over period: a value beside itself in another period.
+
+Both periods are read from one frame that the filters on the compared time do not narrow, so that the earlier period is
+whole. It is joined from the side of the current period: several days may share one earlier day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sagitta_compiler.model.types import AbstractType, Comparison, TimeGrain
+from sagitta_compiler.plan.casts import typed
+from sagitta_compiler.plan.emptiness import over_nothing
+from sagitta_compiler.plan.frames import Frame, as_select, close, fresh_alias, or_empty
+from sagitta_compiler.plan.planner import Planner
+from sagitta_compiler.plan.relations import JoinTo, Output, Select, Source, Spine, Union
+from sagitta_compiler.plan.scalars import (
+    NULL,
+    TRUE,
+    Aggregate,
+    Call,
+    Case,
+    Field,
+    Literal,
+    Scalar,
+    Shift,
+    Truncate,
+    all_of,
+    same,
+)
+from sagitta_compiler.plan.windows import others, time_labels
+from sagitta_compiler.query.bound import BoundDimension, Clause, CompareValue, Value
+
+Evaluate = Callable[[Planner, tuple[BoundDimension, ...], tuple[Clause, ...], tuple[Value, ...]], Frame]
+
+
+def time_only(
+    planner: Planner | None, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], value: CompareValue
+) -> tuple[Clause, ...]:
+    """The clauses that speak of the compared time alone: they restrict the output, not the periods compared."""
+    del planner
+    time = time_labels(dims, value.metric.time_dimension)
+    columns = {(m.ref, m.via) for dim in time for m in dim.members if value.metric.time_dimension == m.name}
+    refs = {ref for ref, _ in columns}
+    return tuple(
+        clause for clause in clauses if not clause.static and clause.members and all(m.ref in refs for m in clause.members)
+    )
+
+
+def add_comparison(
+    planner: Planner,
+    frame: Frame,
+    dims: tuple[BoundDimension, ...],
+    clauses: tuple[Clause, ...],
+    value: CompareValue,
+    evaluate: Evaluate,
+) -> Frame:
+    """The frame with a comparison; NULL where the time dimension is rolled up."""
+    time = time_labels(dims, value.metric.time_dimension)
+    if not time:
+        return frame.plus(value, NULL)
+    dropped = time_only(planner, dims, clauses, value)
+    wide = tuple(clause for clause in clauses if clause not in dropped)
+    outer, planner.shift = planner.shift, f"{value.metric.offset} {value.metric.offset_grain.value}"
+    periods = evaluate(planner, dims, wide, (value.input,))
+    planner.shift = outer
+    frame = close(frame, planner.labels, "current") if frame.grouped or frame.windows else frame
+    source = as_select(periods, planner.labels, "periods", "both periods, unfiltered by time", (value.input,))
+    rest = others(dims, time)
+    if dropped:
+        frame, current = _looked_up(planner, frame, source, value, time[0], rest, frame.dims[time[0].label], "this")
+        frame = frame.plus(value.input, current) if value.input not in frame.values else frame
+    else:
+        current = frame.values[value.input]
+    earlier = _shifted(planner, frame.dims[time[0].label], time[0], value)
+    frame, previous = _looked_up(planner, frame, source, value, time[0], rest, earlier, "previous")
+    scalar = _compared(value, typed(value.input, current), typed(value.input, previous))
+    return frame.plus(value, scalar)
+
+
+def _shifted(planner: Planner, moment: Scalar, time: BoundDimension, value: CompareValue) -> Scalar:
+    """The period to compare with: the moved member, truncated as the dimension is."""
+    moved = Shift(moment, value.metric.offset, value.metric.offset_grain, time.type)
+    if time.grain is None:
+        return moved
+    settings = planner.model.settings
+    return Truncate(moved, time.grain, time.type, settings.week_start, settings.fiscal_year_start)
+
+
+def _looked_up(
+    planner: Planner,
+    frame: Frame,
+    source: Select,
+    value: CompareValue,
+    time: BoundDimension,
+    rest: tuple[BoundDimension, ...],
+    period: Scalar,
+    name: str,
+) -> tuple[Frame, Scalar]:
+    """The value at a period, by a join; what it is over nothing where that period has no rows."""
+    alias = fresh_alias(frame, name)
+    here = same(Field(alias, time.label), period) if name == "this" else Call("eq", (Field(alias, time.label), period))
+    on = all_of((here, *(same(frame.dims[dim.label], Field(alias, dim.label)) for dim in rest)))
+    join = JoinTo(Source(source, alias), on)
+    joined = replace(frame, select=replace(frame.select, joins=(*frame.select.joins, join)))
+    found: Scalar = Field(alias, planner.labels.of(value.input))
+    nothing = over_nothing(value.input)
+    if nothing is not None:
+        present = Call("is_not_null", (Field(alias, time.label),))
+        found = Case(((present, found),), nothing)
+    return joined, found
+
+
+def _compared(value: CompareValue, current: Scalar, previous: Scalar) -> Scalar:
+    divisor = Call("nullif", (previous, Literal(0)))
+    match value.metric.comparison:
+        case Comparison.PREVIOUS_VALUE:
+            return previous
+        case Comparison.DIFFERENCE:
+            return Call("sub", (current, previous))
+        case Comparison.RATIO:
+            return Call("div", (current, divisor))
+        case Comparison.PERCENT_CHANGE:
+            return Call("sub", (Call("div", (current, divisor)), Literal(1)))
+
+
+def with_spine(
+    planner: Planner, frame: Frame, dims: tuple[BoundDimension, ...], compared: tuple[CompareValue, ...]
+) -> Frame:
+    """With the time dimension alone, every period between the first and the last has a row."""
+    time = time_labels(dims, compared[0].metric.time_dimension)
+    if not time or len(time) != len(dims):
+        return frame
+    finest = time[0]
+    labels = planner.labels
+    rows = as_select(frame, labels, "found", "the periods that have rows")
+    spine = Spine(
+        rows,
+        finest.label,
+        finest.grain or TimeGrain.DAY,
+        finest.type,
+        fiscal_start=planner.model.settings.fiscal_year_start,
+    )
+    values = list(frame.values)
+    settings = planner.model.settings
+    moment = Field("spine", finest.label)
+    periods = {
+        dim.label: moment
+        if dim is finest or dim.grain is None
+        else Truncate(moment, dim.grain, dim.type, settings.week_start, settings.fiscal_year_start)
+        for dim in dims
+    }
+    kept = Select(
+        tuple(Output(label, Field("found", label)) for label in (*frame.dims, *(labels.of(v) for v in values))),
+        Source(rows, "found"),
+        name="kept",
+    )
+    gaps = Select(
+        (*(Output(label, scalar) for label, scalar in periods.items()), *(Output(labels.of(v), NULL) for v in values)),
+        Source(spine, "spine"),
+        name="gaps",
+    )
+    source = Source(Union((kept, gaps), "calendar", "rows and gap-free periods"), "calendar")
+    keys: dict[str, Scalar] = {dim.label: Field("calendar", dim.label) for dim in dims}
+    picked = {v: or_empty(v, Aggregate("max", (Field("calendar", labels.of(v)),))) for v in values}
+    return Frame(Select((), source, group=tuple(keys.values()), note="every period once"), keys, picked)
+
+
+__all__ = ["TRUE", "AbstractType", "add_comparison", "time_only", "with_spine"]

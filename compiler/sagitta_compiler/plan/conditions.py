@@ -1,0 +1,300 @@
+"""Predicates on rows -> conditions of a select, with semi-joins for what lies on the many side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from sagitta_compiler.diagnostics import Diagnostics
+from sagitta_compiler.model.types import AbstractType, FilterOperator
+from sagitta_compiler.plan.graph import Edge, JoinGraph, Path
+from sagitta_compiler.plan.relations import JoinTo, Output, Select
+from sagitta_compiler.plan.routes import Route, member_path, waypoint
+from sagitta_compiler.plan.scalars import (
+    FALSE,
+    NULL,
+    TRUE,
+    Call,
+    Exists,
+    Literal,
+    Scalar,
+    Truncate,
+    all_of,
+)
+from sagitta_compiler.plan.scope import Scope
+from sagitta_compiler.query.bound import Clause, Group, Member, Predicate, RowExists, Test, members_of
+from sagitta_compiler.query.query import Logic
+
+_O = FilterOperator
+_PLAIN = {
+    _O.EQUALS: "eq",
+    _O.NOT_EQUALS: "ne",
+    _O.GT: "gt",
+    _O.GTE: "ge",
+    _O.LT: "lt",
+    _O.LTE: "le",
+    _O.SET: "is_not_null",
+    _O.NOT_SET: "is_null",
+    _O.BETWEEN: "between",
+    _O.LIKE: "like",
+    _O.ILIKE: "ilike",
+    _O.REGEX: "regex",
+    _O.BLANK: "blank",
+}
+_NEGATED = {
+    _O.NOT_BETWEEN: _O.BETWEEN,
+    _O.NOT_LIKE: _O.LIKE,
+    _O.NOT_ILIKE: _O.ILIKE,
+    _O.NOT_CONTAINS: _O.CONTAINS,
+    _O.NOT_REGEX: _O.REGEX,
+    _O.NOT_BLANK: _O.BLANK,
+}
+_LENGTHS = {_O.LENGTH_EQ: "eq", _O.LENGTH_GT: "gt", _O.LENGTH_LT: "lt"}
+ESCAPE = "!"
+
+Lookup = Callable[[Member], Scalar]
+
+
+def test(operator: FilterOperator, subject: Scalar, operands: tuple[Scalar, ...]) -> Scalar:
+    """One predicate over a scalar."""
+    if operator in _PLAIN:
+        return Call(_PLAIN[operator], (subject, *operands))
+    if operator in _NEGATED:
+        return Call("not", (test(_NEGATED[operator], subject, operands),))
+    if operator in _LENGTHS:
+        return Call(_LENGTHS[operator], (Call("length", (subject,)), *operands))
+    match operator:
+        case FilterOperator.IN | FilterOperator.NOT_IN:
+            return _membership(subject, operands, negated=operator is FilterOperator.NOT_IN)
+        case FilterOperator.CONTAINS:
+            return Call("ilike", (subject, _pattern(operands[0], "%{}%"), Literal(ESCAPE)))
+        case FilterOperator.STARTS_WITH:
+            return Call("like", (subject, _pattern(operands[0], "{}%"), Literal(ESCAPE)))
+        case FilterOperator.ENDS_WITH:
+            return Call("like", (subject, _pattern(operands[0], "%{}"), Literal(ESCAPE)))
+        case _:
+            raise AssertionError(operator)
+
+
+def _membership(subject: Scalar, operands: tuple[Scalar, ...], *, negated: bool) -> Scalar:
+    if not operands:
+        return TRUE if negated else FALSE
+    inside = Call("in", (subject, *operands))
+    return Call("not", (inside,)) if negated else inside
+
+
+def _pattern(operand: Scalar, shape: str) -> Literal:
+    """The text as a pattern in which only the added `%` are wild."""
+    assert isinstance(operand, Literal)
+    text = str(operand.value)
+    for special in (ESCAPE, "%", "_"):
+        text = text.replace(special, ESCAPE + special)
+    return Literal(shape.format(text))
+
+
+def combine(logic: Logic, parts: Iterable[Scalar], *, negated: bool) -> Scalar:
+    """A group of conditions; an empty AND is true."""
+    found = tuple(parts)
+    whole = found[0] if len(found) == 1 else Call("and" if logic is Logic.AND else "or", found)
+    return Call("not", (whole,)) if negated else whole
+
+
+def truncated(scope: Scope, member: Member, scalar: Scalar) -> Scalar:
+    """The member at its grain."""
+    if member.grain is None:
+        return scalar
+    settings = scope.model.settings
+    return Truncate(scalar, member.grain, member.type, settings.week_start, settings.fiscal_year_start)
+
+
+class Conditions:
+    """Turns predicates into conditions of one scope; a field that cannot be seen is NULL there, with a warning."""
+
+    def __init__(self, scope: Scope, graph: JoinGraph, route: Route, out: Diagnostics) -> None:
+        self._scope = scope
+        self._graph = graph
+        self._route = route
+        self._out = out
+        self.unseen: list[tuple[Clause, Member]] = []
+
+    def where(self, clauses: Iterable[Clause]) -> Scalar | None:
+        """The condition that all clauses set on the rows of the home."""
+        plain: list[Scalar] = []
+        semi: list[tuple[str, list[Clause]]] = []
+        for clause in clauses:
+            far = [m for m in clause.members if self._near(m) is None]
+            if not far:
+                plain.append(self.predicate(clause.predicate))
+            elif not self._gather(semi, clause, far):
+                plain.append(self._without(clause, far))
+        for root, together in semi:
+            plain.append(self._semi_join(root, together))
+        return all_of(plain)
+
+    def predicate(self, predicate: Predicate, see: Lookup | None = None) -> Scalar:
+        """The condition of a predicate whose fields `see` finds (by default: this scope's)."""
+        lookup = see or self._see
+        match predicate:
+            case Group():
+                parts = [self.predicate(part, see) for part in predicate.members]
+                return combine(predicate.logic, parts, negated=predicate.negated)
+            case RowExists():
+                return self._exists(predicate)
+            case Test(subject=Member() as member):
+                return test(predicate.operator, lookup(member), predicate.operands)
+            case Test():
+                raise AssertionError("a finished value cannot filter rows")
+
+    def condition(self, predicate: Predicate) -> Scalar | None:
+        """The condition of a measure's own filter; None if nothing reaches a field of it."""
+        far = [m for m in members_of(predicate) if self._near(m) is None]
+        if not far:
+            return self.predicate(predicate)
+        clause = Clause(predicate, members_of(predicate), "")
+        groups: list[tuple[str, list[Clause]]] = []
+        if not self._gather(groups, clause, far):
+            return None
+        return self._semi_join(groups[0][0], groups[0][1])
+
+    # seeing
+
+    def _near(self, member: Member) -> Path | None:
+        """The path on which one row of the scope meets at most one row of the member."""
+        path = member_path(self._graph, self._route.home, member)
+        if path is not None:
+            return (*self._route.to_home, *path)
+        if self._route.root != self._route.home:
+            return member_path(self._graph, self._route.root, member)
+        return None
+
+    def _see(self, member: Member) -> Scalar:
+        path = self._near(member)
+        if path is None:
+            return NULL
+        return truncated(self._scope, member, self._scope.member(path, member, reason="filter"))
+
+    def _without(self, clause: Clause, far: list[Member]) -> Scalar:
+        for member in far:
+            self.unseen.append((clause, member))
+        return self.predicate(clause.predicate)
+
+    # semi-joins
+
+    def _gather(self, groups: list[tuple[str, list[Clause]]], clause: Clause, far: list[Member]) -> bool:
+        """Puts a clause with others that one root shows together; False if no root shows it."""
+        wanted = [waypoint(m) for m in far]
+        for at, (_, together) in enumerate(groups):
+            others = [waypoint(m) for c in together for m in c.members if self._near(m) is None]
+            if (root := self._graph.common_root([self._route.home, *others, *wanted])) is not None:
+                groups[at] = (root, [*together, clause])
+                return True
+        root = self._graph.common_root([self._route.home, *wanted])
+        if root is None and len(set(wanted)) == 1 and self._graph.path(self._route.home, wanted[0], "many") is not None:
+            root = wanted[0]
+        if root is None:
+            return False
+        groups.append((root, [clause]))
+        return True
+
+    def _semi_join(self, root: str, clauses: list[Clause]) -> Scalar:
+        """Whether the home row has a row of `root` that passes the clauses."""
+        back = self._graph.path(root, self._route.home)
+        if back is None:
+            there = self._graph.path(self._route.home, root, "many")
+            assert there is not None
+            back = tuple(edge.reversed() for edge in reversed(there))
+        outer = self._scope.at(self._route.to_home)
+
+        def build(inner: Scope) -> Scalar | None:
+            def see(member: Member) -> Scalar:
+                if (path := self._near(member)) is not None:
+                    return truncated(self._scope, member, self._scope.member(path, member, reason="filter"))
+                path = member_path(self._graph, root, member)
+                if path is None:
+                    return NULL
+                return truncated(inner, member, inner.member(path, member, reason="filter"))
+
+            return all_of(self.predicate(clause.predicate, see) for clause in clauses)
+
+        return self._correlated(outer, back, build)
+
+    def _correlated(self, outer: str, back: Path, build: Callable[[Scope], Scalar | None]) -> Scalar:
+        """EXISTS over the first object of `back`, tied to the row `outer` at the end of it."""
+        inner = Scope(self._scope.model, self._graph, back[0].source, self._scope.frames, self._scope.aliases)
+        last = back[-1]
+        near = inner.at(back[:-1], inner=True, reason="filter")
+        tie = inner.on(last, near, outer)
+        condition = build(inner)
+        where = tie if condition is None else all_of((tie, condition))
+        return Exists(
+            Select((Output("one", Literal(1)),), inner.source, tuple(inner.joins), where, name="related", note="semi-join")
+        )
+
+    def _exists(self, predicate: RowExists) -> Scalar:
+        """The operator `exists`: the path may run either way along the joins."""
+        subject = predicate.subject
+        path = self._near(subject)
+        if path is None:
+            return NULL
+        outer = self._scope.at(path, reason="filter")
+        there = self._there(subject.ref.object, predicate)
+        if there is None:
+            return NULL
+        back = tuple(edge.reversed() for edge in reversed(there))
+
+        def build(inner: Scope) -> Scalar | None:
+            def see(member: Member) -> Scalar:
+                steps = member_path(self._graph, predicate.target, member)
+                if steps is None:
+                    steps = self._on_the_way(back, member)
+                if steps is None:
+                    self._out.error(
+                        "UNREACHABLE_SUBQUERY_FILTER_OBJECT",
+                        f"'{member.name}' cannot be reached from '{predicate.target}'",
+                        "where",
+                        context={"field": member.name, "dataObject": predicate.target},
+                    )
+                    return NULL
+                return truncated(inner, member, inner.member(steps, member, reason="filter"))
+
+            return all_of(self.predicate(part, see) for part in predicate.members)
+
+        found = self._correlated(outer, back, build) if back else TRUE
+        return Call("not", (found,)) if predicate.negated else found
+
+    def _on_the_way(self, back: Path, member: Member) -> Path | None:
+        for length in range(1, len(back)):
+            steps = member_path(self._graph, back[length - 1].target, member)
+            if steps is not None:
+                return (*back[:length], *steps)
+        return None
+
+    def _there(self, source: str, predicate: RowExists) -> Path | None:
+        """From the subject's object to the target, by the named join if one is asked for."""
+        if predicate.path_name is not None:
+            for join in self._scope.model.joins:
+                if join.path_name == predicate.path_name and {join.source, join.target} == {source, predicate.target}:
+                    return (Edge(join, join.source == source),)
+            self._out.error(
+                "UNKNOWN_PATH_NAME",
+                f"There is no path '{predicate.path_name}' between '{source}' and '{predicate.target}'",
+                "where",
+                context={"pathName": predicate.path_name},
+            )
+            return None
+        there = self._graph.path(source, predicate.target, "any")
+        if there is None:
+            self._out.error(
+                "NO_JOIN_PATH_TO_SUBQUERY",
+                f"No join leads from '{source}' to '{predicate.target}'",
+                "where",
+                context={"source": source, "target": predicate.target},
+            )
+        return there
+
+
+def is_text(type_: AbstractType) -> bool:
+    """Whether values of the type are text."""
+    return type_ in (AbstractType.STRING, AbstractType.JSON)
+
+
+__all__ = ["Conditions", "JoinTo", "combine", "is_text", "test", "truncated"]

@@ -1,0 +1,166 @@
+"""Values by dimensions under filters -> a frame: legs united, coarser leaves joined back, operators on top.
+
+This is the algebra's one recursive function. What an operator needs evaluated elsewhere (another period, a finer grain)
+is a further call with other dimensions or filters, so that every feature composes with every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sagitta_compiler.plan.compare import add_comparison, time_only, with_spine
+from sagitta_compiler.plan.frames import Frame, join_back, unite
+from sagitta_compiler.plan.legs import Coordinates, build_leg, coordinates
+from sagitta_compiler.plan.nested import nested_frame
+from sagitta_compiler.plan.planner import Planner
+from sagitta_compiler.plan.scalars import Scalar, Template
+from sagitta_compiler.plan.semi_additive import semi_additive_frame
+from sagitta_compiler.plan.windows import add_cumulative, add_window
+from sagitta_compiler.query.bound import (
+    BoundDimension,
+    Clause,
+    CompareValue,
+    CumulativeValue,
+    FormulaValue,
+    LeafValue,
+    NestedValue,
+    Value,
+    WindowValue,
+    inputs_of,
+)
+
+
+@dataclass(slots=True)
+class _Needs:
+    """The leaves below some values: those to compute here, and those whose rows are wanted."""
+
+    here: dict[LeafValue | NestedValue, None] = field(default_factory=dict)
+    rows: dict[LeafValue | NestedValue, None] = field(default_factory=dict)
+    compared: dict[CompareValue, None] = field(default_factory=dict)
+
+
+def evaluate(
+    planner: Planner,
+    dims: tuple[BoundDimension, ...],
+    clauses: tuple[Clause, ...],
+    values: Iterable[Value],
+    tested: Iterable[Value] = (),
+) -> Frame:
+    """The frame of `values` by `dims`; values that are only `tested` bring no rows of their own."""
+    needs = _Needs()
+    for value in values:
+        _collect(value, dims, clauses, needs, rows=True)
+    for value in tested:
+        _collect(value, dims, clauses, needs, rows=False)
+    legs, sides = _place(planner, dims, clauses, needs)
+    frames = [build_leg(planner, where, tuple(leaves), dims) for where, leaves in legs.items()]
+    frames += [nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.rows if isinstance(leaf, NestedValue)]
+    frame = unite(frames, dims, planner.labels)
+    if needs.compared:
+        frame = with_spine(planner, frame, dims, tuple(needs.compared))
+    frame = _with_sides(planner, frame, sides, dims, clauses)
+    for value in (*values, *tested):
+        frame = add(planner, frame, dims, clauses, value)
+    return frame
+
+
+def add(
+    planner: Planner, frame: Frame, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], value: Value
+) -> Frame:
+    """The frame with a value computed from what it has."""
+    if value in frame.values:
+        return frame
+    if not isinstance(value, CompareValue):
+        for part in inputs_of(value) if not isinstance(value, NestedValue) else ():
+            frame = add(planner, frame, dims, clauses, part)
+    match value:
+        case FormulaValue():
+            return _with_formula(frame, value)
+        case CumulativeValue():
+            return add_cumulative(planner, frame, dims, value)
+        case WindowValue():
+            return add_window(planner, frame, dims, value)
+        case CompareValue():
+            if not time_only(planner, dims, clauses, value):
+                frame = add(planner, frame, dims, clauses, value.input)
+            return add_comparison(planner, frame, dims, clauses, value, evaluate)
+        case LeafValue() | NestedValue():
+            raise AssertionError(f"the leaf of {value.name} was not placed")
+
+
+def formula(value: FormulaValue, values: dict[Value, Scalar]) -> Scalar:
+    """A formula over the scalars of its inputs."""
+    return Template(value.expression, tuple((name, values[part]) for name, part in value.inputs))
+
+
+def _with_formula(frame: Frame, value: FormulaValue) -> Frame:
+    windowed = any(part in frame.windows for _, part in value.inputs)
+    return frame.plus(value, formula(value, frame.values), window=windowed)
+
+
+def _collect(
+    value: Value, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], needs: _Needs, *, rows: bool, here: bool = True
+) -> None:
+    """Gathers the leaves below a value; a comparison reads its own, and only the rows of the current period here."""
+    match value:
+        case LeafValue() | NestedValue():
+            if here:
+                needs.here[value] = None
+            if rows:
+                needs.rows[value] = None
+        case CompareValue():
+            needs.compared[value] = None
+            shifted = bool(time_only(None, dims, clauses, value))
+            _collect(value.input, dims, clauses, needs, rows=rows, here=here and not shifted)
+        case _:
+            for part in inputs_of(value):
+                _collect(part, dims, clauses, needs, rows=rows, here=here)
+
+
+def _place(
+    planner: Planner, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], needs: _Needs
+) -> tuple[dict[Coordinates, list[LeafValue]], dict[Coordinates, list[LeafValue]]]:
+    """Sorts the leaves into legs, which bring rows, and sides, which are joined back."""
+    legs: dict[Coordinates, list[LeafValue]] = {}
+    sides: dict[Coordinates, list[LeafValue]] = {}
+    rest: list[tuple[LeafValue, Coordinates]] = []
+    homes: list[str] = []
+    for leaf in dict.fromkeys((*needs.rows, *needs.here)):
+        if isinstance(leaf, NestedValue):
+            continue
+        where = coordinates(planner, leaf, dims, clauses)
+        if leaf in needs.rows and where.grain == dims and leaf.measure.semi_additive is None:
+            legs.setdefault(where, []).extend([leaf] if leaf in needs.here else [])
+            continue
+        if leaf in needs.rows:
+            homes.append(where.home)
+        rest.append((leaf, where))
+    for home in dict.fromkeys(homes):
+        if not any(where.home == home and where.clauses == clauses for where in legs):
+            legs[Coordinates(home, dims, clauses)] = []
+    if not legs and not any(isinstance(leaf, NestedValue) for leaf in needs.rows):
+        legs[Coordinates(planner.anchor_of(dims), dims, clauses)] = []
+    for leaf, where in rest:
+        if leaf in needs.here:
+            shared = where in legs and leaf.measure.semi_additive is None
+            (legs if shared else sides).setdefault(where, []).append(leaf)
+    return legs, sides
+
+
+def _with_sides(
+    planner: Planner,
+    frame: Frame,
+    sides: dict[Coordinates, list[LeafValue]],
+    dims: tuple[BoundDimension, ...],
+    clauses: tuple[Clause, ...],
+) -> Frame:
+    for where, leaves in sides.items():
+        plain = tuple(leaf for leaf in leaves if leaf.measure.semi_additive is None)
+        found = [build_leg(planner, where, plain, dims)] if plain else []
+        found += [semi_additive_frame(planner, where, leaf, dims) for leaf in leaves if leaf not in plain]
+        for side in found:
+            on = tuple(dim.label for dim in where.grain)
+            name = f"by {' and '.join(on)}" if on else "overall"
+            frame = join_back(frame, side, on, planner.labels, name, f"{name}: joined back")
+    return frame

@@ -1,0 +1,175 @@
+"""The join graph of a model: which object reaches which without multiplying rows, and by which path.
+
+A path is always found from where the rows are counted, never from what else a query joins: the meaning of a dimension
+for a measure cannot depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sagitta_compiler.model.resolved import Join, NestedSource, ResolvedModel
+from sagitta_compiler.model.types import Cardinality
+from sagitta_compiler.query.query import PathChoice
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One step along a join: forward as declared, or backward."""
+
+    join: Join
+    forward: bool = True
+
+    @property
+    def source(self) -> str:
+        return self.join.source if self.forward else self.join.target
+
+    @property
+    def target(self) -> str:
+        return self.join.target if self.forward else self.join.source
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The equal columns, as labels: of the object left, of the object entered."""
+        join = self.join
+        near, far = (join.columns_from, join.columns_to) if self.forward else (join.columns_to, join.columns_from)
+        return tuple(zip(near, far, strict=True))
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether one row may meet several."""
+        cardinality = self.join.cardinality
+        return cardinality is Cardinality.MANY_TO_MANY or (cardinality is Cardinality.MANY_TO_ONE and not self.forward)
+
+    def reversed(self) -> Edge:
+        return Edge(self.join, not self.forward)
+
+
+Path = tuple[Edge, ...]
+
+
+class AmbiguousPathError(Exception):
+    """Two equally short paths lead to an object."""
+
+    def __init__(self, source: str, target: str, through: tuple[str, ...]) -> None:
+        self.source, self.target, self.through = source, target, through
+        super().__init__(f"{source} reaches {target} by several equally short paths")
+
+
+class JoinGraph:
+    """The active joins of a model under a choice of secondary paths. Searches are remembered."""
+
+    def __init__(self, model: ResolvedModel, choices: tuple[PathChoice, ...] = ()) -> None:
+        self._names = tuple(model.objects)
+        forward: dict[str, list[Edge]] = defaultdict(list)
+        backward: dict[str, list[Edge]] = defaultdict(list)
+        for join in _active_joins(model, choices):
+            forward[join.source].append(Edge(join))
+            backward[join.target].append(Edge(join, forward=False))
+        self._forward: Mapping[str, list[Edge]] = forward
+        self._backward: Mapping[str, list[Edge]] = backward
+        self._searches: dict[tuple[str, str], dict[str, tuple[int, tuple[Edge, ...]]]] = {}
+        self._roots: dict[frozenset[str], str | None] = {}
+
+    def edges(self, name: str, mode: str) -> Iterable[Edge]:
+        """The steps that leave an object: `single` never multiplies, `many` may cross bridges, `any` goes everywhere."""
+        for edge in self._forward.get(name, ()):
+            if mode != "single" or not edge.multiplies:
+                yield edge
+        for edge in self._backward.get(name, ()):
+            cardinality = edge.join.cardinality
+            if (
+                mode == "any"
+                or cardinality is Cardinality.ONE_TO_ONE
+                or (mode == "many" and cardinality is Cardinality.MANY_TO_MANY)
+            ):
+                yield edge
+
+    def path(self, source: str, target: str, mode: str = "single") -> Path | None:
+        """The shortest path, None if there is none; raises AmbiguousPathError on a tie."""
+        found = self._search(source, mode)
+        if target not in found:
+            return None
+        steps: list[Edge] = []
+        name = target
+        while name != source:
+            entering = found[name][1]
+            if len(entering) > 1:
+                raise AmbiguousPathError(source, target, tuple(sorted({edge.source for edge in entering})))
+            steps.append(entering[0])
+            name = entering[0].source
+        return tuple(reversed(steps))
+
+    def reach(self, source: str, mode: str = "single") -> frozenset[str] | dict[str, tuple[int, tuple[Edge, ...]]]:
+        """The objects that `source` reaches, itself included."""
+        return self._search(source, mode)
+
+    def roots(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The objects that reach all of `names` without multiplying, the one that reaches least first."""
+        wanted = tuple(dict.fromkeys(names))
+        candidates = set(self._search(wanted[0], "up"))
+        for name in wanted[1:]:
+            candidates &= set(self._search(name, "up"))
+        return tuple(sorted(candidates, key=lambda c: (len(self._search(c, "single")), c)))
+
+    def common_root(self, names: Iterable[str]) -> str | None:
+        """The root of `names` with the smallest set of descendants; ties alphabetical."""
+        key = frozenset(names)
+        if key not in self._roots:
+            if len(key) == 1:
+                self._roots[key] = next(iter(key))
+            else:
+                roots = self.roots(sorted(key))
+                self._roots[key] = roots[0] if roots else None
+        return self._roots[key]
+
+    def _search(self, source: str, mode: str) -> dict[str, tuple[int, tuple[Edge, ...]]]:
+        """Breadth first: for each object its distance and the edges by which shortest paths enter it."""
+        if (known := self._searches.get((source, mode))) is not None:
+            return known
+        found: dict[str, tuple[int, tuple[Edge, ...]]] = {source: (0, ())}
+        frontier = [source]
+        distance = 0
+        while frontier:
+            distance += 1
+            entered: dict[str, list[Edge]] = {}
+            for name in frontier:
+                for edge in self._upward(name) if mode == "up" else self.edges(name, mode):
+                    if edge.target not in found:
+                        entered.setdefault(edge.target, []).append(edge)
+            found.update((name, (distance, tuple(edges))) for name, edges in entered.items())
+            frontier = list(entered)
+        self._searches[source, mode] = found
+        return found
+
+    def _upward(self, name: str) -> Iterable[Edge]:
+        """The steps of `single`, walked from their far end."""
+        for edge in self._backward.get(name, ()):
+            if edge.join.cardinality is not Cardinality.MANY_TO_MANY:
+                yield edge
+        for edge in self._forward.get(name, ()):
+            if edge.join.cardinality is Cardinality.ONE_TO_ONE:
+                yield edge
+
+
+def _active_joins(model: ResolvedModel, choices: tuple[PathChoice, ...]) -> Iterable[Join]:
+    chosen = {(choice.source, choice.target): choice.path_name for choice in choices}
+    for join in model.joins:
+        wanted = chosen.get((join.source, join.target))
+        if join.path_name == wanted if wanted is not None else not join.secondary:
+            yield join
+    for name, data_object in model.objects.items():
+        if isinstance(data_object.source, NestedSource):
+            yield Join(name, data_object.source.parent, Cardinality.MANY_TO_ONE, (), ())
+
+
+def join_graph(model: ResolvedModel, choices: tuple[PathChoice, ...] = ()) -> JoinGraph:
+    """The graph of a model, made once per choice of paths."""
+    memo = model.derived
+    key = ("join graph", frozenset((c.source, c.target, c.path_name) for c in choices))
+    if key not in memo:
+        memo[key] = JoinGraph(model, choices)
+    graph: JoinGraph = memo[key]
+    return graph

@@ -1,0 +1,256 @@
+"""Legs: measures that share home, grain and filters, aggregated in one SELECT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sagitta_compiler.plan.aggregates import aggregate
+from sagitta_compiler.model.resolved import ColumnRef
+from sagitta_compiler.plan.conditions import Conditions, truncated
+from sagitta_compiler.plan.context import clauses_of, grain_of
+from sagitta_compiler.plan.frames import Frame, Labels
+from sagitta_compiler.plan.graph import AmbiguousPathError, Path
+from sagitta_compiler.plan.planner import Planner
+from sagitta_compiler.plan.relations import Output, Select, Source
+from sagitta_compiler.plan.routes import Route, member_path
+from sagitta_compiler.plan.scalars import Aggregate, Field, Literal, Scalar, SortKey, all_of, coalesce, rewrite
+from sagitta_compiler.plan.scope import Scope
+from sagitta_compiler.query.bound import BoundDimension, Clause, LeafValue, members_of
+from sagitta_compiler.sql.result import Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Where a leaf lies; leaves with equal coordinates share one SELECT."""
+
+    home: str
+    grain: tuple[BoundDimension, ...]
+    clauses: tuple[Clause, ...]
+    fans_out: bool = False
+    demands: frozenset[Path] = frozenset()
+    """The paths with required joins that the measure itself walks: they drop rows, for it alone."""
+    alone: LeafValue | None = None
+    """A leaf that cannot share, because its filter looks at other rows than its home's."""
+
+
+def coordinates(
+    planner: Planner, leaf: LeafValue, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...]
+) -> Coordinates:
+    """The coordinates of a leaf in a query by `dims` under `clauses`."""
+    home = planner.home_of(leaf.measure, dims)
+    grain = grain_of(leaf.grain, dims)
+    applied = clauses_of(planner.model, leaf.context, leaf.included, clauses)
+    if leaf.context is not None and grain == dims:
+        applied = (*applied, *(c for c in clauses if c not in applied and _on_shown(c, dims)))
+    far = any(planner.path(home, member) is None for part in leaf.filters for member in members_of(part))
+    return Coordinates(
+        home,
+        grain,
+        applied,
+        leaf.measure.allow_fan_out,
+        _demands(planner, home, leaf),
+        leaf if far else None,
+    )
+
+
+def _on_shown(clause: Clause, dims: tuple[BoundDimension, ...]) -> bool:
+    """Whether a clause speaks of nothing but selected members as shown: those must pass it in every row."""
+    shown = {dim.members[0] for dim in dims if len(dim.members) == 1}
+    return bool(clause.members) and all(member in shown for member in clause.members)
+
+
+def _demands(planner: Planner, home: str, leaf: LeafValue) -> frozenset[Path]:
+    measure = leaf.measure
+    refs = [ref.object for ref in measure.columns]
+    refs += [ref.object for ref in measure.expression.columns] if measure.expression is not None else []
+    paths = [planner.graph.path(home, name) for name in dict.fromkeys(refs) if name != home]
+    paths += [planner.path(home, member) for part in leaf.filters for member in members_of(part)]
+    return frozenset(path for path in paths if path and any(edge.join.required for edge in path))
+
+
+def build_leg(
+    planner: Planner, where: Coordinates, leaves: tuple[LeafValue, ...], dims: tuple[BoundDimension, ...]
+) -> Frame:
+    """The frame of a leg: its grain and the values of its leaves. `dims` are those of the query."""
+    try:
+        return _Leg(planner, where, leaves, dims).frame()
+    except AmbiguousPathError as tie:
+        raise planner.ambiguous(tie) from tie
+
+
+class _Leg:
+    def __init__(
+        self, planner: Planner, where: Coordinates, leaves: tuple[LeafValue, ...], dims: tuple[BoundDimension, ...]
+    ) -> None:
+        self._planner = planner
+        self._where = where
+        self._leaves = leaves
+        self._dims = dims
+        self._route: Route = planner.route(where.home, where.grain)
+        self._deduplicates = self._route.fans and not where.fans_out
+        numbered = self._deduplicates and not planner.model.objects[where.home].primary_key and not self._route.to_home
+        self._scope = Scope(
+            planner.model,
+            planner.graph,
+            self._route.root,
+            planner.frames,
+            numbered=where.home if numbered else None,
+        )
+        self._conditions = Conditions(self._scope, planner.graph, self._route, planner.out)
+
+    def frame(self) -> Frame:
+        scope, route = self._scope, self._route
+        if route.to_home:
+            scope.at(route.to_home, inner=True, reason="home of the measures")
+        dims = {dim.label: self._dimension(dim) for dim in self._where.grain}
+        self._demand()
+        where = self._conditions.where((*self._where.clauses, *self._policies()))
+        values = {leaf: self._aggregate(leaf) for leaf in self._leaves}
+        self._record()
+        select = Select((), scope.source, tuple(scope.joins), where, note=self._note())
+        if self._deduplicates:
+            return self._deduplicated(select, dims, values)
+        return Frame(replace(select, group=tuple(dims.values())), dims, dict(values))
+
+    def _dimension(self, dim: BoundDimension) -> Scalar:
+        """The dimension as this leg sees it; NULL where nothing reaches it."""
+        found = []
+        for member in dim.members:
+            path = self._route.paths[member]
+            if path is not None:
+                scalar = self._scope.member(path, member, reason=f"dimension {dim.label}")
+                found.append(truncated(self._scope, member, scalar))
+        if not found:
+            return Literal(None, dim.type)
+        self._planner.seen.add(dim.label)
+        return coalesce(*found)
+
+    def _demand(self) -> None:
+        """Walks the required joins that the query's dimensions or the measures need, for they drop rows."""
+        for dim in self._dims:
+            for member in dim.members if dim not in self._where.grain else ():
+                path = member_path(self._planner.graph, self._where.home, member)
+                if path and any(edge.join.required for edge in path):
+                    self._scope.at((*self._route.to_home, *path), reason=f"required by {dim.label}")
+        for path in sorted(self._where.demands, key=len):
+            self._scope.at((*self._route.to_home, *path), reason="required by the measure")
+
+    def _policies(self) -> tuple[Clause, ...]:
+        """The policies of the objects that this leg can see from its home or its root."""
+        graph = self._planner.graph
+        found = []
+        for clause in self._planner.query.policies:
+            targets = {member.ref.object for member in clause.members}
+            if targets <= set(graph.reach(self._where.home)) or targets <= set(graph.reach(self._route.root)):
+                found.append(clause)
+        return tuple(found)
+
+    def _aggregate(self, leaf: LeafValue) -> Scalar:
+        conditions: list[Scalar] = []
+        for predicate in leaf.filters:
+            condition = self._conditions.condition(predicate)
+            if condition is None:
+                names = ", ".join(member.name for member in members_of(predicate))
+                raise self._planner.fail(
+                    "INVALID_MEASURE_FILTER",
+                    f"The filter of '{leaf.name}' names {names}, which '{self._where.home}' does not reach",
+                    f"measures.{leaf.name}.filters",
+                    context={"measure": leaf.name, "field": names},
+                )
+            conditions.append(condition)
+        whole = aggregate(self._scope, self._route.to_home, self._where.home, leaf.measure, all_of(conditions))
+        default = leaf.empty
+        counts = isinstance(whole, Aggregate) and whole.function == "count"
+        return whole if default is None or counts else coalesce(whole, default)
+
+    # once per home row
+
+    def _deduplicated(self, select: Select, dims: dict[str, Scalar], values: dict[LeafValue, Scalar]) -> Frame:
+        """Each home row counts once per group: distinct rows first, aggregates after."""
+        labels = Labels(dims)
+        outputs = [Output(label, scalar) for label, scalar in dims.items()]
+        outputs += [Output(labels.fresh(f"key_{at}"), key) for at, key in enumerate(self._key(), start=1)]
+        name = f"{self._where.home} rows"
+        lifted: dict[Scalar, Field] = {}
+
+        def lift(scalar: Scalar) -> Scalar:
+            if isinstance(scalar, Literal):
+                return scalar
+            if scalar not in lifted:
+                label = labels.fresh(f"argument_{len(lifted) + 1}")
+                outputs.append(Output(label, scalar))
+                lifted[scalar] = Field(name, label)
+            return lifted[scalar]
+
+        lowered = {leaf: over_arguments(scalar, lift) for leaf, scalar in values.items()}
+        inner = replace(select, columns=tuple(outputs), distinct=True, name=name, note="each home row once per group")
+        keys: dict[str, Scalar] = {label: Field(name, label) for label in dims}
+        outer = Select((), Source(inner, name), group=tuple(keys.values()), note=self._note())
+        self._warn()
+        return Frame(outer, keys, dict(lowered))
+
+    def _key(self) -> tuple[Scalar, ...]:
+        """What tells the home's rows apart: its key, else the columns by which it is entered, else a row number."""
+        home, path = self._where.home, self._route.to_home
+        alias = self._scope.at(path)
+        columns = self._planner.model.objects[home].primary_key or tuple(far for _, far in (path[-1].pairs if path else ()))
+        if not columns:
+            return (Field(alias, Scope.ROW_NUMBER),)
+        return tuple(self._scope.read(alias, ColumnRef(home, column), path) for column in columns)
+
+    def _warn(self) -> None:
+        for leaf in self._leaves:
+            self._planner.out.warning(
+                "FAN_TRAP_RISK",
+                f"A row of '{self._where.home}' lies in several groups: '{leaf.name}' counts it once in each, "
+                "so its groups do not add up to its total",
+                "select.measures",
+                context={"measure": leaf.name, "junction": self._route.root},
+            )
+
+    # the record
+
+    def _record(self) -> None:
+        planner = self._planner
+        planner.tables.update({self._route.root, *(step.to_object for step in self._scope.steps)})
+        unseen = {clause for clause, _ in self._conditions.unseen}
+        for clause in self._where.clauses:
+            if clause in unseen:
+                planner.unseen.setdefault(clause, []).append(self._where.home)
+            else:
+                planner.filtered.add(clause)
+        planner.legs.append(
+            Leg(
+                tuple(leaf.name for leaf in self._leaves),
+                self._where.home,
+                self._route.root,
+                self._reason(),
+                tuple(dim.label for dim in self._where.grain),
+                tuple(self._scope.steps),
+                tuple(clause.text for clause in self._where.clauses),
+                planner.shift,
+            )
+        )
+
+    def _reason(self) -> str:
+        home, root = self._where.home, self._route.root
+        if root != home:
+            return f"'{root}' sees '{home}' and every dimension; rows of '{home}' count once per group"
+        return f"the measures count rows of '{home}'" if self._leaves else f"'{home}' reaches every dimension"
+
+    def _note(self) -> str:
+        names = ", ".join(leaf.name for leaf in self._leaves) or "members"
+        by = ", ".join(dim.label for dim in self._where.grain) or "all rows"
+        return f"{names} of {self._where.home} by {by}"
+
+
+def over_arguments(scalar: Scalar, lift: Callable[[Scalar], Scalar]) -> Scalar:
+    """The scalar with every argument of its aggregates replaced."""
+    def change(part: Scalar) -> Scalar | None:
+        if not isinstance(part, Aggregate):
+            return None
+        order = tuple(SortKey(lift(key.scalar), key.descending, key.nulls_first) for key in part.order)
+        return replace(part, args=tuple(lift(arg) for arg in part.args), order=order)
+
+    return rewrite(scalar, change)

@@ -1,0 +1,39 @@
+"""Nested aggregation: a formula over values evaluated at a finer grain, aggregated again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sagitta_compiler.plan.aggregates import aggregate_of
+from sagitta_compiler.plan.context import clauses_of, grain_of
+from sagitta_compiler.plan.frames import Frame, close
+from sagitta_compiler.plan.planner import Planner
+from sagitta_compiler.plan.scalars import Aggregate, coalesce
+from sagitta_compiler.query.bound import BoundDimension, Clause, NestedValue, Value
+
+Evaluate = Callable[[Planner, tuple[BoundDimension, ...], tuple[Clause, ...], tuple[Value, ...]], Frame]
+
+
+def nested_frame(
+    planner: Planner,
+    value: NestedValue,
+    dims: tuple[BoundDimension, ...],
+    clauses: tuple[Clause, ...],
+    evaluate: Evaluate,
+) -> Frame:
+    """The frame of a nested aggregation: its inner formula per dimension and `over`, then the outer aggregate."""
+    finer = (*dims, *(dim for dim in value.over if all(dim.members != known.members for known in dims)))
+    inner = evaluate(planner, finer, clauses_of(planner.model, value.measure.filter_context, (), clauses), (value.inner,))
+    over = ", ".join(dim.label for dim in value.over)
+    rows = close(inner, planner.labels, f"{value.name} per {over}", "the finer grain")
+    outer = aggregate_of(value.measure, (rows.values[value.inner],), None)
+    counts = isinstance(outer, Aggregate) and outer.function == "count"
+    if value.empty is not None and not counts:
+        outer = coalesce(outer, value.empty)
+    keys = {dim.label: rows.dims[dim.label] for dim in dims}
+    from dataclasses import replace
+
+    return Frame(replace(rows.select, group=tuple(keys.values()), note=f"{value.name}: aggregated again"), keys, {value: outer})
+
+
+__all__ = ["grain_of", "nested_frame"]

@@ -1,0 +1,120 @@
+"""What every part of one planning shares: the model, the query, the names, and the record of what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sagitta_compiler.diagnostics import Diagnostics
+from sagitta_compiler.model.resolved import Measure, ResolvedModel
+from sagitta_compiler.plan.frames import Labels
+from sagitta_compiler.plan.graph import AmbiguousPathError, JoinGraph, Path
+from sagitta_compiler.plan.routes import Route, member_path, route
+from sagitta_compiler.plan.scope import ObjectFrames
+from sagitta_compiler.query.bound import BoundDimension, BoundQuery, Clause, Member
+from sagitta_compiler.sql.result import Leg
+
+
+class PlanningError(Exception):
+    """The plan cannot be made; the reason is among the diagnostics."""
+
+
+@dataclass(slots=True)
+class Planner:
+    """One planning: what is asked, and what was found on the way."""
+
+    model: ResolvedModel
+    query: BoundQuery
+    graph: JoinGraph
+    out: Diagnostics
+    labels: Labels
+    frames: ObjectFrames
+    legs: list[Leg] = field(default_factory=list)
+    tables: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    """The labels of the dimensions that some leg reaches."""
+    filtered: set[Clause] = field(default_factory=set)
+    """The clauses that some leg can apply."""
+    unseen: dict[Clause, list[str]] = field(default_factory=dict)
+    """The clauses that name a field which a leg does not reach, with the homes of those legs."""
+    shift: str | None = None
+
+    def fail(self, code: str, message: str, path: str = "select", **rest: object) -> PlanningError:
+        """Records an error that ends the planning."""
+        self.out.error(code, message, path, **rest)
+        return PlanningError(message)
+
+    def path(self, source: str, member: Member) -> Path | None:
+        """The path from an object to a member; a tie is reported."""
+        try:
+            return member_path(self.graph, source, member)
+        except AmbiguousPathError as tie:
+            raise self.ambiguous(tie) from tie
+
+    def route(self, home: str, dims: tuple[BoundDimension, ...]) -> Route:
+        """How the rows of a home are read by these dimensions; a tie is reported."""
+        try:
+            return route(self.graph, home, (member for dim in dims for member in dim.members))
+        except AmbiguousPathError as tie:
+            raise self.ambiguous(tie) from tie
+
+    def ambiguous(self, tie: AmbiguousPathError) -> PlanningError:
+        return self.fail(
+            "AMBIGUOUS_JOIN_PATH",
+            f"'{tie.source}' reaches '{tie.target}' by several equally short paths, through {', '.join(tie.through)}",
+            "select.dimensions",
+            hint="Say which with `via` on the dimension or `usePathNames` in the query.",
+            context={"source": tie.source, "target": tie.target, "through": tie.through},
+        )
+
+    def home_of(self, measure: Measure, dims: tuple[BoundDimension, ...]) -> str:
+        """The object whose rows a measure counts."""
+        memo = self.model.derived
+        key = ("home", measure.name, id(self.graph))
+        if key in memo:
+            home: str = memo[key]
+            return home
+        objects = objects_of(measure)
+        if not objects:
+            return self.anchor_of(dims)
+        root = self.graph.common_root(objects)
+        if root is None:
+            raise self.fail(
+                "UNREACHABLE_REQUIRED_OBJECT",
+                f"'{measure.name}' reads {' and '.join(sorted(objects))}, which no object reaches together",
+                context={"measure": measure.name, "dataObjects": tuple(sorted(objects))},
+            )
+        memo[key] = root
+        return root
+
+    def anchor_of(self, dims: tuple[BoundDimension, ...]) -> str:
+        """The object to read when nothing is measured: the common root of the dimensions, then of the filters."""
+        members = [dim.members[0] for dim in dims] or [m for clause in self.query.clauses for m in clause.members]
+        objects = [member.via or member.ref.object for member in members]
+        if not objects:
+            return next((name for name, obj in self.model.objects.items() if obj.joins), next(iter(self.model.objects)))
+        root = self.graph.common_root(objects)
+        if root is None:
+            names = ", ".join(f"'{dim.label}'" for dim in dims)
+            raise self.fail(
+                "UNREACHABLE_REQUIRED_OBJECT",
+                f"No data object reaches all of {names}",
+                "select.dimensions",
+                hint="Add a measure whose rows they have in common, or ask for them one by one.",
+                context={"dimensions": tuple(dim.label for dim in dims)},
+            )
+        return root
+
+
+def objects_of(measure: Measure) -> tuple[str, ...]:
+    """The objects that a measure's argument reads."""
+    if measure.count_of is not None:
+        return (measure.count_of,)
+    refs = [ref.object for ref in measure.columns]
+    if measure.expression is not None:
+        refs += [ref.object for ref in measure.expression.columns]
+    if measure.within_group is not None:
+        refs.append(measure.within_group.column.object)
+    if measure.semi_additive is not None:
+        refs.append(measure.semi_additive.time.object)
+        refs += [ref.object for ref in measure.semi_additive.per]
+    return tuple(dict.fromkeys(refs))

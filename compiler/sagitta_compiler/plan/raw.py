@@ -1,0 +1,80 @@
+"""Raw queries: rows of the model's objects, joined but not aggregated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sagitta_compiler.plan.conditions import Conditions
+from sagitta_compiler.plan.finish import order_of
+from sagitta_compiler.plan.graph import AmbiguousPathError
+from sagitta_compiler.plan.planner import Planner
+from sagitta_compiler.plan.relations import Output, Select, Source, Union
+from sagitta_compiler.plan.routes import member_path, route
+from sagitta_compiler.plan.scalars import Field, Literal
+from sagitta_compiler.plan.scope import Scope
+from sagitta_compiler.query.bound import BoundField
+from sagitta_compiler.sql.result import Leg
+
+
+def raw_select(planner: Planner) -> Select:
+    """The rows from the common root of the fields; without one, the rows of each leading object, one after the other."""
+    query = planner.query
+    try:
+        legs = [_leg(planner, root, fields) for root, fields in _roots(planner)]
+    except AmbiguousPathError as tie:
+        raise planner.ambiguous(tie) from tie
+    labels = tuple(field.label for field in query.fields)
+    shown = (*query.column_order, *(label for label in labels if label not in query.column_order))
+    order = order_of(query, labels)
+    if len(legs) == 1:
+        outputs = {output.label: output for output in legs[0].columns}
+        select = replace(legs[0], columns=tuple(outputs[label] for label in shown))
+    else:
+        name = "composite_raw"
+        source = Source(Union(tuple(legs), name, "rows of independent facts"), name)
+        select = Select(tuple(Output(label, Field(name, label)) for label in shown), source)
+    return replace(
+        select, order=order, limit=query.limit, offset=query.offset, distinct=query.distinct, name="result"
+    )
+
+
+def _roots(planner: Planner) -> list[tuple[str, tuple[BoundField, ...]]]:
+    """The objects to read from, each with the fields that it sees; the fewest that see all."""
+    fields = planner.query.fields
+    objects = tuple(dict.fromkeys(field.member.ref.object for field in fields))
+    if (root := planner.graph.common_root(objects)) is not None:
+        return [(root, fields)]
+    leaders = [
+        name
+        for name in objects
+        if not any(other != name and name in planner.graph.reach(other) for other in objects)
+    ]
+    return [
+        (leader, tuple(f for f in fields if f.member.ref.object in planner.graph.reach(leader))) for leader in leaders
+    ]
+
+
+def _leg(planner: Planner, root: str, fields: tuple[BoundField, ...]) -> Select:
+    query = planner.query
+    scope = Scope(planner.model, planner.graph, root, planner.frames)
+    conditions = Conditions(scope, planner.graph, route(planner.graph, root, ()), planner.out)
+    outputs = []
+    for field in query.fields:
+        path = member_path(planner.graph, root, field.member) if field in fields else None
+        scalar = Literal(None, field.member.type) if path is None else scope.member(path, field.member, reason="field")
+        outputs.append(Output(field.label, scalar))
+        planner.seen.add(field.label)
+    policies = tuple(
+        c for c in query.policies if {m.ref.object for m in c.members} <= set(planner.graph.reach(root))
+    )
+    where = conditions.where((*query.clauses, *policies))
+    unseen = {clause for clause, _ in conditions.unseen}
+    for clause in query.clauses:
+        if clause in unseen:
+            planner.unseen.setdefault(clause, []).append(root)
+        else:
+            planner.filtered.add(clause)
+    planner.tables.update({root, *(step.to_object for step in scope.steps)})
+    texts = tuple(clause.text for clause in query.clauses)
+    planner.legs.append(Leg((), root, root, f"'{root}' sees the fields", (), tuple(scope.steps), texts))
+    return Select(tuple(outputs), scope.source, tuple(scope.joins), where, name=f"{root} rows", note=f"rows of {root}")

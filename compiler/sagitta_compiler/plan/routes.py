@@ -1,0 +1,70 @@
+"""From where a measure's rows are read: its home, or a root from which also far dimensions can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sagitta_compiler.plan.graph import JoinGraph, Path
+from sagitta_compiler.query.bound import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How rows of `home` are read: from `root`, along `to_home`; `fans` when a home row may be met several times."""
+
+    home: str
+    root: str
+    to_home: Path
+    fans: bool
+    paths: dict[Member, Path | None]
+    """From the root to each member's object; None where nothing reaches it."""
+
+
+def waypoint(member: Member) -> str:
+    """The object that must be reached for a member: its `via`, else its own."""
+    return member.via or member.ref.object
+
+
+def member_path(graph: JoinGraph, source: str, member: Member, mode: str = "single") -> Path | None:
+    """The path from an object to a member, through its `via` if it has one."""
+    if member.via is None:
+        return graph.path(source, member.ref.object, mode)
+    first = graph.path(source, member.via, mode)
+    last = graph.path(member.via, member.ref.object)
+    return None if first is None or last is None else (*first, *last)
+
+
+def route(graph: JoinGraph, home: str, members: Iterable[Member]) -> Route:
+    """The route that shows the rows of `home` by all the members that can be seen."""
+    paths: dict[Member, Path | None] = {}
+    far: list[Member] = []
+    fans = False
+    for member in members:
+        path = member_path(graph, home, member)
+        if path is None:
+            path = member_path(graph, home, member, "many")
+            fans = fans or path is not None
+        if path is None:
+            far.append(member)
+        paths[member] = path
+    root = _root(graph, home, far)
+    if root is None:
+        return Route(home, home, (), fans, paths)
+    to_home = graph.path(root, home)
+    assert to_home is not None
+    rooted: dict[Member, Path | None] = {}
+    for member, path in paths.items():
+        rooted[member] = member_path(graph, root, member) if path is None else (*to_home, *path)
+    return Route(home, root, to_home, True, rooted)
+
+
+def _root(graph: JoinGraph, home: str, far: list[Member]) -> str | None:
+    """The root of the home and as many of the far members as one root can show, the first ones first."""
+    shown = [home]
+    root = None
+    for member in far:
+        if (found := graph.common_root([*shown, waypoint(member)])) is not None:
+            shown.append(waypoint(member))
+            root = found
+    return root

@@ -1,0 +1,71 @@
+"""DuckDB: the embedded default."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlglot import exp
+
+from sagitta_compiler.model.types import AbstractType, TimeGrain
+from sagitta_compiler.sql.dialects.base import AGGREGATES, Dialect
+from sagitta_compiler.sql.functions import Builder
+from sagitta_compiler.sql.syntax import E, call, cast, name, number, text, typed
+
+
+def _not_nan(function: str) -> Builder:
+    """Statistics without variance are NULL, not NaN."""
+    nan = exp.DataType.Type.DOUBLE
+    return lambda args: exp.Nullif(this=AGGREGATES[function](args), expression=cast(text("NaN"), typed(nan)))
+
+
+class DuckDB(Dialect):
+    """DuckDB."""
+
+    name = "duckdb"
+    sqlglot = "duckdb"
+    capabilities: ClassVar = {
+        "supports_cte": True,
+        "supports_qualify": True,
+        "supports_arrays": True,
+        "supports_window_filters": True,
+        "supports_ilike": True,
+        "supports_time_travel": False,
+        "supports_semi_structured": False,
+        "supports_union_all_by_name": True,
+        "supports_group_by_all": True,
+        "supports_from_unnest": True,
+    }
+    typed_nulls = False
+    aggregates: ClassVar = {
+        function: _not_nan(function) for function in ("corr", "regr_slope", "regr_intercept")
+    }
+
+    def days(self, arg: E) -> E:
+        return exp.Paren(this=exp.Sub(this=cast(arg, typed(exp.DataType.Type.DATE)), expression=self.date("1970-01-05")))
+
+    def seconds(self, arg: E) -> E:
+        return call("EPOCH", arg)
+
+    def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
+        months = {
+            TimeGrain.YEAR: 12,
+            TimeGrain.QUARTER: 3,
+            TimeGrain.FISCAL_YEAR: 12,
+            TimeGrain.FISCAL_QUARTER: 3,
+        }.get(grain)
+        unit = "MONTH" if months else grain.value.upper()
+        step = exp.Interval(this=text(str(months or 1)), unit=exp.Var(this=unit))
+        series: E = exp.Unnest(expressions=[call("GENERATE_SERIES", first, last, step)])
+        return cast(series, typed(exp.DataType.Type.DATE)) if type_ is AbstractType.DATE else series
+
+    def unnest(self, array: E, alias: str) -> E:
+        return exp.Table(this=call("UNNEST", array), alias=exp.TableAlias(this=name(alias)))
+
+    def percentile(self, arg: E, fraction: float, *, discrete: bool) -> E:
+        return call("QUANTILE_DISC" if discrete else "QUANTILE_CONT", arg, number(fraction))
+
+    def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
+        tail: E = text(delimiter)
+        if order:
+            tail = exp.Order(this=tail, expressions=order)
+        return call("STRING_AGG", arg, tail)

@@ -1,0 +1,265 @@
+"""Plan -> sqlglot expressions, built by constructors. A frame that is read from becomes a common table expression."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect as Grammar
+
+from sagitta_compiler.model.types import AbstractType, TimeGrain
+from sagitta_compiler.plan.relations import (
+    Except,
+    GroupingKind,
+    JoinKind,
+    JoinTo,
+    Output,
+    Relation,
+    Select,
+    Source,
+    Spine,
+    Table,
+    Union,
+    Unnest,
+)
+from sagitta_compiler.plan.scalars import (
+    Aggregate,
+    AtZone,
+    Call,
+    Case,
+    Cast,
+    Exists,
+    Field,
+    Literal,
+    Over,
+    Path,
+    Scalar,
+    Shift,
+    SortKey,
+    Template,
+    Truncate,
+    WindowFrame,
+)
+from sagitta_compiler.sql.dialects import Dialect
+from sagitta_compiler.sql.syntax import E, call, case, cast, column, connect, data_type, name, number, text, wrap
+from sagitta_compiler.sql.templates import lower_template
+
+_ROUTED = frozenset({"listagg", "percentile", "percentile_disc"})
+_NULLS_FIRST_BY_DEFAULT = {
+    "nulls_are_small": lambda descending: not descending,
+    "nulls_are_large": lambda descending: descending,
+    "nulls_are_last": lambda descending: False,
+}
+
+
+def lower(select: Select, dialect: Dialect) -> exp.Query:
+    """The statement of a plan in a dialect's vocabulary, ready to be written."""
+    return _Lowering(dialect).statement(select)
+
+
+class _Lowering:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._nulls_first = _NULLS_FIRST_BY_DEFAULT[Grammar.get_or_raise(dialect.sqlglot).NULL_ORDERING]
+        self._names: dict[int, str] = {}
+        self._taken: set[str] = set()
+        self._ctes: list[exp.CTE] = []
+
+    def statement(self, select: Select) -> exp.Query:
+        query = self._select(select)
+        if self._ctes:
+            query.set("with_", exp.With(expressions=self._ctes))
+        return query
+
+    # relations
+
+    def _select(self, select: Select) -> exp.Select:
+        source = None if select.source is None else self._source(select.source)
+        joins = [self._join(join) for join in select.joins]
+        parts: dict[str, Any] = {"expressions": [self._output(output) for output in select.columns]}
+        if select.distinct:
+            parts["distinct"] = exp.Distinct()
+        if source is not None:
+            parts["from_"] = exp.From(this=source)
+        if joins:
+            parts["joins"] = joins
+        if select.where is not None:
+            parts["where"] = exp.Where(this=self.scalar(select.where))
+        if select.group:
+            parts["group"] = self._group(select)
+        if select.having is not None:
+            parts["having"] = exp.Having(this=self.scalar(select.having))
+        if select.order:
+            parts["order"] = exp.Order(expressions=[self._sort_key(key) for key in select.order])
+        if select.limit is not None:
+            parts["limit"] = exp.Limit(expression=number(select.limit))
+        if select.offset:
+            parts["offset"] = exp.Offset(expression=number(select.offset))
+        return exp.Select(**parts)
+
+    def _group(self, select: Select) -> exp.Group:
+        keys = [self.scalar(key) for key in select.group or ()]
+        match select.grouping:
+            case GroupingKind.PLAIN:
+                return exp.Group(expressions=keys)
+            case GroupingKind.ROLLUP:
+                return exp.Group(rollup=[exp.Rollup(expressions=keys)])
+            case GroupingKind.CUBE:
+                return exp.Group(cube=[exp.Cube(expressions=keys)])
+
+    def _output(self, output: Output) -> E:
+        scalar = self.scalar(output.scalar)
+        if isinstance(output.scalar, Field) and output.scalar.name == output.label:
+            return scalar
+        return exp.Alias(this=scalar, alias=name(output.label))
+
+    def _source(self, source: Source) -> E:
+        relation = source.relation
+        if isinstance(relation, Table):
+            table = self._dialect.table(relation.source)
+            table.set("alias", exp.TableAlias(this=name(source.alias)))
+            return table
+        if isinstance(relation, Unnest):
+            return self._dialect.unnest(self.scalar(relation.array), source.alias)
+        cte = self._named(relation)
+        if cte == source.alias:
+            return exp.Table(this=name(cte))
+        return exp.Table(this=name(cte), alias=exp.TableAlias(this=name(source.alias)))
+
+    def _join(self, join: JoinTo) -> exp.Join:
+        target = self._source(join.source)
+        if join.on is None and join.kind is not JoinKind.LEFT:
+            return exp.Join(this=target, kind="CROSS")
+        condition = exp.true() if join.on is None else self.scalar(join.on)
+        if join.kind is JoinKind.LEFT:
+            return exp.Join(this=target, side="LEFT", on=condition)
+        return exp.Join(this=target, on=condition)
+
+    def _named(self, relation: Relation) -> str:
+        """The name of the common table expression of a frame, made at its first use."""
+        known = self._names.get(id(relation))
+        if known is not None:
+            return known
+        assert not isinstance(relation, Table | Unnest)
+        body = self._body(relation)
+        wanted = getattr(relation, "name", "frame")
+        unique, at = wanted, 2
+        while unique.lower() in self._taken:
+            unique, at = f"{wanted} {at}", at + 1
+        self._taken.add(unique.lower())
+        self._names[id(relation)] = unique
+        self._ctes.append(exp.CTE(this=body, alias=exp.TableAlias(this=name(unique))))
+        return unique
+
+    def _body(self, relation: Select | Union | Except | Spine) -> exp.Query:
+        match relation:
+            case Select():
+                return self._select(relation)
+            case Union():
+                whole: exp.Query = self._select(relation.selects[0])
+                for select in relation.selects[1:]:
+                    whole = exp.Union(this=whole, expression=self._select(select), distinct=False)
+                return whole
+            case Except():
+                return exp.Except(this=self._select(relation.left), expression=self._select(relation.right), distinct=True)
+            case Spine():
+                return self._spine(relation)
+
+    def _spine(self, spine: Spine) -> exp.Select:
+        source = self._named(spine.over)
+        first = exp.Min(this=column(source, spine.column))
+        last = exp.Max(this=column(source, spine.column))
+        periods = self._dialect.spine(first, last, spine.grain, spine.type)
+        return exp.Select(
+            expressions=[exp.Alias(this=periods, alias=name(spine.column))], from_=exp.From(this=exp.Table(this=name(source)))
+        )
+
+    # scalars
+
+    def scalar(self, scalar: Scalar) -> E:
+        """A scalar of the plan as a fresh sqlglot expression."""
+        dialect = self._dialect
+        match scalar:
+            case Field():
+                return column(scalar.source, scalar.name)
+            case Literal():
+                return self._literal(scalar)
+            case Call(name="period_index", args=(arg, Literal(value=str(grain)))):
+                return dialect.period_index(self.scalar(arg), TimeGrain(grain))
+            case Call():
+                return dialect.operator(scalar.name, tuple(self.scalar(arg) for arg in scalar.args))
+            case Case():
+                default = None if scalar.default is None else self.scalar(scalar.default)
+                return case(((self.scalar(c), self.scalar(v)) for c, v in scalar.whens), default)
+            case Cast():
+                return cast(self.scalar(scalar.arg), data_type(scalar.type, dialect.max_precision))
+            case Template():
+                return lower_template(scalar, self.scalar, dialect)
+            case Truncate():
+                arg = self.scalar(scalar.arg)
+                return dialect.truncate(arg, scalar.grain, scalar.type, scalar.week_start, scalar.fiscal_start)
+            case Shift():
+                return dialect.shift(self.scalar(scalar.arg), scalar.amount, scalar.grain, scalar.type)
+            case AtZone():
+                return dialect.at_zone(self.scalar(scalar.arg), scalar.zone, scalar.source)
+            case Aggregate():
+                return self._aggregate(scalar)
+            case Over():
+                return self._over(scalar)
+            case Exists():
+                return exp.Exists(this=self._select(scalar.select))
+            case Path():
+                whole = self.scalar(scalar.arg)
+                for step in scalar.steps:
+                    whole = exp.Dot(this=whole, expression=name(step))
+                return whole
+
+    def _literal(self, literal: Literal) -> E:
+        value = literal.value
+        if value is None:
+            return exp.Null() if literal.type is None else cast(exp.Null(), self._dialect.abstract_type(literal.type))
+        if isinstance(value, bool):
+            return exp.Boolean(this=value)
+        if isinstance(value, int | float | Decimal):
+            return number(value)
+        constant = text(str(value))
+        return constant if literal.type is None else cast(constant, self._dialect.abstract_type(literal.type))
+
+    def _aggregate(self, aggregate: Aggregate) -> E:
+        args = [self.scalar(arg) for arg in aggregate.args]
+        if aggregate.distinct and args:
+            args[0] = exp.Distinct(expressions=[args[0]])
+        order = [self._sort_key(key) for key in aggregate.order]
+        return self._dialect.aggregate(aggregate.function, tuple(args), aggregate.option, order)
+
+    def _over(self, over: Over) -> E:
+        args = tuple(self.scalar(arg) for arg in over.args)
+        plain = ("sum", "avg", "min", "max", "count")
+        function = self._dialect.aggregate(over.function, args, None, []) if over.function in plain else None
+        window: dict[str, Any] = {"this": function or call(over.function.upper(), *args)}
+        if over.partition:
+            window["partition_by"] = [self.scalar(part) for part in over.partition]
+        if over.order:
+            window["order"] = exp.Order(expressions=[self._sort_key(key) for key in over.order])
+        if over.frame is not None:
+            window["spec"] = _bounds(over.frame)
+        return exp.Window(**window)
+
+    def _sort_key(self, key: SortKey) -> exp.Ordered:
+        nulls_first = self._nulls_first(key.descending) if key.nulls_first is None else key.nulls_first
+        return exp.Ordered(this=self.scalar(key.scalar), desc=key.descending, nulls_first=nulls_first)
+
+
+def _bounds(frame: WindowFrame) -> exp.WindowSpec:
+    def bound(distance: int | None, side: str) -> tuple[Any, str | None]:
+        if distance is None:
+            return "UNBOUNDED", side
+        return ("CURRENT ROW", None) if distance == 0 else (number(distance), side)
+
+    start, start_side = bound(frame.preceding, "PRECEDING")
+    end, end_side = bound(frame.following, "FOLLOWING")
+    return exp.WindowSpec(kind=frame.unit, start=start, start_side=start_side, end=end, end_side=end_side)
+
+
+__all__ = ["AbstractType", "connect", "lower", "wrap"]
