@@ -78,7 +78,8 @@ def _render(plan: Plan, dialect: Dialect, out: Diagnostics) -> str:
 def _columns(query: BoundQuery, plan: Plan) -> Iterator[OutputColumn]:
     """The result columns in the order of the outermost select."""
     known = {
-        dim.label: OutputColumn(dim.label, Role.DIMENSION, dim.source, dim.type, None, dim.format) for dim in query.dimensions
+        dim.label: OutputColumn(dim.label, Role.DIMENSION, dim.source, dim.type, None, dim.format)
+        for dim in query.dimensions
     }
     for measure in query.measures:
         known[measure.label] = OutputColumn(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from sagitta_compiler.model.resolved import ColumnRef, Measure
-from sagitta_compiler.model.types import AbstractType, Aggregation, Direction
+from sagitta_compiler.model.types import AbstractType, Aggregation, DataType, Direction
 from sagitta_compiler.plan.conditions import is_text
 from sagitta_compiler.plan.frames import when
 from sagitta_compiler.plan.graph import Path
 from sagitta_compiler.plan.scalars import Aggregate, Call, Cast, Literal, Scalar, SortKey, all_of
 from sagitta_compiler.plan.scope import Scope
-from sagitta_compiler.model.types import DataType
 
 _SEPARATOR = Literal("|")
 _TEXT = DataType("string")

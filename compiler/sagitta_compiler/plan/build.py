@@ -73,7 +73,9 @@ def _check_reach(planner: Planner) -> None:
                 "UNREACHABLE_REQUIRED_OBJECT",
                 f"The filter '{clause.text}' cannot be applied: {fields} cannot be reached from {where}",
                 "filters" if clause.static else "where",
-                hint="Remove the filter, or declare a join." if clause.static else "Filter by a field of the measured rows.",
+                hint="Remove the filter, or declare a join."
+                if clause.static
+                else "Filter by a field of the measured rows.",
                 context=context,
             )
         else:

@@ -44,7 +44,9 @@ def time_only(
     columns = {(m.ref, m.via) for dim in time for m in dim.members if value.metric.time_dimension == m.name}
     refs = {ref for ref, _ in columns}
     return tuple(
-        clause for clause in clauses if not clause.static and clause.members and all(m.ref in refs for m in clause.members)
+        clause
+        for clause in clauses
+        if not clause.static and clause.members and all(m.ref in refs for m in clause.members)
     )
 
 

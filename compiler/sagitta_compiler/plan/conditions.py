@@ -226,7 +226,9 @@ class Conditions:
         condition = build(inner)
         where = tie if condition is None else all_of((tie, condition))
         return Exists(
-            Select((Output("one", Literal(1)),), inner.source, tuple(inner.joins), where, name="related", note="semi-join")
+            Select(
+                (Output("one", Literal(1)),), inner.source, tuple(inner.joins), where, name="related", note="semi-join"
+            )
         )
 
     def _exists(self, predicate: RowExists) -> Scalar:

@@ -55,7 +55,9 @@ def evaluate(
         _collect(value, dims, clauses, needs, rows=False)
     legs, sides = _place(planner, dims, clauses, needs)
     frames = [build_leg(planner, where, tuple(leaves), dims) for where, leaves in legs.items()]
-    frames += [nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.rows if isinstance(leaf, NestedValue)]
+    frames += [
+        nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.rows if isinstance(leaf, NestedValue)
+    ]
     frame = unite(frames, dims, planner.labels)
     if needs.compared:
         frame = with_spine(planner, frame, dims, tuple(needs.compared))
@@ -100,7 +102,13 @@ def _with_formula(frame: Frame, value: FormulaValue) -> Frame:
 
 
 def _collect(
-    value: Value, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], needs: _Needs, *, rows: bool, here: bool = True
+    value: Value,
+    dims: tuple[BoundDimension, ...],
+    clauses: tuple[Clause, ...],
+    needs: _Needs,
+    *,
+    rows: bool,
+    here: bool = True,
 ) -> None:
     """Gathers the leaves below a value; a comparison reads its own, and only the rows of the current period here."""
     match value:

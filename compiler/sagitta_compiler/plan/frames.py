@@ -84,7 +84,9 @@ def as_select(frame: Frame, labels: Labels, name: str, note: str = "", values: I
     return replace(frame.select, columns=columns(frame, labels, wanted), name=name, note=note or frame.select.note)
 
 
-def reading(relation: Select | Union, alias: str, dims: Iterable[str], values: Iterable[Value], labels: Labels) -> Frame:
+def reading(
+    relation: Select | Union, alias: str, dims: Iterable[str], values: Iterable[Value], labels: Labels
+) -> Frame:
     """An open frame over the rows of a relation."""
     source = Source(relation, alias)
     return Frame(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sagitta_compiler.plan.aggregates import aggregate
 from sagitta_compiler.model.resolved import ColumnRef
+from sagitta_compiler.plan.aggregates import aggregate
 from sagitta_compiler.plan.conditions import Conditions, truncated
 from sagitta_compiler.plan.context import clauses_of, grain_of
 from sagitta_compiler.plan.frames import Frame, Labels
@@ -194,7 +194,9 @@ class _Leg:
         """What tells the home's rows apart: its key, else the columns by which it is entered, else a row number."""
         home, path = self._where.home, self._route.to_home
         alias = self._scope.at(path)
-        columns = self._planner.model.objects[home].primary_key or tuple(far for _, far in (path[-1].pairs if path else ()))
+        columns = self._planner.model.objects[home].primary_key or tuple(
+            far for _, far in (path[-1].pairs if path else ())
+        )
         if not columns:
             return (Field(alias, Scope.ROW_NUMBER),)
         return tuple(self._scope.read(alias, ColumnRef(home, column), path) for column in columns)
@@ -247,6 +249,7 @@ class _Leg:
 
 def over_arguments(scalar: Scalar, lift: Callable[[Scalar], Scalar]) -> Scalar:
     """The scalar with every argument of its aggregates replaced."""
+
     def change(part: Scalar) -> Scalar | None:
         if not isinstance(part, Aggregate):
             return None

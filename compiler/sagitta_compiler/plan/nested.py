@@ -23,7 +23,9 @@ def nested_frame(
 ) -> Frame:
     """The frame of a nested aggregation: its inner formula per dimension and `over`, then the outer aggregate."""
     finer = (*dims, *(dim for dim in value.over if all(dim.members != known.members for known in dims)))
-    inner = evaluate(planner, finer, clauses_of(planner.model, value.measure.filter_context, (), clauses), (value.inner,))
+    inner = evaluate(
+        planner, finer, clauses_of(planner.model, value.measure.filter_context, (), clauses), (value.inner,)
+    )
     over = ", ".join(dim.label for dim in value.over)
     rows = close(inner, planner.labels, f"{value.name} per {over}", "the finer grain")
     outer = aggregate_of(value.measure, (rows.values[value.inner],), None)
@@ -33,7 +35,9 @@ def nested_frame(
     keys = {dim.label: rows.dims[dim.label] for dim in dims}
     from dataclasses import replace
 
-    return Frame(replace(rows.select, group=tuple(keys.values()), note=f"{value.name}: aggregated again"), keys, {value: outer})
+    return Frame(
+        replace(rows.select, group=tuple(keys.values()), note=f"{value.name}: aggregated again"), keys, {value: outer}
+    )
 
 
 __all__ = ["grain_of", "nested_frame"]

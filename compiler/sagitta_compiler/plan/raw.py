@@ -33,9 +33,7 @@ def raw_select(planner: Planner) -> Select:
         name = "composite_raw"
         source = Source(Union(tuple(legs), name, "rows of independent facts"), name)
         select = Select(tuple(Output(label, Field(name, label)) for label in shown), source)
-    return replace(
-        select, order=order, limit=query.limit, offset=query.offset, distinct=query.distinct, name="result"
-    )
+    return replace(select, order=order, limit=query.limit, offset=query.offset, distinct=query.distinct, name="result")
 
 
 def _roots(planner: Planner) -> list[tuple[str, tuple[BoundField, ...]]]:
@@ -45,9 +43,7 @@ def _roots(planner: Planner) -> list[tuple[str, tuple[BoundField, ...]]]:
     if (root := planner.graph.common_root(objects)) is not None:
         return [(root, fields)]
     leaders = [
-        name
-        for name in objects
-        if not any(other != name and name in planner.graph.reach(other) for other in objects)
+        name for name in objects if not any(other != name and name in planner.graph.reach(other) for other in objects)
     ]
     return [
         (leader, tuple(f for f in fields if f.member.ref.object in planner.graph.reach(leader))) for leader in leaders
@@ -64,9 +60,7 @@ def _leg(planner: Planner, root: str, fields: tuple[BoundField, ...]) -> Select:
         scalar = Literal(None, field.member.type) if path is None else scope.member(path, field.member, reason="field")
         outputs.append(Output(field.label, scalar))
         planner.seen.add(field.label)
-    policies = tuple(
-        c for c in query.policies if {m.ref.object for m in c.members} <= set(planner.graph.reach(root))
-    )
+    policies = tuple(c for c in query.policies if {m.ref.object for m in c.members} <= set(planner.graph.reach(root)))
     where = conditions.where((*query.clauses, *policies))
     unseen = {clause for clause, _ in conditions.unseen}
     for clause in query.clauses:

@@ -147,21 +147,7 @@ class Exists:
     select: Select
 
 
-Scalar = (
-    Field
-    | Path
-    | Literal
-    | Call
-    | Case
-    | Cast
-    | Template
-    | Truncate
-    | Shift
-    | AtZone
-    | Aggregate
-    | Over
-    | Exists
-)
+Scalar = Field | Path | Literal | Call | Case | Cast | Template | Truncate | Shift | AtZone | Aggregate | Over | Exists
 
 NULL = Literal(None)
 TRUE = Literal(True)

@@ -95,13 +95,19 @@ class Scope:
     def _parent_edge(self, name: str) -> Edge:
         nested = self.model.objects[name].source
         assert isinstance(nested, NestedSource)
-        return next(e for e in self.graph.edges(name, "single") if e.target == nested.parent and not e.join.columns_from)
+        return next(
+            e for e in self.graph.edges(name, "single") if e.target == nested.parent and not e.join.columns_from
+        )
 
     def _array(self, alias: str, nested: NestedSource) -> Scalar:
         head, _, rest = nested.column.partition(".")
         columns = self.model.objects[nested.parent].columns
         code = columns[head].code if head in columns else head
-        return Call("member", (Field(alias, code), *(Field("", step) for step in rest.split(".")))) if rest else Field(alias, code)
+        return (
+            Call("member", (Field(alias, code), *(Field("", step) for step in rest.split("."))))
+            if rest
+            else Field(alias, code)
+        )
 
     def _relation(self, name: str) -> Table | Select:
         if name == self._numbered:
@@ -118,7 +124,9 @@ class Scope:
         codes = dict.fromkeys(c.code for c in self.model.objects[name].columns.values() if c.expression is None)
         columns = tuple(Output(code, Field(name, code)) for code in codes)
         number = Output(self.ROW_NUMBER, Over("row_number", ()))
-        return Select((*columns, number), Source(self._relation(name), name), name=f"{name} numbered", note="a key per row")
+        return Select(
+            (*columns, number), Source(self._relation(name), name), name=f"{name} numbered", note="a key per row"
+        )
 
     def at(self, path: Path, *, inner: bool = False, reason: str = "") -> str:
         """The alias of the object at the end of a path, joined if it is not yet. `inner` demands a partner all along."""
@@ -152,7 +160,8 @@ class Scope:
     def _explained(self, edge: Edge, reason: str) -> JoinStep:
         objects = self.model.objects
         codes = tuple(
-            (objects[edge.source].columns[near].code, objects[edge.target].columns[far].code) for near, far in edge.pairs
+            (objects[edge.source].columns[near].code, objects[edge.target].columns[far].code)
+            for near, far in edge.pairs
         )
         return JoinStep(edge.source, edge.target, edge.join.cardinality.value, edge.pairs, reason, codes)
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from sagitta_compiler.model.resolved import DerivedMetric, Expression, Measure, Metric, PeriodOverPeriodMetric, ResolvedModel
+from sagitta_compiler.model.resolved import (
+    DerivedMetric,
+    Expression,
+    Measure,
+    Metric,
+    PeriodOverPeriodMetric,
+    ResolvedModel,
+)
 from sagitta_compiler.model.types import BIGINT, AbstractType, Aggregation, Comparison, DataType
 
 QUOTIENT = DataType("decimal", 18, 6)

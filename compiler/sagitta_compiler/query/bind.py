@@ -30,7 +30,17 @@ from sagitta_compiler.query.bound import (
 )
 from sagitta_compiler.query.names import dimension_member, parse_grain, split_grain
 from sagitta_compiler.query.predicates import PredicateBinder, flatten
-from sagitta_compiler.query.query import CoalesceItem, DimensionItem, FieldItem, Filter, FilterGroup, FilterNode, MeasureItem, OrderItem, Query
+from sagitta_compiler.query.query import (
+    CoalesceItem,
+    DimensionItem,
+    FieldItem,
+    Filter,
+    FilterGroup,
+    FilterNode,
+    MeasureItem,
+    OrderItem,
+    Query,
+)
 from sagitta_compiler.query.values import ValueBinder
 from sagitta_compiler.sql.result import Role
 
@@ -80,7 +90,9 @@ class _Binder:
 
     def _check_shape(self) -> None:
         query = self._query
-        if query.fields and (query.dimensions or query.measures or query.having or query.grouping or query.dimensions_exclude):
+        if query.fields and (
+            query.dimensions or query.measures or query.having or query.grouping or query.dimensions_exclude
+        ):
             self._out.error(
                 "INVALID_SELECT",
                 "Raw fields cannot be combined with dimensions, measures, having, grouping or dimensionsExclude",
@@ -88,15 +100,21 @@ class _Binder:
                 hint="Ask for `fields` alone, or for dimensions and measures.",
             )
         elif not (query.fields or query.dimensions or query.measures):
-            self._out.error("EMPTY_SELECT", "The query selects nothing", "select", hint="Name a dimension, a measure or a field.")
+            self._out.error(
+                "EMPTY_SELECT", "The query selects nothing", "select", hint="Name a dimension, a measure or a field."
+            )
         if query.distinct and not query.fields:
             self._out.error("INVALID_SELECT", "`distinct` belongs to raw fields", "select.distinct")
         if query.grouping and not query.dimensions:
             self._out.error("INVALID_GROUPING", f"{query.grouping.value} needs at least one dimension", "grouping")
         if query.dimensions_exclude and len(query.dimensions) < 2:
-            self._out.error("DIMENSIONS_EXCLUDE_INSUFFICIENT", "dimensionsExclude needs at least two dimensions", "select")
+            self._out.error(
+                "DIMENSIONS_EXCLUDE_INSUFFICIENT", "dimensionsExclude needs at least two dimensions", "select"
+            )
         if query.dimensions_exclude and query.measures:
-            self._out.error("DIMENSIONS_EXCLUDE_WITH_MEASURES", "dimensionsExclude takes no measures", "select.measures")
+            self._out.error(
+                "DIMENSIONS_EXCLUDE_WITH_MEASURES", "dimensionsExclude takes no measures", "select.measures"
+            )
         for choice in query.use_path_names:
             known = (choice.source, choice.target, choice.path_name)
             if not any((j.source, j.target, j.path_name) == known for j in self._model.joins):
@@ -168,7 +186,11 @@ class _Binder:
         dimension = self._model.dimensions.get(name)
         if dimension is None:
             suggestions = near(name, self._model.dimensions)
-            hint = f"Did you mean '{suggestions[0]}'?" if suggestions else "List the dimensions of the model to see their names."
+            hint = (
+                f"Did you mean '{suggestions[0]}'?"
+                if suggestions
+                else "List the dimensions of the model to see their names."
+            )
             if name in self._model.measures or name in self._model.metrics:
                 hint = f"'{name}' is a measure: put it under `measures`."
             self._out.error(
@@ -261,7 +283,9 @@ class _Binder:
     # filters
 
     def _clauses(self) -> tuple[Clause, ...]:
-        static = PredicateBinder(self._model, self._out, "filters", self._context.now).clauses(self._model.filters, static=True)
+        static = PredicateBinder(self._model, self._out, "filters", self._context.now).clauses(
+            self._model.filters, static=True
+        )
         asked = self._where.clauses(self._query.where)
         found: dict[Predicate, Clause] = {}
         for clause in (*static, *asked):
@@ -276,7 +300,9 @@ class _Binder:
                 found.extend(binder.clauses(_qualified(nodes, name, self._model), policy=True))
         return tuple(found)
 
-    def _having(self, dimensions: tuple[BoundDimension, ...], measures: tuple[BoundMeasure, ...]) -> tuple[Predicate, ...]:
+    def _having(
+        self, dimensions: tuple[BoundDimension, ...], measures: tuple[BoundMeasure, ...]
+    ) -> tuple[Predicate, ...]:
         binder = PredicateBinder(self._model, self._out, "having", self._context.now)
         selected = {name: Selected(d) for d in dimensions for name in (d.source, d.label)}
         labelled = {m.label: m.value for m in measures}

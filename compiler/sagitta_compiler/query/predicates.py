@@ -152,7 +152,12 @@ class PredicateBinder:
         self.out.error(self.codes.value, message, self.path, context={"field": node.field, "op": node.operator.value})
 
     def _relative(self, node: Filter, subject: Subject) -> Predicate | None:
-        if node.relative is None or node.relative.count < 1 or (t := subject_type(subject)) is None or not t.is_temporal:
+        if (
+            node.relative is None
+            or node.relative.count < 1
+            or (t := subject_type(subject)) is None
+            or not t.is_temporal
+        ):
             self.out.error(
                 "INVALID_RELATIVE_FILTER",
                 f"'relative' on '{node.field}' needs a date or timestamp and a count of at least 1",
@@ -245,4 +250,13 @@ def selected_subject(dimensions: Mapping[str, BoundDimension], name: str) -> Sel
     return None if dimension is None else Selected(dimension)
 
 
-__all__ = ["MEASURE_CODES", "Codes", "PredicateBinder", "Scalar", "column_labels", "describe", "flatten", "subject_type"]
+__all__ = [
+    "MEASURE_CODES",
+    "Codes",
+    "PredicateBinder",
+    "Scalar",
+    "column_labels",
+    "describe",
+    "flatten",
+    "subject_type",
+]

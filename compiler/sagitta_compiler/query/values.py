@@ -86,7 +86,9 @@ class ValueBinder:
     def _unknown(self, name: str, path: str) -> None:
         candidates = [*self._model.measures, *self._model.metrics]
         suggestions = near(name, candidates)
-        hint = f"Did you mean '{suggestions[0]}'?" if suggestions else "List the measures of the model to see their names."
+        hint = (
+            f"Did you mean '{suggestions[0]}'?" if suggestions else "List the measures of the model to see their names."
+        )
         if name in self._model.dimensions:
             hint = f"'{name}' is a dimension: put it under `dimensions`."
         self._out.error(

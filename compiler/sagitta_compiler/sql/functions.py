@@ -50,7 +50,7 @@ def _blank(args: Args) -> E:
 
 
 def _null_if_any(function: str) -> Builder:
-    """greatest and least: NULL when an argument is."""
+    """Greatest and least: NULL when an argument is."""
 
     def build(args: Args) -> E:
         missing = connect(exp.Or, [exp.Is(this=wrap(arg.copy()), expression=exp.Null()) for arg in args])
@@ -100,7 +100,9 @@ def _div(args: Args) -> E:
 def _concat(args: Args) -> E:
     whole = args[0]
     for part in args[1:]:
-        whole = exp.DPipe(this=wrap(whole) if not isinstance(whole, exp.DPipe) else whole, expression=wrap(part), safe=True)
+        whole = exp.DPipe(
+            this=wrap(whole) if not isinstance(whole, exp.DPipe) else whole, expression=wrap(part), safe=True
+        )
     return whole
 
 

@@ -162,7 +162,9 @@ class _Lowering:
                     whole = exp.Union(this=whole, expression=self._select(select), distinct=False)
                 return whole
             case Except():
-                return exp.Except(this=self._select(relation.left), expression=self._select(relation.right), distinct=True)
+                return exp.Except(
+                    this=self._select(relation.left), expression=self._select(relation.right), distinct=True
+                )
             case Spine():
                 return self._spine(relation)
 
@@ -172,7 +174,8 @@ class _Lowering:
         last = exp.Max(this=column(source, spine.column))
         periods = self._dialect.spine(first, last, spine.grain, spine.type)
         return exp.Select(
-            expressions=[exp.Alias(this=periods, alias=name(spine.column))], from_=exp.From(this=exp.Table(this=name(source)))
+            expressions=[exp.Alias(this=periods, alias=name(spine.column))],
+            from_=exp.From(this=exp.Table(this=name(source))),
         )
 
     # scalars
@@ -248,7 +251,7 @@ class _Lowering:
 
     def _sort_key(self, key: SortKey) -> exp.Ordered:
         nulls_first = self._nulls_first(key.descending) if key.nulls_first is None else key.nulls_first
-        return exp.Ordered(this=self.scalar(key.scalar), desc=key.descending, nulls_first=nulls_first)
+        return exp.Ordered(this=self.scalar(key.scalar), desc=key.descending or None, nulls_first=nulls_first)
 
 
 def _bounds(frame: WindowFrame) -> exp.WindowSpec:

@@ -111,7 +111,9 @@ class Dialect:
 
     def days(self, arg: E) -> E:
         """The number of days since the first Monday of 1970."""
-        return exp.DateDiff(this=cast(arg, typed(exp.DataType.Type.DATE)), expression=self.date(_EPOCH), unit=exp.Var(this="DAY"))
+        return exp.DateDiff(
+            this=cast(arg, typed(exp.DataType.Type.DATE)), expression=self.date(_EPOCH), unit=exp.Var(this="DAY")
+        )
 
     def seconds(self, arg: E) -> E:
         """The number of seconds since 1970."""
@@ -128,7 +130,9 @@ class Dialect:
     def period_index(self, arg: E, grain: TimeGrain) -> E:
         """A number that grows by one from period to period, for windows over calendar periods."""
         if grain in _MONTHS:
-            month = binary(exp.Add, binary(exp.Mul, self.extract("year", arg), number(12)), self.extract("month", arg.copy()))
+            month = binary(
+                exp.Add, binary(exp.Mul, self.extract("year", arg), number(12)), self.extract("month", arg.copy())
+            )
             return month if _MONTHS[grain] == 1 else self.floor_div(binary(exp.Sub, month, number(1)), _MONTHS[grain])
         if grain is TimeGrain.DAY:
             return self.days(arg)

@@ -36,12 +36,12 @@ class DuckDB(Dialect):
         "supports_from_unnest": True,
     }
     typed_nulls = False
-    aggregates: ClassVar = {
-        function: _not_nan(function) for function in ("corr", "regr_slope", "regr_intercept")
-    }
+    aggregates: ClassVar = {function: _not_nan(function) for function in ("corr", "regr_slope", "regr_intercept")}
 
     def days(self, arg: E) -> E:
-        return exp.Paren(this=exp.Sub(this=cast(arg, typed(exp.DataType.Type.DATE)), expression=self.date("1970-01-05")))
+        return exp.Paren(
+            this=exp.Sub(this=cast(arg, typed(exp.DataType.Type.DATE)), expression=self.date("1970-01-05"))
+        )
 
     def seconds(self, arg: E) -> E:
         return call("EPOCH", arg)
