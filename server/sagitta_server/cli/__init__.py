@@ -14,7 +14,11 @@ import click
 from sagitta_server.cli.failures import failure
 
 COMMANDS = {
-    "query": "Ask a running server and write the answer.",
+    "engine": "Start Flight SQL and gRPC without the gateway.",
+    "gateway": "Start the REST gateway alone; it asks an engine over gRPC.",
+    "validate": "Check model files and point at every mistake.",
+    "query": "Ask a running server, or a model file and a warehouse, and write the answer.",
+    "health": "Ask a running server whether it can serve.",
     "settings": "Show every setting, its value here and what it is for.",
 }
 """The commands in the order of the help, and what they are for."""

@@ -32,7 +32,7 @@ def failure(error: Exception) -> Exception:
     """Returns the failure that says what an exception means; imports nothing that is not already in use."""
     if os.environ.get(TRACEBACK):
         return error
-    for explain in (from_diagnostics, from_settings, from_rpc, from_adbc, from_system):
+    for explain in (from_diagnostics, from_start, from_engine, from_settings, from_rpc, from_adbc, from_system):
         if found := explain(error):
             return found
     return Failure(
@@ -58,6 +58,30 @@ def from_diagnostics(error: Exception) -> Failure | None:
     first, *others = [d for d in error.diagnostics if d.is_error]
     hints = [line for line in (first.hint, *(f"[{d.code}] {d.message}" for d in others)) if line]
     return Failure(first.code, first.message, "\n  ".join(hints) or None)
+
+
+STARTING = {
+    ("sagitta_server.app", "EngineStartError"): "CANNOT_START",
+    ("sagitta_server.models.curated", "CuratedModelError"): "MODEL_INVALID",
+    ("sagitta_server.rpc.server", "GrpcStartError"): "ADDRESS_UNAVAILABLE",
+    ("sagitta_server.demo.tpch", "DemoError"): "DEMO_DATA",
+}
+"""What keeps a server from starting, by the exception that says so in words for people."""
+
+
+def from_start(error: Exception) -> Failure | None:
+    """A server that cannot start."""
+    code = STARTING.get((type(error).__module__, type(error).__name__))
+    return Failure(code, str(error)) if code else None
+
+
+def from_engine(error: Exception) -> Failure | None:
+    """Whatever the surfaces would answer with a reason: the same reason here."""
+    module = loaded("sagitta_server.errors")
+    known = module.as_service_error(error) if module else None
+    if known is None:
+        return None
+    return Failure(str(known.reason), known.message)
 
 
 def from_settings(error: Exception) -> Failure | None:

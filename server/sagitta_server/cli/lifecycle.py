@@ -6,24 +6,29 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sagitta_server.cli.child import GatewayProcess
 from sagitta_server.cli.failures import Failure
 
+if TYPE_CHECKING:
+    from sagitta_server.app import ReadyAddresses
+    from sagitta_server.config import Settings
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 WATCH_SECONDS = 0.5
 """How often the gateway is looked at while nothing else happens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the surfaces answer; a surface that is not served is None."""
+    """Where the surfaces answer; None for one that is not served."""
 
     flight: str | None = None
     grpc: str | None = None
@@ -34,6 +39,35 @@ class Addresses:
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         partial.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
         partial.replace(path)
+
+
+Ready = Callable[[Addresses], None]
+"""Called once every surface answers."""
+
+
+def run(settings: Settings, *, gateway: bool, ready: Ready) -> None:
+    """Serves until SIGINT or SIGTERM, then ends the gateway, running streams and the engine within seconds."""
+    with stop_requests() as requested, running_engine(settings) as engine:
+        if not gateway:
+            ready(Addresses(engine.flight, engine.grpc))
+            wait(requested, None)
+            return
+        with GatewayProcess(["--engine", engine.grpc, "--http", settings.http.address]) as child:
+            if url := child.wait_until_ready(requested.is_set):
+                ready(Addresses(engine.flight, engine.grpc, url))
+                wait(requested, child)
+
+
+@contextmanager
+def running_engine(settings: Settings) -> Iterator[ReadyAddresses]:
+    """Starts the engine, and stops it whatever happens."""
+    from sagitta_server.app import Engine
+
+    engine = Engine(settings)
+    try:
+        yield engine.start()
+    finally:
+        engine.stop()
 
 
 @contextmanager
@@ -59,8 +93,3 @@ def wait(requested: threading.Event, gateway: GatewayProcess | None) -> None:
     while not requested.wait(WATCH_SECONDS):
         if gateway is not None and not gateway.running:
             raise Failure("GATEWAY_FAILED", "the gateway ended by itself", "Its log is above.")
-
-
-def gateway_arguments(grpc: str, settings: Any) -> list[str]:
-    """Returns the flags of a gateway that asks this engine."""
-    return ["--engine", grpc, "--http", settings.http.address]

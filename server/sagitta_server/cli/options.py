@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,19 +23,32 @@ FLAGS = {
 }
 """Each flag and the setting that it is."""
 
-ENGINE = (
-    click.option("--model", "model", multiple=True, metavar="FILE", help="A model file to serve; repeat for several."),
-    click.option(
-        "--source", metavar="URI", help="The warehouse, such as duckdb:///sales.duckdb or postgresql://host/db."
-    ),
-    click.option("--flight", metavar="HOST:PORT", help="Where Flight SQL listens; port 0 takes a free one."),
-    click.option("--grpc", metavar="HOST:PORT", help="Where gRPC listens."),
-    click.option("--data-dir", metavar="DIR", help="Where state, cache and generated keys live."),
+
+class Address(click.ParamType):
+    """`HOST:PORT`; an IPv6 host stands in brackets."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        host, colon, port = str(value).rpartition(":")
+        if not (host and colon and port.isdigit() and int(port) < 65_536):
+            self.fail(f"{value!r} is not HOST:PORT, such as 127.0.0.1:0", param, ctx)
+        return str(value)
+
+
+MODEL = click.option("--model", multiple=True, metavar="FILE", help="A model file to serve; repeat for several.")
+SOURCE = click.option(
+    "--source", metavar="URI", help="The warehouse, such as duckdb:///sales.duckdb or postgresql://host/db."
 )
-HTTP = click.option("--http", metavar="HOST:PORT", help="Where REST listens.")
+FLIGHT = click.option(
+    "--flight", type=Address(), metavar="HOST:PORT", help="Where Flight SQL listens; port 0 takes a free one."
+)
+GRPC = click.option("--grpc", type=Address(), metavar="HOST:PORT", help="Where gRPC listens.")
+HTTP = click.option("--http", type=Address(), metavar="HOST:PORT", help="Where REST listens.")
+DATA_DIR = click.option("--data-dir", metavar="DIR", help="Where state, cache and generated keys live.")
 READY_FILE = click.option(
     "--ready-file",
-    type=click.Path(dir_okay=False),
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="PATH",
     help="Write the addresses as JSON to this file once every surface answers.",
 )

@@ -28,6 +28,9 @@ Count = Callable[[int, int], None]
 @click.option("--server", envvar="SAGITTA_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="URI",
               help="The Flight SQL address of a running server.")  # fmt: skip
 @click.option("--token", envvar="SAGITTA_TOKEN", metavar="TOKEN", help="Bearer token or API key.")
+@click.option("--model", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="Ask this model file instead of a server (needs --source).")  # fmt: skip
+@click.option("--source", metavar="URI", help="The warehouse of --model, such as duckdb:///sales.duckdb.")
 @click.option("--format", "chosen", type=click.Choice(FORMATS), help="Default: by the file's name, else table.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 @click.option("--rows", default=100, show_default=True, type=click.IntRange(min=1), help="Rows that a table shows.")
@@ -38,6 +41,8 @@ def command(
     file: IO[str] | None,
     server: str,
     token: str | None,
+    model: Path | None,
+    source: str | None,
     chosen: str | None,
     output: Path | None,
     rows: int,
@@ -51,6 +56,7 @@ def command(
       sagitta query 'SELECT "Customer Region", "Revenue" FROM tpch'
       sagitta query -f top_customers.yaml --format json
       sagitta query 'SELECT "Brand", "Revenue" FROM tpch' -o brands.parquet
+      sagitta query --model sales.yaml --source duckdb:///sales.duckdb -f query.sql
     """
     from sagitta_server.cli import output as formats
 
@@ -59,7 +65,7 @@ def command(
     if kind in BINARY and output is None and sys.stdout.isatty():
         raise Failure("BINARY_OUTPUT", f"{kind} is not for terminals", "Name a file with -o, or redirect the output.")
     looking = not quiet and sys.stderr.isatty() and (output is not None or kind == "table" or not sys.stdout.isatty())
-    with answer(question, server, token) as reader, progress(looking) as count, sink(output) as out:
+    with answer(question, server, token, model, source) as reader, progress(looking) as count, sink(output) as out:
         write(reader, formats.writer(kind, reader.schema, out, rows), count)
 
 
@@ -71,12 +77,20 @@ def read_question(text: str | None, file: IO[str] | None) -> str:
 
 
 @contextmanager
-def answer(question: str, server: str, token: str | None) -> Iterator[Any]:
+def answer(question: str, server: str, token: str | None, model: Path | None, source: str | None) -> Iterator[Any]:
     """Opens the stream of batches, a `pyarrow.RecordBatchReader`."""
-    from sagitta_server.cli import remote
+    if (model is None) != (source is None):
+        raise click.UsageError("--model and --source go together: the model file, and where its tables are.")
+    if model is not None and source is not None:
+        from sagitta_server.cli import local
 
-    with remote.answer(question, server, token) as reader:
-        yield reader
+        with local.answer(question, model, source) as reader:
+            yield reader
+    else:
+        from sagitta_server.cli import remote
+
+        with remote.answer(question, server, token) as reader:
+            yield reader
 
 
 def write(reader: Any, writer: Any, count: Count) -> None:
