@@ -8,6 +8,7 @@ from itertools import combinations
 
 from sagitta_compiler.model.resolved import Join, NestedSource, ResolvedModel, TableSource
 from sagitta_compiler.model.rules.graphs import reachable
+from sagitta_compiler.model.rules.risks import orphans
 from sagitta_compiler.model.types import Cardinality
 
 
@@ -60,15 +61,6 @@ def _edges(model: ResolvedModel) -> dict[str, list[str]]:
         if isinstance(data_object.source, NestedSource):
             edges[data_object.name].append(data_object.source.parent)
     return edges
-
-
-def orphans(model: ResolvedModel) -> tuple[str, ...]:
-    """Returns the objects without any join, in a model of several."""
-    if len(model.objects) < 2:
-        return ()
-    edges = _edges(model)
-    joined = {name for source, targets in edges.items() for name in (source, *targets)}
-    return tuple(name for name in model.objects if name not in joined)
 
 
 def _fan_traps(model: ResolvedModel) -> tuple[FanTrapRisk, ...]:
