@@ -1,4 +1,4 @@
-"""Fills the parts of the docs that the code knows better: between `<!-- NAME -->` and `<!-- /NAME -->`.
+"""Fills the parts of the docs that the code knows better: between `<!-- NAME -->` and `<!-- /NAME -->`; and files.
 
 python docs/generate.py            writes them
 python docs/generate.py --check    writes nothing, exits 1 when one is out of date
@@ -6,17 +6,32 @@ python docs/generate.py --check    writes nothing, exits 1 when one is out of da
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from sagitta_compiler.codes import codes_as_markdown
+from sagitta_compiler.expressions.catalogue import catalogue_as_markdown
+from sagitta_compiler.schema import model_schema, query_schema
 from sagitta_server.cli.settings import as_markdown
 
 DOCS = Path(__file__).parent
 
-PARTS: Mapping[str, tuple[str, Callable[[], str]]] = {"settings": ("configuration.md", as_markdown)}
+PARTS: Mapping[str, tuple[str, Callable[[], str]]] = {
+    "settings": ("configuration.md", as_markdown),
+    "codes": ("errors.md", codes_as_markdown),
+    "functions": ("model-language.md", catalogue_as_markdown),
+}
 """Each part, the page that holds it and what makes it."""
+
+SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "schema/model.schema.json": model_schema,
+    "schema/query.schema.json": query_schema,
+}
+"""Each file that is generated as a whole, and what makes it."""
 
 
 def filled(page: str, name: str, part: str) -> str:
@@ -28,20 +43,28 @@ def filled(page: str, name: str, part: str) -> str:
     return text
 
 
+def wanted() -> Mapping[str, str]:
+    """Returns the text that each file should have."""
+    texts = {name: json.dumps(make(), indent=2, ensure_ascii=False) + "\n" for name, make in SCHEMAS.items()}
+    for name, (page, make) in PARTS.items():
+        before = texts.get(page) or (DOCS / page).read_text(encoding="utf-8")
+        texts[page] = filled(before, name, make())
+    return texts
+
+
 def main() -> int:
     """Writes or checks; returns the exit code."""
     stale = 0
-    for name, (page, make) in PARTS.items():
+    for page, text in wanted().items():
         path = DOCS / page
-        before = path.read_text(encoding="utf-8")
-        after = filled(before, name, make())
-        if before == after:
+        if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if "--check" in sys.argv[1:]:
             print(f"{page} is out of date: run `make docs`", file=sys.stderr)
             stale = 1
         else:
-            path.write_text(after, encoding="utf-8")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
     return stale
 
 

@@ -48,14 +48,16 @@ class Diagnostic:
     context: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     suggestions: tuple[str, ...] = ()
     span: Span | None = None
+    source: str | None = None
+    """The name of the text that the span is in; None for the model's or query's own."""
 
     @property
     def is_error(self) -> bool:
         return self.severity is Severity.ERROR
 
-    def at(self, span: Span | None) -> Diagnostic:
-        """Returns the same diagnostic placed at a span of the text."""
-        return replace(self, span=span)
+    def at(self, span: Span | None, source: str | None = None) -> Diagnostic:
+        """Returns the same diagnostic placed at a span of a text."""
+        return replace(self, span=span, source=source)
 
 
 class Diagnostics:

@@ -221,18 +221,19 @@ def _words(detail: ErrorDetails, where: Path) -> tuple[str, str | None, tuple[st
             suggestions,
         )
     if kind in _KINDS:
-        hint = "Put it in quotes." if kind == "string_type" and isinstance(value, int | float) else None
+        quote = kind == "string_type" and isinstance(value, int | float)
+        hint = "Put it in quotes." if quote else f"Write {_KINDS[kind]}, or remove the key."
         return f"'{key}' must be {_KINDS[kind]}, not {shown(value)}", hint, ()
-    if kind in ("both_spellings", "scalar", "wrong"):
-        return f"'{key}' {detail['msg']}", context.get("hint"), ()
+    if kind == "both_spellings":
+        return f"'{key}' {detail['msg']}", "Keep one of them.", ()
+    if kind == "scalar":
+        return f"'{key}' {detail['msg']}", "Write one value.", ()
     bounds = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
     bounds |= {"greater_than": ("gt", "greater than"), "less_than": ("lt", "less than")}
     if kind in bounds:
         name, words = bounds[kind]
-        return f"'{key}' must be {words} {context.get(name)}, not {shown(value)}", None, ()
-    if kind == "too_short":
-        return f"'{key}' needs at least {context.get('min_length')} entries", None, ()
-    return f"'{key}' is not valid: {detail['msg']}", None, ()
+        return f"'{key}' must be {words} {context.get(name)}, not {shown(value)}", "Correct the number.", ()
+    return f"'{key}' is not valid: {detail['msg']}", "Compare with the JSON Schema of the language.", ()
 
 
 def lower_case(value: Any) -> Any:
@@ -248,8 +249,3 @@ def upper_case(value: Any) -> Any:
 def as_list(value: Any) -> Any:
     """Reads one text where a list of texts is meant."""
     return [value] if isinstance(value, str) else value
-
-
-def wrong(message: str, hint: str | None = None) -> PydanticCustomError:
-    """Builds the error of a validator: the message follows the key ("'key' must …")."""
-    return PydanticCustomError("wrong", "{text}", {"text": message, "hint": hint})

@@ -393,3 +393,36 @@ def _offsets(root: Any, path: Path, *, key: bool) -> tuple[int, int] | None:
             break
         node = value
     return place  # type: ignore[return-value]  # two numbers by construction
+
+
+_MAX_SHOWN = 160
+
+
+def render(diagnostic: Diagnostic, source: SourceText) -> str:
+    """Writes a diagnostic as people read it: code, message, the line with carets under the place, and the hint."""
+    head = f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"
+    span = diagnostic.span
+    if span is None or not source.text:
+        where = [f"  --> {source.name}: {diagnostic.path}"] if diagnostic.path else []
+        return "\n".join([head, *where, *_hint(diagnostic, "")])
+    margin = " " * len(str(span.line))
+    line = source.line(span.line)
+    first = span.column - 1
+    last = span.end_column - 1 if span.end_line == span.line else len(line)
+    cut = max(0, min(first - _MAX_SHOWN // 4, len(line) - _MAX_SHOWN)) if len(line) > _MAX_SHOWN else 0
+    shown = line[cut : cut + _MAX_SHOWN].replace("\t", " ")
+    carets = "^" * max(1, min(last - first, len(shown) - (first - cut)))
+    return "\n".join(
+        [
+            head,
+            f"{margin}--> {source.name}:{span.line}:{span.column}",
+            f"{margin} |",
+            f"{span.line} | {shown}",
+            f"{margin} | {' ' * (first - cut)}{carets}",
+            *_hint(diagnostic, margin),
+        ]
+    )
+
+
+def _hint(diagnostic: Diagnostic, margin: str) -> list[str]:
+    return [f"{margin} = hint: {diagnostic.hint}"] if diagnostic.hint else []

@@ -100,3 +100,9 @@ _FUNCTIONS = (
 
 CATALOGUE: Final[Mapping[str, PortableFunction]] = MappingProxyType({f.name: f for f in _FUNCTIONS})
 """Every portable function by its lower-case name; matching ignores case."""
+
+
+def catalogue_as_markdown() -> str:
+    """Returns the table of the portable functions."""
+    rows = [f"| `{f.signature}` | {f.family} | {f.meaning} |" for f in CATALOGUE.values()]
+    return "\n".join(["| function | kind | meaning |", "| --- | --- | --- |", *rows])

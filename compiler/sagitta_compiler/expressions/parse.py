@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from sagitta_compiler.diagnostics import Diagnostic
@@ -40,6 +40,7 @@ class Parsed:
 MAX_EXPRESSION = 20_000
 MAX_EXPRESSION_DEPTH = 60
 MAX_TREE_DEPTH = 250
+_MAX_NEAR = 40
 _MARK = "\ue000"
 _CALL = "\ue001"
 _TOKENS = re.compile(
@@ -121,7 +122,7 @@ def parse_expression(text: str, place: Place, home: str | None = None) -> Parsed
     """
     try:
         sql, references = _replace_references(text, place, home)
-        tree = _bind(_parse(sql, place), references, place)
+        tree = _bind(_parse(sql, references, place), references, place)
     except _UnreadableError as reason:
         return Parsed(None, (reason.diagnostic,))
     columns = tuple(dict.fromkeys(r for r in references if isinstance(r, ColumnRef)))
@@ -181,7 +182,7 @@ def _reference(match: re.Match[str], text: str, place: Place, home: str | None) 
             raise _malformed(match[0], place)
 
 
-def _parse(sql: str, place: Place) -> exp.Expression:
+def _parse(sql: str, references: list[ColumnRef | str], place: Place) -> exp.Expression:
     try:
         tokens = _DIALECT.tokenize(sql)
         if not tokens:
@@ -189,7 +190,7 @@ def _parse(sql: str, place: Place) -> exp.Expression:
         _limit_depth(tokens, place)
         statements = _DIALECT.parser().parse(_mark_calls(tokens), sql)
     except SqlglotError as error:
-        raise _invalid(f"The expression is not valid: {_first_line(error)}", place) from None
+        raise _invalid(f"The expression cannot be read{_near(error, references)}", place) from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Expression):
         raise _invalid("The expression must be exactly one expression", place)
     if len(tokens) > MAX_TREE_DEPTH and _depth(statements[0]) > MAX_TREE_DEPTH:
@@ -218,10 +219,18 @@ def _limit_depth(tokens: list[Token], place: Place) -> None:
             raise _invalid(f"The expression is nested more than {MAX_EXPRESSION_DEPTH} levels deep", place)
 
 
-def _first_line(error: SqlglotError) -> str:
-    message = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0] if str(error) else "syntax error"
-    message = re.sub(r"<class '[\w.]*\.(\w+)'>", r"\1", message).replace(_CALL, "")
-    return re.sub(rf"{_MARK}\d+", "reference", message).rstrip(". ")
+def _near(error: SqlglotError, references: list[ColumnRef | str]) -> str:
+    """Returns the words for the place at which the parser stopped."""
+    details = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+    text = f"{details.get('start_context') or ''}{details.get('highlight') or ''}".replace(_CALL, "")
+    text = re.sub(rf'\s*"{_MARK}(\d+)"\s*', lambda match: _written(references[int(match[1])]), text).strip()
+    return f" after '{'…' if len(text) > _MAX_NEAR else ''}{text[-_MAX_NEAR:]}'" if text else ""
+
+
+def _written(reference: ColumnRef | str) -> str:
+    return (
+        f"{{[{reference.object}].[{reference.column}]}}" if isinstance(reference, ColumnRef) else f"{{[{reference}]}}"
+    )
 
 
 def _mark_calls(tokens: list[Token]) -> list[Token]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +15,7 @@ from sagitta_compiler.model.parse import parse_model
 from sagitta_compiler.model.report import Reporter
 from sagitta_compiler.model.resolve import resolve_model
 from sagitta_compiler.model.resolved import ResolvedModel
-from sagitta_compiler.source import Path, SourceText
+from sagitta_compiler.source import Path, SourceText, render
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class LoadedModel:
     diagnostics: tuple[Diagnostic, ...]
     health: Health
     source: SourceText
+    sources: Mapping[str, SourceText] = field(default_factory=dict)
+    """The further texts (fragments, the parent) by name."""
+
+    def render(self, diagnostic: Diagnostic) -> str:
+        """Writes a diagnostic of this model with the line that it is about."""
+        return render(diagnostic, self.sources.get(diagnostic.source or "", self.source))
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -62,11 +68,19 @@ def load_model(
     report = Reporter(parsed.source, merged.origins)
     for diagnostic, path in merged.diagnostics:
         report.add(diagnostic, path, key=diagnostic.code == "UNKNOWN_PROPERTY")
+    source = parsed.source.source
     if _stops(merged.diagnostics):
-        return LoadedModel(None, merged.document, tuple(report.diagnostics), Health(), parsed.source.source)
+        return LoadedModel(None, merged.document, tuple(report.diagnostics), Health(), source, merged.sources)
     model = resolve_model(merged.document, report, merged.broken, name)
     usable = None if report.diagnostics.has_errors else model
-    return LoadedModel(usable, merged.document, tuple(report.diagnostics), health(model), parsed.source.source)
+    found = tuple(sorted(report.diagnostics, key=_place))
+    return LoadedModel(usable, merged.document, found, health(model), source, merged.sources)
+
+
+def _place(diagnostic: Diagnostic) -> tuple[str, int, int]:
+    """The order in which people read: text by text, line by line."""
+    span = diagnostic.span
+    return (diagnostic.source or "", span.line if span else 0, span.column if span else 0)
 
 
 _MERGE_ERRORS = frozenset(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sagitta_compiler.diagnostics import Diagnostic, Severity
 from sagitta_compiler.model.document import ExampleDocument, ModelDocument, SettingsDocument
 from sagitta_compiler.model.parse import ParsedModel, parse_model
-from sagitta_compiler.source import Document, Path, path_text, read_document
+from sagitta_compiler.source import Document, Path, SourceText, path_text, read_document
 
 MAX_EXTENDS_DEPTH: Final = 5
 _NAMED = (("dimensions", "Dimension"), ("measures", "Measure"), ("metrics", "Metric"))
@@ -29,6 +29,7 @@ class Merged:
     broken: frozenset[Path]
     origins: dict[Path, Origin] = field(default_factory=dict)
     diagnostics: list[tuple[Diagnostic, Path]] = field(default_factory=list)
+    sources: dict[str, SourceText] = field(default_factory=dict)
 
     def report(self, code: str, message: str, path: Path, hint: str, severity: Severity = Severity.ERROR) -> None:
         self.diagnostics.append((Diagnostic(code, message, path_text(path), severity, hint=hint), path))
@@ -132,14 +133,20 @@ def _extend_files(
 
 def _extend(merged: Merged, fragment: ParsedModel, label: str) -> None:
     for diagnostic, where in fragment.diagnostics:
-        placed = diagnostic if diagnostic.span else diagnostic.at(fragment.source.span(where))
-        merged.diagnostics.append((replace(placed, context={**placed.context, "fragment": label}), ()))
+        merged.diagnostics.append((_in_text(diagnostic, fragment, where), ()))
     if fragment.document.data_objects or ("dataObjects",) in fragment.broken:
         message = f"The fragment '{label}' has data objects"
         hint = "Fragments hold dimensions, measures, metrics, filters, examples and settings."
         merged.report("EXTENDS_CONTAINS_DATA_OBJECTS", message, ("extends",), hint)
+    merged.sources[label] = fragment.source.source
     merged.broken |= fragment.broken
     merged.document = _combine(merged, merged.document, fragment.document, fragment.source, f"fragment '{label}'")
+
+
+def _in_text(diagnostic: Diagnostic, parsed: ParsedModel, path: Path) -> Diagnostic:
+    """Places a diagnostic in the further text that it is about."""
+    span = diagnostic.span or parsed.source.span(path, key=diagnostic.code == "UNKNOWN_PROPERTY")
+    return diagnostic.at(span, parsed.source.source.name)
 
 
 def _inherit(merged: Merged, parent: ModelDocument | None, files: Mapping[str, str]) -> None:
@@ -157,8 +164,8 @@ def _inherit(merged: Merged, parent: ModelDocument | None, files: Mapping[str, s
             return
         read = parse_model(files[path], reference)
         for diagnostic, where in read.diagnostics:
-            placed = diagnostic if diagnostic.span else diagnostic.at(read.source.span(where))
-            merged.diagnostics.append((replace(placed, context={**placed.context, "parent": reference}), ()))
+            merged.diagnostics.append((_in_text(diagnostic, read, where), ()))
+        merged.sources[reference] = read.source.source
         merged.broken |= read.broken
         parent = read.document
     for key, code in (("extends", "PARENT_HAS_EXTENDS"), ("inherits", "PARENT_HAS_INHERITS")):

@@ -99,7 +99,9 @@ def _expression(scope: Scope, home: str, text: str | None, path: Path) -> Expres
 
 def _joins(scope: Scope, name: str, documents: tuple[JoinDocument, ...], path: Path) -> tuple[Join, ...]:
     joins = (_join(scope, name, document, (*path, "joins", at)) for at, document in enumerate(documents))
-    return tuple(join for join in joins if join is not None)
+    sound = tuple(join for join in joins if join is not None)
+    scope.joins_are_whole &= len(sound) == len(documents)
+    return sound
 
 
 def _join(scope: Scope, name: str, document: JoinDocument, path: Path) -> Join | None:

@@ -26,7 +26,8 @@ class Reporter:
         """Adds a diagnostic, placed in its text."""
         if diagnostic.span is None:
             origin, prefix = self._origins.get(path[:2], (self._document, path[:2]))
-            diagnostic = diagnostic.at(origin.span((*prefix, *path[2:]), key=key))
+            name = None if origin is self._document else origin.source.name
+            diagnostic = diagnostic.at(origin.span((*prefix, *path[2:]), key=key), name)
         self.diagnostics.add(diagnostic)
 
     def error(self, code: str, message: str, path: Path, hint: str | None = None, **rest: Any) -> None:

@@ -25,6 +25,8 @@ class Scope:
     broken: frozenset[Path]
     objects: dict[str, DataObjectDocument] = field(init=False)
     count_names: frozenset[str] = frozenset()
+    joins_are_whole: bool = True
+    """False when a join could not be read: what depends on the join graph is then not judged."""
 
     def __post_init__(self) -> None:
         self.objects = {name.strip(): item for name, item in self.document.data_objects.items()}
@@ -32,6 +34,7 @@ class Scope:
             name: {column.strip(): item for column, item in data_object.columns.items()}
             for name, data_object in self.objects.items()
         }
+        self.joins_are_whole = not any("joins" in path for path in self.broken)
         self._dimensions = {name.strip() for name in self.document.dimensions}
         self._measures = {name.strip() for name in self.document.measures}
         self._metrics = {name.strip() for name in self.document.metrics}

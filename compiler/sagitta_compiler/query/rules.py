@@ -36,14 +36,14 @@ def _mode(query: Query) -> Iterator[tuple[Diagnostic, Path]]:
             if given:
                 message = f"Raw fields exclude '{name}'"
                 hint = "Select either raw fields, or dimensions and measures."
-                yield _problem("RAW_MODE_CONFLICT", message, tuple(name.split(".")), hint)
+                yield _problem("INVALID_SELECT", message, tuple(name.split(".")), hint)
     elif query.distinct:
         message = "'distinct' belongs to raw fields"
         hint = "Dimensions are distinct by nature; remove it."
-        yield _problem("RAW_MODE_CONFLICT", message, ("select", "distinct"), hint)
+        yield _problem("INVALID_SELECT", message, ("select", "distinct"), hint)
     if query.grouping and not query.dimensions and not query.fields:
         message = f"'{query.grouping}' needs a dimension to sum up over"
-        yield _problem("GROUPING_WITHOUT_DIMENSIONS", message, ("grouping",), "Select a dimension.")
+        yield _problem("INVALID_GROUPING", message, ("grouping",), "Select a dimension.")
 
 
 def _exclusion(query: Query) -> Iterator[tuple[Diagnostic, Path]]:

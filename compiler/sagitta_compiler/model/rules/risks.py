@@ -35,8 +35,9 @@ _FINENESS = {
 
 def check_risks(model: ResolvedModel, scope: Scope) -> None:
     """Warns of what a model does and its author may not expect."""
-    _warn_of_orphans(model, scope)
-    _warn_of_missing_via(model, scope)
+    if scope.joins_are_whole:
+        _warn_of_orphans(model, scope)
+        _warn_of_missing_via(model, scope)
     _warn_of_zones(model, scope)
     _warn_of_contracts(model, scope)
     for metric in model.metrics.values():
@@ -61,8 +62,6 @@ def orphans(model: ResolvedModel) -> tuple[str, ...]:
 
 
 def _warn_of_orphans(model: ResolvedModel, scope: Scope) -> None:
-    if any("joins" in path for path in scope.broken):
-        return
     for name in orphans(model):
         message = f"'{name}' is joined to nothing: no query can combine it with another data object"
         hint = "Declare a join, or leave it if it stands alone on purpose."
