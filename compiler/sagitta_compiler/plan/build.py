@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import ResolvedModel
 from sagitta_compiler.plan.evaluate import evaluate
+from sagitta_compiler.plan.absent import absent_combinations
 from sagitta_compiler.plan.finish import finish
 from sagitta_compiler.plan.frames import Labels
 from sagitta_compiler.plan.graph import join_graph
 from sagitta_compiler.plan.objects import ObjectFramesOf
 from sagitta_compiler.plan.planner import Planner, PlanningError
 from sagitta_compiler.plan.raw import raw_select
-from sagitta_compiler.plan.relations import Except, Select
+from sagitta_compiler.plan.relations import Select
+from sagitta_compiler.plan.subtotals import with_subtotals
 from sagitta_compiler.query.bound import BoundQuery, values_of
 from sagitta_compiler.sql.result import Leg
 
@@ -45,9 +47,13 @@ def _select(planner: Planner) -> Select:
     query = planner.query
     if query.fields:
         return raw_select(planner)
-    selected = tuple(measure.value for measure in query.measures)
+    if query.dimensions_exclude:
+        return absent_combinations(planner)
     for measure in query.measures:
         planner.labels.reserve(measure.value, measure.label)
+    if query.grouping is not None:
+        return with_subtotals(planner, query.grouping)
+    selected = tuple(measure.value for measure in query.measures)
     frame = evaluate(planner, query.dimensions, query.clauses, selected, values_of(query.having))
     return finish(planner, frame)
 
@@ -85,6 +91,3 @@ def _check_reach(planner: Planner) -> None:
                 "where",
                 context=context,
             )
-
-
-__all__ = ["Except", "Plan", "build_plan"]

@@ -110,7 +110,8 @@ def _looked_up(
     nothing = over_nothing(value.input)
     if nothing is not None:
         present = Call("is_not_null", (Field(alias, time.label),))
-        found = Case(((present, found),), nothing)
+        dated = Call("is_not_null", (period,))
+        found = Case(((present, found), (dated, nothing)))
     return joined, found
 
 

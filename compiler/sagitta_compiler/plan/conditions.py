@@ -144,15 +144,15 @@ class Conditions:
             case Test():
                 raise AssertionError("a finished value cannot filter rows")
 
-    def condition(self, predicate: Predicate) -> Scalar | None:
-        """The condition of a measure's own filter; None if nothing reaches a field of it."""
+    def condition(self, predicate: Predicate) -> Scalar:
+        """The condition of a measure's own filter."""
         far = [m for m in members_of(predicate) if self._near(m) is None]
         if not far:
             return self.predicate(predicate)
         clause = Clause(predicate, members_of(predicate), "")
         groups: list[tuple[str, list[Clause]]] = []
         if not self._gather(groups, clause, far):
-            return None
+            return self._without(clause, far)
         return self._semi_join(groups[0][0], groups[0][1])
 
     # seeing
@@ -164,7 +164,16 @@ class Conditions:
             return (*self._route.to_home, *path)
         if self._route.root != self._route.home:
             return member_path(self._graph, self._route.root, member)
-        return None
+        return self._beside_a_dimension(member) if self._route.fans else None
+
+    def _beside_a_dimension(self, member: Member) -> Path | None:
+        """The path to a member across the same many-to-many step that a dimension takes: it is the same joined row."""
+        path = member_path(self._graph, self._route.home, member, "many")
+        if path is None:
+            return None
+        across = max(at for at, edge in enumerate(path, start=1) if edge.multiplies)
+        shared = (taken is not None and taken[:across] == path[:across] for taken in self._route.paths.values())
+        return path if any(shared) else None
 
     def _see(self, member: Member) -> Scalar:
         path = self._near(member)

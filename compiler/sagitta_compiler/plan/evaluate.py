@@ -148,7 +148,7 @@ def _place(
         if not any(where.home == home and where.clauses == clauses for where in legs):
             legs[Coordinates(home, dims, clauses)] = []
     if not legs and not any(isinstance(leaf, NestedValue) for leaf in needs.rows):
-        legs[Coordinates(planner.anchor_of(dims), dims, clauses)] = []
+        legs[Coordinates(planner.anchor_of(planner.query.dimensions or dims), dims, clauses)] = []
     for leaf, where in rest:
         if leaf in needs.here:
             shared = where in legs and leaf.measure.semi_additive is None

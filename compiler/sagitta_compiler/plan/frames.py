@@ -81,7 +81,8 @@ def columns(frame: Frame, labels: Labels, values: Iterable[Value]) -> tuple[Outp
 def as_select(frame: Frame, labels: Labels, name: str, note: str = "", values: Iterable[Value] | None = None) -> Select:
     """The frame as a relation with its columns."""
     wanted = frame.values if values is None else values
-    return replace(frame.select, columns=columns(frame, labels, wanted), name=name, note=note or frame.select.note)
+    shown = columns(frame, labels, wanted) or (Output("one row", Literal(1)),)
+    return replace(frame.select, columns=shown, name=name, note=note or frame.select.note)
 
 
 def reading(

@@ -125,6 +125,12 @@ class JoinGraph:
                 self._roots[key] = roots[0] if roots else None
         return self._roots[key]
 
+    def bridging_root(self, names: Iterable[str]) -> str | None:
+        """Like `common_root`, for objects that only many-to-many joins bring together: one of them that reaches all."""
+        wanted = set(names)
+        found = [name for name in wanted if wanted <= set(self._search(name, "many"))]
+        return min(found, key=lambda name: (len(self._search(name, "many")), name), default=None)
+
     def _search(self, source: str, mode: str) -> dict[str, tuple[int, tuple[Edge, ...]]]:
         """Breadth first: for each object its distance and the edges by which shortest paths enter it."""
         if (known := self._searches.get((source, mode))) is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sagitta_compiler.model.resolved import ColumnRef
-from sagitta_compiler.plan.aggregates import aggregate
+from sagitta_compiler.plan.aggregates import aggregate, arguments
 from sagitta_compiler.plan.conditions import Conditions, truncated
 from sagitta_compiler.plan.context import clauses_of, grain_of
 from sagitta_compiler.plan.frames import Frame, Labels
@@ -14,7 +14,7 @@ from sagitta_compiler.plan.graph import AmbiguousPathError, Path
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import Output, Select, Source
 from sagitta_compiler.plan.routes import Route, member_path
-from sagitta_compiler.plan.scalars import Aggregate, Field, Literal, Scalar, SortKey, all_of, coalesce, rewrite
+from sagitta_compiler.plan.scalars import Aggregate, Call, Field, Literal, Scalar, SortKey, all_of, coalesce, rewrite
 from sagitta_compiler.plan.scope import Scope
 from sagitta_compiler.query.bound import BoundDimension, Clause, LeafValue, members_of
 from sagitta_compiler.sql.result import Leg
@@ -105,7 +105,7 @@ class _Leg:
             scope.at(route.to_home, inner=True, reason="home of the measures")
         dims = {dim.label: self._dimension(dim) for dim in self._where.grain}
         self._demand()
-        where = self._conditions.where((*self._where.clauses, *self._policies()))
+        where = self._conditions.where(self._where.clauses)
         values = {leaf: self._aggregate(leaf) for leaf in self._leaves}
         self._record()
         select = Select((), scope.source, tuple(scope.joins), where, note=self._note())
@@ -128,7 +128,7 @@ class _Leg:
 
     def _demand(self) -> None:
         """Walks the required joins that the query's dimensions or the measures need, for they drop rows."""
-        for dim in self._dims:
+        for dim in dict.fromkeys((*self._planner.query.dimensions, *self._dims)):
             for member in dim.members if dim not in self._where.grain else ():
                 path = member_path(self._planner.graph, self._where.home, member)
                 if path and any(edge.join.required for edge in path):
@@ -136,33 +136,25 @@ class _Leg:
         for path in sorted(self._where.demands, key=len):
             self._scope.at((*self._route.to_home, *path), reason="required by the measure")
 
-    def _policies(self) -> tuple[Clause, ...]:
-        """The policies of the objects that this leg can see from its home or its root."""
-        graph = self._planner.graph
-        found = []
-        for clause in self._planner.query.policies:
-            targets = {member.ref.object for member in clause.members}
-            if targets <= set(graph.reach(self._where.home)) or targets <= set(graph.reach(self._route.root)):
-                found.append(clause)
-        return tuple(found)
-
     def _aggregate(self, leaf: LeafValue) -> Scalar:
-        conditions: list[Scalar] = []
-        for predicate in leaf.filters:
-            condition = self._conditions.condition(predicate)
-            if condition is None:
-                names = ", ".join(member.name for member in members_of(predicate))
-                raise self._planner.fail(
-                    "INVALID_MEASURE_FILTER",
-                    f"The filter of '{leaf.name}' names {names}, which '{self._where.home}' does not reach",
-                    f"measures.{leaf.name}.filters",
-                    context={"measure": leaf.name, "field": names},
-                )
-            conditions.append(condition)
-        whole = aggregate(self._scope, self._route.to_home, self._where.home, leaf.measure, all_of(conditions))
+        condition = all_of(self._own_conditions(leaf))
+        whole = aggregate(self._scope, self._route.to_home, self._where.home, leaf.measure, condition)
         default = leaf.empty
         counts = isinstance(whole, Aggregate) and whole.function == "count"
         return whole if default is None or counts else coalesce(whole, default)
+
+    def _own_conditions(self, leaf: LeafValue) -> list[Scalar]:
+        before = len(self._conditions.unseen)
+        conditions = [self._conditions.condition(predicate) for predicate in leaf.filters]
+        for _, member in self._conditions.unseen[before:]:
+            self._planner.out.warning(
+                "FILTER_FIELD_UNREACHABLE",
+                f"{member.name} cannot be reached from {self._where.home}: it counts as NULL in the filter of '{leaf.name}'",
+                f"measures.{leaf.name}.filters",
+                context={"measure": leaf.name, "field": member.name},
+            )
+        del self._conditions.unseen[before:]
+        return conditions
 
     # once per home row
 
@@ -211,6 +203,45 @@ class _Leg:
                 context={"measure": leaf.name, "junction": self._route.root},
             )
 
+    def entity_rows(
+        self, leaf: LeafValue, time: ColumnRef, entity: tuple[ColumnRef, ...]
+    ) -> tuple[Select, EntityColumns]:
+        scope, route = self._scope, self._route
+        if route.to_home:
+            scope.at(route.to_home, inner=True, reason="home of the measures")
+        dims = {dim.label: self._dimension(dim) for dim in self._where.grain}
+        self._demand()
+        where = self._conditions.where(self._where.clauses)
+        own = self._own_conditions(leaf)
+        labels = Labels(dims)
+        moment = self._of_home(time)
+        outputs = {label: scalar for label, scalar in dims.items()}
+        keys = {labels.fresh(f"entity_{at}"): self._of_home(ref) for at, ref in enumerate(entity, start=1)}
+        at = labels.fresh("time")
+        args = arguments(scope, route.to_home, self._where.home, leaf.measure) or (Literal(1),)
+        named = {labels.fresh(f"argument_{n}"): arg for n, arg in enumerate(args, start=1)}
+        outputs |= {**keys, at: moment, **named}
+        if self._deduplicates:
+            outputs |= {labels.fresh(f"key_{n}"): key for n, key in enumerate(self._key(), start=1)}
+            self._warn()
+        self._record()
+        condition = all_of(c for c in (where, *own, Call("is_not_null", (moment,))) if c is not None)
+        select = Select(
+            tuple(Output(label, scalar) for label, scalar in outputs.items()),
+            scope.source,
+            tuple(scope.joins),
+            condition,
+            distinct=self._deduplicates,
+            name="entity rows",
+            note=self._note(),
+        )
+        return select, EntityColumns(tuple(dims), tuple(keys), at, tuple(named))
+
+    def _of_home(self, ref: ColumnRef) -> Scalar:
+        steps = self._planner.graph.path(self._where.home, ref.object)
+        assert steps is not None, f"{self._where.home} cannot reach {ref}"
+        return self._scope.column((*self._route.to_home, *steps), ref, reason="semi-additive")
+
     # the record
 
     def _record(self) -> None:
@@ -245,6 +276,31 @@ class _Leg:
         names = ", ".join(leaf.name for leaf in self._leaves) or "members"
         by = ", ".join(dim.label for dim in self._where.grain) or "all rows"
         return f"{names} of {self._where.home} by {by}"
+
+
+@dataclass(frozen=True, slots=True)
+class EntityColumns:
+    """The labels of the columns that a semi-additive measure reads."""
+
+    dims: tuple[str, ...]
+    entity: tuple[str, ...]
+    time: str
+    arguments: tuple[str, ...]
+
+
+def entity_rows(
+    planner: Planner,
+    where: Coordinates,
+    leaf: LeafValue,
+    dims: tuple[BoundDimension, ...],
+    time: ColumnRef,
+    entity: tuple[ColumnRef, ...],
+) -> tuple[Select, EntityColumns]:
+    """The rows of a measure that have a time and pass its own filters, not aggregated: members, entity, time, argument."""
+    try:
+        return _Leg(planner, where, (leaf,), dims).entity_rows(leaf, time, entity)
+    except AmbiguousPathError as tie:
+        raise planner.ambiguous(tie) from tie
 
 
 def over_arguments(scalar: Scalar, lift: Callable[[Scalar], Scalar]) -> Scalar:

@@ -60,8 +60,7 @@ def _leg(planner: Planner, root: str, fields: tuple[BoundField, ...]) -> Select:
         scalar = Literal(None, field.member.type) if path is None else scope.member(path, field.member, reason="field")
         outputs.append(Output(field.label, scalar))
         planner.seen.add(field.label)
-    policies = tuple(c for c in query.policies if {m.ref.object for m in c.members} <= set(planner.graph.reach(root)))
-    where = conditions.where((*query.clauses, *policies))
+    where = conditions.where(query.clauses)
     unseen = {clause for clause, _ in conditions.unseen}
     for clause in query.clauses:
         if clause in unseen:

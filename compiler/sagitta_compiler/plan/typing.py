@@ -25,10 +25,10 @@ def measure_type(model: ResolvedModel, measure: Measure) -> DataType | None:
         return measure.data_type
     if measure.aggregation in COUNTS:
         return BIGINT
-    if measure.aggregation not in (Aggregation.SUM, Aggregation.AVG):
-        return None
     if measure.expression is not None and divides(measure.expression):
         return QUOTIENT
+    if measure.aggregation not in (Aggregation.SUM, Aggregation.AVG):
+        return None
     if measure.aggregation is Aggregation.SUM and measure.result_type is AbstractType.INT:
         return BIGINT
     return _widened(model, measure, model.settings.default_numeric_data_type or DEFAULT_NUMERIC)

@@ -85,7 +85,6 @@ class _Binder:
             query.allow_fan_out,
             query.grouping,
             query.column_order,
-            self._policies(),
         )
 
     def _check_shape(self) -> None:
@@ -288,7 +287,7 @@ class _Binder:
         )
         asked = self._where.clauses(self._query.where)
         found: dict[Predicate, Clause] = {}
-        for clause in (*static, *asked):
+        for clause in (*static, *self._policies(), *asked):
             found.setdefault(clause.predicate, clause)
         return tuple(found.values())
 
@@ -297,7 +296,7 @@ class _Binder:
         for name, nodes in self._context.row_policies.items():
             if name in self._model.objects:
                 binder = PredicateBinder(self._model, self._out, f"rowPolicies.{name}", self._context.now)
-                found.extend(binder.clauses(_qualified(nodes, name, self._model), policy=True))
+                found.extend(binder.clauses(_qualified(nodes, name, self._model), static=True))
         return tuple(found)
 
     def _having(

@@ -98,13 +98,12 @@ Predicate = Test | Group | RowExists
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One AND-ed member of WHERE. A static one belongs to the model and always stays, a policy to the caller."""
+    """One AND-ed member of WHERE. A static one (the model's, a row policy) always stays."""
 
     predicate: Predicate
     members: tuple[Member, ...]
     text: str
     static: bool = False
-    policy: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,7 +224,6 @@ class BoundQuery:
     allow_fan_out: bool = False
     grouping: Grouping | None = None
     column_order: tuple[str, ...] = ()
-    policies: tuple[Clause, ...] = ()
 
 
 def members_of(predicate: Predicate) -> tuple[Member, ...]:

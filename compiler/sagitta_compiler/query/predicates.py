@@ -83,13 +83,13 @@ class PredicateBinder:
             return self._exists(node, subject)
         return self._test(node, subject)
 
-    def clauses(self, nodes: tuple[FilterNode, ...], *, static: bool = False, policy: bool = False) -> list[Clause]:
+    def clauses(self, nodes: tuple[FilterNode, ...], *, static: bool = False) -> list[Clause]:
         """The AND-ed members of a list of filters."""
         found: list[Clause] = []
         for node in flatten(nodes):
             predicate = self.rows(node)
             if predicate is not None:
-                found.append(Clause(predicate, members_of(predicate), describe(node), static, policy))
+                found.append(Clause(predicate, members_of(predicate), describe(node), static))
         return found
 
     def _column(self, node: Filter) -> Member | None:

@@ -134,7 +134,8 @@ OPERATORS: Mapping[str, Builder] = {
     "replace": _plain("REPLACE"),
     "length": lambda args: exp.Length(this=args[0]),
     "concat": _concat,
-    "current_date": lambda args: exp.CurrentDate(),
+    "grouping": _plain("GROUPING"),
+    "current_date": lambda _: exp.CurrentDate(),
 }
 """The vocabulary of `plan.scalars.Call`."""
 
@@ -172,7 +173,7 @@ PORTABLE: Mapping[str, Builder] = {
     "greatest": _null_if_any("GREATEST"),
     "least": _null_if_any("LEAST"),
     "last_day": lambda args: exp.LastDay(this=args[0]),
-    "current_date": lambda args: exp.CurrentDate(),
+    "current_date": lambda _: exp.CurrentDate(),
     "json_value": lambda args: exp.JSONExtractScalar(this=args[0], expression=args[1]),
 }
 """The catalogued functions whose arguments are all scalars; those with a unit are methods of a dialect."""

@@ -49,7 +49,7 @@ _ROUTED = frozenset({"listagg", "percentile", "percentile_disc"})
 _NULLS_FIRST_BY_DEFAULT = {
     "nulls_are_small": lambda descending: not descending,
     "nulls_are_large": lambda descending: descending,
-    "nulls_are_last": lambda descending: False,
+    "nulls_are_last": lambda _: False,
 }
 
 

@@ -1,0 +1,99 @@
+"""ROLLUP and CUBE: every level is the query over the dimensions that it keeps.
+
+A level is evaluated as a query of its own, so that totals, windows, comparisons and distinct counts are exact in each.
+Where one flat SELECT gives them all, the engine's own ROLLUP or CUBE is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+from sagitta_compiler.plan.evaluate import evaluate
+from sagitta_compiler.plan.finish import finish, order_of
+from sagitta_compiler.plan.frames import Frame
+from sagitta_compiler.plan.planner import Planner
+from sagitta_compiler.plan.relations import GroupingKind, Output, Select, Source, Table, Union
+from sagitta_compiler.plan.scalars import Call, Field, Literal
+from sagitta_compiler.query.bound import BoundDimension, LeafValue, Value, inputs_of, values_of
+from sagitta_compiler.query.query import Grouping
+
+Dims = tuple[BoundDimension, ...]
+
+
+def with_subtotals(planner: Planner, grouping: Grouping) -> Select:
+    """The query's rows with those of every coarser level, told apart by a flag per dimension."""
+    query = planner.query
+    legs = len(planner.legs)
+    frame = _level(planner, query.dimensions)
+    if _is_flat(planner, frame, len(planner.legs) - legs):
+        return _flat(planner, frame, grouping)
+    levels = [query.dimensions, *coarser(query.dimensions, grouping)]
+    frames = [frame, *(_level(planner, kept) for kept in levels[1:])]
+    bare = replace(query, order=(), limit=None, offset=None, grouping=None)
+    selects = [_shown(planner, bare, level, kept) for level, kept in zip(frames, levels, strict=True)]
+    name = "levels"
+    source = Source(Union(tuple(selects), name, f"the levels of {grouping.value}"), name)
+    labels = [output.label for output in selects[0].columns]
+    return Select(
+        tuple(Output(label, Field(name, label)) for label in labels),
+        source,
+        order=order_of(query, tuple(dim.label for dim in query.dimensions)),
+        limit=query.limit,
+        offset=query.offset,
+        name="result",
+    )
+
+
+def coarser(dims: Dims, grouping: Grouping) -> list[Dims]:
+    """The levels above the detail, the finest first."""
+    if grouping is Grouping.ROLLUP:
+        return [dims[:count] for count in range(len(dims) - 1, -1, -1)]
+    return [kept for count in range(len(dims) - 1, -1, -1) for kept in combinations(dims, count)]
+
+
+def flag(dim: BoundDimension) -> str:
+    """The label of a dimension's flag: 1 where it is rolled up."""
+    return f"_g_{dim.label}"
+
+
+def _level(planner: Planner, kept: Dims) -> Frame:
+    query = planner.query
+    selected = tuple(measure.value for measure in query.measures)
+    return evaluate(planner, kept, query.clauses, selected, values_of(query.having))
+
+
+def _shown(planner: Planner, bare: object, frame: Frame, kept: Dims) -> Select:
+    query = planner.query
+    rolled = {dim.label: Literal(None, dim.type) for dim in query.dimensions if dim not in kept}
+    flags = tuple(Output(flag(dim), Literal(0 if dim in kept else 1)) for dim in query.dimensions)
+    outer, planner.query = query, bare  # type: ignore[assignment]
+    select = finish(planner, replace(frame, dims={**frame.dims, **rolled}), flags)
+    planner.query = outer
+    return replace(select, name="level")
+
+
+def _is_flat(planner: Planner, frame: Frame, legs: int) -> bool:
+    """Whether the frame is one SELECT over tables whose aggregates the engine can roll up."""
+    select = frame.select
+    if legs != 1 or not frame.grouped or select.source is None or not isinstance(select.source.relation, Table):
+        return False
+    if any(not isinstance(join.source.relation, Table) for join in select.joins):
+        return False
+    if any(isinstance(key, Literal) for key in select.group or ()):
+        return False
+    values = (*(m.value for m in planner.query.measures), *values_of(planner.query.having))
+    return all(_rolls_up(value) for value in values)
+
+
+def _rolls_up(value: Value) -> bool:
+    if isinstance(value, LeafValue):
+        return value.grain is None and value.context is None
+    return all(_rolls_up(part) for part in inputs_of(value))
+
+
+def _flat(planner: Planner, frame: Frame, grouping: Grouping) -> Select:
+    query = planner.query
+    kind = GroupingKind.ROLLUP if grouping is Grouping.ROLLUP else GroupingKind.CUBE
+    flags = tuple(Output(flag(dim), Call("grouping", (frame.dims[dim.label],))) for dim in query.dimensions)
+    return finish(planner, replace(frame, select=replace(frame.select, grouping=kind)), flags)
