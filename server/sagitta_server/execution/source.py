@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ class ResultStream:
     reader: RecordBatchReader
     cancel: Callable[[], None]
     close: Callable[[], None]
-    native: bool
+    native: bool = False
     """Whether `reader` runs no Python per batch."""
-    token: CancelToken
-    translate: Callable[[Exception], SourceError]
+    token: CancelToken | None = None
+    """Says why a stream ended, when it was cancelled; None for one that no statement stands behind."""
+    translate: Callable[[Exception], SourceError] = field(default=lambda error: SourceError(str(error)))
     """Turns an exception of `reader` into an error that is safe to show."""
 
 

@@ -72,7 +72,8 @@ def batches(stream: ResultStream) -> Iterator[Any]:
     """Yields the batches of a stream; a failure in mid-stream is a `SourceError`."""
     try:
         for batch in stream.reader:
-            stream.token.raise_if_cancelled()
+            if stream.token is not None:
+                stream.token.raise_if_cancelled()
             yield batch
     except SourceError:
         raise

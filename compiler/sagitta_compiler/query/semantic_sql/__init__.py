@@ -1,0 +1,87 @@
+"""SQL on the tables of models, translated into questions to them.
+
+`translate_sql` reads a statement and gives a `SemanticStatement` (questions, and ordinary SQL around their answers), a
+`CatalogStatement` (a probe, answered from the models) or an `Acknowledgement` (SET, BEGIN and the like). One question
+and nothing around it is the usual case: `statement.query` is its Query. `compile_statement` gives the final SQL.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from sagitta_compiler.query.query import Scalar
+from sagitta_compiler.query.semantic_sql.catalog import (
+    ColumnKind,
+    SqlCatalog,
+    Table,
+    TableColumn,
+    TableKind,
+    metadata_rows,
+    tables,
+)
+from sagitta_compiler.query.semantic_sql.compose import compile_statement
+from sagitta_compiler.query.semantic_sql.layers import Layers
+from sagitta_compiler.query.semantic_sql.literals import Values
+from sagitta_compiler.query.semantic_sql.probes import catalog_statement, translate_command
+from sagitta_compiler.query.semantic_sql.reading import parse, refused
+from sagitta_compiler.query.semantic_sql.statement import (
+    Acknowledgement,
+    CatalogStatement,
+    Core,
+    Parameter,
+    SemanticStatement,
+    Translation,
+)
+
+__all__ = [
+    "Acknowledgement",
+    "CatalogStatement",
+    "ColumnKind",
+    "Core",
+    "Parameter",
+    "SemanticStatement",
+    "SqlCatalog",
+    "Table",
+    "TableColumn",
+    "TableKind",
+    "Translation",
+    "compile_statement",
+    "metadata_rows",
+    "tables",
+    "translate_sql",
+]
+
+
+def translate_sql(
+    sql: str,
+    catalog: SqlCatalog,
+    *,
+    parameters: Sequence[Scalar] | None = None,
+    now: dt.datetime | None = None,
+) -> Translation:
+    """Translates one SQL statement.
+
+    Args:
+        sql: The text.
+        catalog: The models that the caller may query.
+        parameters: The values of the placeholders; None to prepare the statement, when any value that fits will do.
+        now: The moment that CURRENT_DATE and the like mean.
+
+    Raises:
+        CompileError: the statement is not SQL, names something unknown, or cannot mean anything on a model.
+    """
+    tree = parse(sql)
+    values = Values(None if parameters is None else tuple(parameters), now)
+    values.number(tree)
+    try:
+        if (command := translate_command(tree, catalog)) is not None:
+            return command
+        assert isinstance(tree, exp.Query)
+        if (found := catalog_statement(tree, catalog, values)) is not None:
+            return found
+        return Layers(catalog, values).statement(tree)
+    except RecursionError as error:
+        raise refused("UNSUPPORTED_SQL_FEATURE", "The statement is nested too deeply.") from error

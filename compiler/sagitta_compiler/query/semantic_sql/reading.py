@@ -1,0 +1,79 @@
+"""SQL text to a sqlglot tree, in the union of what BI tools write."""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.errors import SqlglotError
+
+from sagitta_compiler.diagnostics import CompileError, Diagnostic
+
+MAX_SQL_CHARACTERS = 1_000_000
+NULLS = "nulls"
+"""Key of `Expression.meta` of an ORDER BY key: "first", "last", or None where the text is silent."""
+
+
+class NullsSmall(DuckDB):
+    """Reads DuckDB's SQL; an ORDER BY key without NULLS reads as if NULLs were the smallest values."""
+
+    NULL_ORDERING = "nulls_are_small"
+
+
+class NullsLarge(DuckDB):
+    """Reads DuckDB's SQL; an ORDER BY key without NULLS reads as if NULLs were the largest values."""
+
+    NULL_ORDERING = "nulls_are_large"
+
+
+def parse(sql: str) -> exp.Expr:
+    """Returns the tree of the one statement in a text.
+
+    Raises:
+        CompileError: the text is too long, is not SQL, or holds no statement or several.
+    """
+    if len(sql) > MAX_SQL_CHARACTERS:
+        raise refused("SQL_TOO_LONG", f"The statement is longer than {MAX_SQL_CHARACTERS:,} characters.")
+    statements = _read(sql, NullsSmall)
+    if len(statements) != 1:
+        raise refused("UNSUPPORTED_SQL_FEATURE", f"Send one statement at a time; this text holds {len(statements)}.")
+    tree = statements[0]
+    _mark_nulls(tree, sql)
+    return tree
+
+
+def _read(sql: str, dialect: type[DuckDB]) -> list[exp.Expr]:
+    try:
+        return [tree for tree in sqlglot.parse(sql, dialect=dialect) if tree is not None]
+    except (SqlglotError, RecursionError) as error:
+        raise refused("SQL_SYNTAX_ERROR", f"The statement is not valid SQL: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    details = getattr(error, "errors", None)
+    if details:
+        found = details[0]
+        return f"{found['description']} at line {found['line']}, column {found['col']}."
+    return str(error).split("\n", 1)[0]
+
+
+def _mark_nulls(tree: exp.Expr, sql: str) -> None:
+    """Notes on each ORDER BY key what the text itself says about NULLs: sqlglot fills in its own default."""
+    keys = list(tree.find_all(exp.Ordered))
+    if not keys:
+        return
+    if "nulls" not in sql.lower():
+        for key in keys:
+            key.meta[NULLS] = None
+        return
+    other = list(_read(sql, NullsLarge)[0].find_all(exp.Ordered))
+    for key, twin in zip(keys, other, strict=True):
+        first, large_first = bool(key.args.get("nulls_first")), bool(twin.args.get("nulls_first"))
+        key.meta[NULLS] = ("first" if first else "last") if first == large_first else None
+
+
+def refused(code: str, message: str, hint: str | None = None, **context: object) -> CompileError:
+    """Returns the error for a statement that cannot be answered."""
+    suggestions = context.pop("suggestions", ())
+    assert isinstance(suggestions, tuple)
+    return CompileError([Diagnostic(code, message, "sql", hint=hint, context=context, suggestions=suggestions)])
