@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from sagitta_compiler.query.query import Scalar
+from sagitta_compiler.model.resolved import ResolvedModel
+from sagitta_compiler.query.query import Query, Scalar
 from sagitta_compiler.query.semantic_sql.catalog import (
     ColumnKind,
     SqlCatalog,
@@ -50,6 +51,7 @@ __all__ = [
     "Translation",
     "compile_statement",
     "metadata_rows",
+    "read_semantic_sql",
     "tables",
     "translate_sql",
 ]
@@ -85,3 +87,20 @@ def translate_sql(
         return Layers(catalog, values).statement(tree)
     except RecursionError as error:
         raise refused("UNSUPPORTED_SQL_FEATURE", "The statement is nested too deeply.") from error
+
+
+def read_semantic_sql(sql: str, model: ResolvedModel, *, now: dt.datetime | None = None) -> Query:
+    """Returns the Query that a statement on one model says.
+
+    Raises:
+        CompileError: it is not SQL on the model, or needs ordinary SQL around its answer, which no Query can say.
+    """
+    name = model.name or "model"
+    translated = translate_sql(sql, SqlCatalog(name, {name: model}), parameters=(), now=now)
+    if isinstance(translated, SemanticStatement) and translated.query is not None and not translated.cores[0].extended:
+        return translated.query
+    raise refused(
+        "UNSUPPORTED_SQL_FEATURE",
+        "The statement needs SQL around the answer of the model, which a query object cannot say.",
+        "Execute it as SQL, or select plain dimensions and measures.",
+    )

@@ -76,7 +76,7 @@ def _note_items(tree: exp.Expr, names: Names) -> None:
 
 def own_columns(tree: exp.Expr) -> Iterator[exp.Column]:
     """Yields the columns of a tree that belong to this SELECT, not to one nested in it."""
-    for node in list(tree.walk(prune=lambda n: isinstance(n, exp.Query))):
+    for node in list(tree.walk(prune=lambda n: n is not tree and isinstance(n, exp.Query))):
         if isinstance(node, exp.Column):
             yield node
 
@@ -144,5 +144,3 @@ def order_item(key: exp.Ordered, label: str) -> OrderItem:
     nulls = key.meta.get(NULLS)
     direction = Direction.DESC if key.args.get("desc") else Direction.ASC
     return OrderItem(label, direction, NullsOrder(nulls) if nulls else None)
-
-

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sqlglot import exp
 
-from sagitta_compiler.model.types import AbstractType, Aggregation, Direction, TimeGrain
+from sagitta_compiler.model.types import AbstractType, Aggregation, TimeGrain
 from sagitta_compiler.query.query import (
     DimensionItem,
     FilterNode,
     Grouping,
     MeasureItem,
-    NullsOrder,
-    OrderItem,
     Query,
 )
 from sagitta_compiler.query.semantic_sql.additivity import count_of_rows, is_additive
 from sagitta_compiler.query.semantic_sql.allowed import check_allowed
-from sagitta_compiler.query.semantic_sql.catalog import ColumnKind, TableKind
+from sagitta_compiler.query.semantic_sql.catalog import ColumnKind
 from sagitta_compiler.query.semantic_sql.clauses import TranslatedSelect, order_item, own_columns, row_count
-from sagitta_compiler.query.semantic_sql.literals import Values, cast_kind, constant, is_constant
+from sagitta_compiler.query.semantic_sql.literals import Values, cast_kind, is_constant
 from sagitta_compiler.query.semantic_sql.names import Item, Names
 from sagitta_compiler.query.semantic_sql.predicates import conjuncts, exists, grain_of, predicate
 from sagitta_compiler.query.semantic_sql.reading import NULLS, refused
@@ -129,9 +128,10 @@ class GroupedSelect:
     def _as_dimension(self, tree: exp.Expr) -> exp.Expr:
         if (found := self._dimension_item(tree)) is not None:
             return self._dimension_column(found)
-        inner = self._dimension_item(tree.this.unnest()) if isinstance(tree, exp.Cast) else None
-        if inner is not None and cast_kind(tree.to) is AbstractType.STRING:  # different values stay different
-            return exp.cast(self._dimension_column(inner), tree.to.copy())
+        if isinstance(tree, exp.Cast) and cast_kind(tree.to) is AbstractType.STRING:  # different values stay different
+            inner = self._dimension_item(tree.this.unnest())
+            if inner is not None:
+                return exp.cast(self._dimension_column(inner), tree.to.copy())
         check_allowed(tree)
         return self._dimension_column(self._space.dimension(self._with_constants(tree)))
 
@@ -240,7 +240,7 @@ class GroupedSelect:
         aggregation = _free_of_duplicates(tree)
         if aggregation is None:
             raise refused(
-                "UNSUPPORTED_SQL_FEATURE",
+                "AGGREGATION_MISMATCH",
                 f"{readable(tree)} depends on how often each value occurs, which a model does not say.",
                 "Use COUNT(DISTINCT ...), MIN or MAX, or a measure of the model.",
             )
@@ -416,19 +416,21 @@ class GroupedSelect:
         self._after.append(self._lower(part))
 
     def _is_simple_having(self, part: exp.Expr) -> bool:
+        if part.find(exp.Query) is not None:
+            return False
         for node in part.walk(prune=lambda n: _is_aggregate(n) or isinstance(n, exp.Column)):
             if _is_aggregate(node) or isinstance(node, exp.Column):
                 name = self._measured(node) if _has_aggregate(node) else None
                 if name is None or (name not in self._names.model.measures and name not in self._names.model.metrics):
                     return False
-            elif isinstance(node, exp.Func | exp.Case | exp.Cast | exp.Binary | exp.Unary) and not _is_logic(node):
-                if not is_constant(node):
-                    return False
+            elif _is_computation(node) and not is_constant(node):
+                return False
         return True
 
     def _having_operand(self, tree: exp.Expr) -> Item:
         name = self._measured(tree.unnest())
         assert name is not None
+        self._measure_column(name)  # also when it is not shown: the groups are those in which it has a value
         measure = self._names.model.measures.get(name)
         kind = measure.result_type if measure is not None else AbstractType.FLOAT
         return Item(ColumnKind.MEASURE, name, kind)
@@ -502,7 +504,8 @@ class GroupedSelect:
     def _labels(self, outputs: list[_Output]) -> dict[str, str]:
         """The label of each column of the answer: the output's name, else one of its own."""
         labels = {str(o.tree.meta[KEY]): o.name for o in outputs}
-        for key, item in {**self._dimensions, **self._measures}.items():
+        every: dict[str, DimensionItem | MeasureItem] = {**self._dimensions, **self._measures}
+        for key, item in every.items():
             if key in labels:
                 continue
             grain = item.grain if isinstance(item, DimensionItem) else None
@@ -595,14 +598,14 @@ def _measures_in(tree: exp.Expr) -> Iterator[str]:
 
 
 def _argument(tree: exp.Expr) -> exp.Expr | None:
-    argument = tree.this if not isinstance(tree, exp.Anonymous) else next(iter(tree.expressions), None)
+    argument: Any = tree.this if not isinstance(tree, exp.Anonymous) else next(iter(tree.expressions), None)
     if isinstance(argument, exp.Distinct):
         argument = argument.expressions[0] if len(argument.expressions) == 1 else None
     if argument is None or isinstance(argument, exp.Star):
         return None
-    inner: exp.Expr = argument.unnest() if isinstance(argument, exp.Expr) else argument
+    inner: exp.Expr = argument.unnest()
     if isinstance(inner, exp.Cast) and isinstance(inner.this.unnest(), exp.Column):
-        column = inner.this.unnest()
+        column: exp.Column = inner.this.unnest()
         if column.meta.get(ITEM) is not None and column.meta[ITEM].is_measured:
             return column  # tools cast a measure before they aggregate it
     return inner
@@ -647,6 +650,10 @@ def _free_of_duplicates(tree: exp.Expr) -> Aggregation | None:
 def _is_logic(tree: exp.Expr) -> bool:
     logic = exp.Connector | exp.Not | exp.Paren | exp.Predicate | exp.Like | exp.ILike | exp.Is | exp.Between | exp.In
     return isinstance(tree, logic)
+
+
+def _is_computation(tree: exp.Expr) -> bool:
+    return isinstance(tree, exp.Func | exp.Case | exp.Cast | exp.Binary | exp.Unary) and not _is_logic(tree)
 
 
 _ROW_TESTS = (exp.GT, exp.GTE, exp.NEQ)

@@ -15,10 +15,10 @@ from sagitta_compiler.diagnostics import CompileError
 from sagitta_compiler.query.semantic_sql.additivity import is_additive
 from sagitta_compiler.query.semantic_sql.allowed import check_allowed
 from sagitta_compiler.query.semantic_sql.catalog import SqlCatalog, Table, TableKind, table_named
+from sagitta_compiler.query.semantic_sql.clauses import TranslatedSelect
 from sagitta_compiler.query.semantic_sql.literals import Values
 from sagitta_compiler.query.semantic_sql.names import Names
 from sagitta_compiler.query.semantic_sql.reading import refused
-from sagitta_compiler.query.semantic_sql.clauses import TranslatedSelect
 from sagitta_compiler.query.semantic_sql.select import translate_select
 from sagitta_compiler.query.semantic_sql.statement import Core, SemanticStatement
 
@@ -60,6 +60,8 @@ class Layers:
         """The statement as one question, when it is one SELECT on a table or on plain wrappers of it."""
         flat = unwrapped(tree)
         if not isinstance(flat, exp.Select) or flat.args.get("with_") or flat.args.get("joins"):
+            return None
+        if flat.args.get("from_") is None and any(True for p in flat.expressions for _ in _outermost_queries(p)):
             return None
         table = self._table_of(flat)
         if table is None:
@@ -180,7 +182,7 @@ class Layers:
         _resolve(select, relations)
         self._refuse_sums(select, relations)
         self._fill_parameters(select)
-        outputs = tuple(p.alias_or_name or p.sql(dialect="duckdb") for p in select.expressions)
+        outputs = tuple(_output_name(p) for p in select.expressions)
         return Relation(outputs, tuple(_source_of(p, relations) for p in select.expressions))
 
     def _leaf(self, select: exp.Select) -> Relation:
@@ -288,6 +290,8 @@ def _merged(select: exp.Select) -> exp.Select | None:
     if inner is None or not _is_plain(inner):
         return None
     names = _plain_names(inner)
+    if names is not None and not _aggregates(select):
+        return None  # the wrapper's rows are what is asked for
     merged: exp.Select = select.copy()
     merged.set("with_", None)
     if names is not None and not _rename(merged, names, _inner_alias(select)):
@@ -299,6 +303,12 @@ def _merged(select: exp.Select) -> exp.Select | None:
         merged = merged.where(where.this.copy(), copy=False)
     _drop_qualifiers(merged, _inner_alias(select))
     return merged
+
+
+def _aggregates(select: exp.Select) -> bool:
+    """Whether a SELECT aggregates the columns of its source, other than by counting its rows."""
+    counts_rows = any(isinstance(count.this, exp.Star | exp.Literal) for count in select.find_all(exp.Count))
+    return not counts_rows and bool(select.args.get("group") or select.find(exp.AggFunc))
 
 
 def _inner(select: exp.Select) -> exp.Select | None:
@@ -422,6 +432,12 @@ def _spelled(column: exp.Column, relations: Mapping[str, Relation]) -> str | Non
         if found:
             return found[0]
     return None
+
+
+def _output_name(projection: exp.Expr) -> str:
+    if isinstance(projection, exp.Alias | exp.Column):
+        return str(projection.alias_or_name)
+    return projection.sql(dialect="duckdb")
 
 
 def _source_of(projection: exp.Expr, relations: Mapping[str, Relation]) -> Source:

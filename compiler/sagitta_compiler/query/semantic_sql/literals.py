@@ -33,24 +33,17 @@ class Values:
     """None while a statement is being prepared: then every placeholder has a value that fits."""
     now: dt.datetime | None = None
     found: dict[int, Parameter] = field(default_factory=dict)
-    _positions: dict[int, int] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
 
     def number(self, tree: exp.Expr) -> None:
-        """Numbers the placeholders of a statement in the order of its text."""
-        anonymous = 0
-        for node in tree.find_all(exp.Placeholder, bfs=False):
-            name = node.name
-            if not name:
-                position = anonymous
-                anonymous += 1
-            elif name.isdigit():
-                position = int(name) - 1
-            else:
-                position = self._names.setdefault(name, len(self._names))
-            self._positions[id(node)] = position
+        """Gives each placeholder its position among the values: its number, or the order of its name."""
+        for node in tree.find_all(exp.Placeholder):
+            name = str(node.args.get("this") or "")
+            position = int(name) - 1 if name.isdigit() else self._names.setdefault(name, len(self._names))
+            if position < 0:
+                raise refused("SQL_SYNTAX_ERROR", "Parameters are numbered from 1.")
             node.meta["position"] = position
-            self.found.setdefault(position, Parameter(name or str(position + 1), None))
+            self.found.setdefault(position, Parameter(name, None))
 
     def parameter(self, node: exp.Placeholder, kind: AbstractType | None, label: str | None) -> Scalar:
         """Returns the value of a placeholder whose type has become known."""
@@ -72,8 +65,11 @@ class Values:
 
 
 def is_constant(tree: exp.Expr) -> bool:
-    """Says whether a tree names no column and runs no query."""
-    return not any(isinstance(node, exp.Column | exp.Star | exp.Query) for node in tree.walk())
+    """Says whether a tree names no column, aggregates nothing and runs no query."""
+    return not any(isinstance(node, _NOT_CONSTANT) for node in tree.walk())
+
+
+_NOT_CONSTANT = (exp.Column, exp.Star, exp.Query, exp.AggFunc, exp.Window)
 
 
 def constant(tree: exp.Expr, values: Values, kind: AbstractType | None = None, label: str | None = None) -> Scalar:

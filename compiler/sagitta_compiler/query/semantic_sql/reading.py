@@ -6,6 +6,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import TokenType
 
 from sagitta_compiler.diagnostics import CompileError, Diagnostic
 
@@ -34,12 +35,28 @@ def parse(sql: str) -> exp.Expr:
     """
     if len(sql) > MAX_SQL_CHARACTERS:
         raise refused("SQL_TOO_LONG", f"The statement is longer than {MAX_SQL_CHARACTERS:,} characters.")
+    sql = _numbered(sql)
     statements = _read(sql, NullsSmall)
     if len(statements) != 1:
         raise refused("UNSUPPORTED_SQL_FEATURE", f"Send one statement at a time; this text holds {len(statements)}.")
     tree = statements[0]
     _mark_nulls(tree, sql)
     return tree
+
+
+def _numbered(sql: str) -> str:
+    """Writes `$1`, `$2`, ... for the anonymous parameters: a tree does not keep the order of the text."""
+    if "?" not in sql:
+        return sql
+    try:
+        tokens = [t for t in NullsSmall().tokenize(sql) if t.token_type is TokenType.PLACEHOLDER and t.text == "?"]
+    except SqlglotError as error:
+        raise refused("SQL_SYNTAX_ERROR", f"The statement is not valid SQL: {_first_line(error)}") from error
+    parts, end = list[str](), 0
+    for number, token in enumerate(tokens, start=1):
+        parts.extend((sql[end : token.start], f"${number}"))
+        end = token.end + 1
+    return "".join((*parts, sql[end:]))
 
 
 def _read(sql: str, dialect: type[DuckDB]) -> list[exp.Expr]:

@@ -27,5 +27,3 @@ def translate_select(select: exp.Select, names: Names, values: Values, alias: st
     if fields or names.table.kind is TableKind.OBJECT:
         return RowsSelect(tree, projections, names, values, alias).translate()
     return GroupedSelect(tree, projections, names, values, alias).translate()
-
-

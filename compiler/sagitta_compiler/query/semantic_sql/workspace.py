@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
@@ -103,7 +104,7 @@ class Workspace:
         return name
 
     def _expression(self, tree: exp.Expr) -> Expression:
-        copied = tree.copy()
+        copied: Any = tree.copy()
         refs: list[ColumnRef] = []
         for column in list(copied.find_all(exp.Column)):
             source = self._source(column.meta[ITEM], refs)
@@ -160,7 +161,7 @@ class Workspace:
 
 def items(tree: exp.Expr) -> list[Item]:
     """Returns what the columns of a tree refer to, each once."""
-    return list(dict.fromkeys(column.meta[ITEM] for column in tree.find_all(exp.Column)))
+    return list(dict.fromkeys(column.meta[ITEM] for column in tree.find_all(exp.Column) if ITEM in column.meta))
 
 
 def readable(tree: exp.Expr) -> str:

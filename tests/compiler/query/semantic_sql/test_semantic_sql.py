@@ -1,0 +1,293 @@
+"""SQL on a model gives the rows of the SQL that a person would write on the tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import duckdb
+import pytest
+from sagitta_compiler import CompileContext, CompileError, compile_query, load_model
+from sagitta_compiler.query.query import Scalar
+from sagitta_compiler.query.semantic_sql import (
+    Acknowledgement,
+    CatalogStatement,
+    SemanticStatement,
+    SqlCatalog,
+    compile_statement,
+    translate_sql,
+)
+
+MODEL = """
+version: 1.0
+name: shop
+dataObjects:
+  Customers:
+    code: customers
+    columns:
+      Id: {code: id, abstractType: int, primaryKey: true}
+      Name: {code: name, abstractType: string}
+      Country: {code: country, abstractType: string}
+      Limit: {code: lim, abstractType: float}
+  Orders:
+    code: orders
+    columns:
+      Id: {code: id, abstractType: int, primaryKey: true}
+      Cust: {code: customer_id, abstractType: int}
+      Day: {code: ordered_on, abstractType: date}
+      Amount: {code: amount, abstractType: float}
+      Status: {code: status, abstractType: string}
+    joins:
+      - {joinType: many-to-one, joinTo: Customers, columnsFrom: [Cust], columnsTo: [Id]}
+dimensions:
+  Country: {dataObject: Customers, column: Country, resultType: string}
+  Customer: {dataObject: Customers, column: Name, resultType: string}
+  Order Day: {dataObject: Orders, column: Day, resultType: date}
+  Order Month: {dataObject: Orders, column: Day, resultType: date, timeGrain: month}
+  Status: {dataObject: Orders, column: Status, resultType: string}
+measures:
+  Revenue: {columns: [{dataObject: Orders, column: Amount}], aggregation: sum, resultType: float}
+  Buyers: {columns: [{dataObject: Orders, column: Cust}], aggregation: count_distinct, resultType: int}
+  Orders N: {columns: [{dataObject: Orders, column: Id}], aggregation: count, resultType: int}
+  Mid: {columns: [{dataObject: Orders, column: Amount}], aggregation: median, resultType: float}
+  Grand Revenue: {columns: [{dataObject: Orders, column: Amount}], aggregation: sum, resultType: float, total: true}
+metrics:
+  Share: {expression: "{[Revenue]} / {[Grand Revenue]}", dataType: double}
+"""
+DATA = """
+CREATE TABLE customers(id INT, name TEXT, country TEXT, lim DOUBLE);
+INSERT INTO customers VALUES (1,'Ann','US',1000),(2,'Bob','DE',500),(3,'Cem','US',700);
+CREATE TABLE orders(id INT, customer_id INT, ordered_on DATE, amount DOUBLE, status TEXT);
+INSERT INTO orders VALUES (1,1,'2024-01-05',100,'paid'),(2,1,'2024-02-10',50,'paid'),(3,2,'2024-01-20',80,'open'),
+ (4,2,'2025-01-15',120,'paid'),(5,NULL,'2025-02-01',30,'paid');
+CREATE VIEW o AS SELECT orders.*, name, country FROM orders LEFT JOIN customers ON customer_id = customers.id;
+"""
+NOW = dt.datetime(2025, 2, 10, 12, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute(DATA)
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def catalog() -> SqlCatalog:
+    model = load_model(MODEL).model
+    assert model is not None
+    return SqlCatalog("sagitta", {"shop": model})
+
+
+def compiled(sql: str, catalog: SqlCatalog, parameters: Sequence[Scalar] = ()) -> tuple[str, list[str]]:
+    statement = translate_sql(sql, catalog, parameters=parameters, now=NOW)
+    assert isinstance(statement, SemanticStatement)
+    found = compile_statement(statement, lambda core: compile_query(core.model, core.query, CompileContext(now=NOW)))
+    return found.sql, [column.name for column in found.columns]
+
+
+def rows(database: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[object, ...]]:
+    return database.sql(sql).fetchall()
+
+
+SAME = [
+    ('SELECT "Country", "Revenue" FROM shop', "SELECT country, sum(amount) FROM o GROUP BY 1"),
+    ('SELECT "Revenue", "Country" FROM shop.model', "SELECT sum(amount), country FROM o GROUP BY 2"),
+    ("SELECT country, revenue FROM sagitta.shop.model", "SELECT country, sum(amount) FROM o GROUP BY 1"),
+    ('SELECT "Country", "Revenue"', "SELECT country, sum(amount) FROM o GROUP BY 1"),
+    ("SELECT order_month, orders_n FROM shop", "SELECT date_trunc('month', ordered_on)::DATE, count(*) FROM o GROUP BY 1"),
+    ('SELECT SUM("Revenue") FROM shop', "SELECT sum(amount) FROM o"),
+    ('SELECT COUNT(DISTINCT "Buyers") FROM shop', "SELECT count(DISTINCT customer_id) FROM o"),
+    ('SELECT MEASURE("Mid"), AGG("Share") FROM shop', "SELECT median(amount), 1.0 FROM o"),
+    ('SELECT "Status", SUM("Orders N") FROM shop GROUP BY 1', "SELECT status, count(*) FROM o GROUP BY 1"),
+    ('SELECT COUNT(*) FROM shop', "SELECT count(*) FROM o"),
+    ('SELECT "Status", COUNT(1) n FROM shop GROUP BY "Status"', "SELECT status, count(*) FROM o GROUP BY 1"),
+    ("SELECT DATE_TRUNC('year', \"Order Day\") y, \"Mid\" FROM shop GROUP BY y",
+     "SELECT date_trunc('year', ordered_on)::DATE, median(amount) FROM o GROUP BY 1"),
+    ('SELECT EXTRACT(MONTH FROM "Order Day") m, "Buyers" FROM shop GROUP BY 1',
+     "SELECT month(ordered_on), count(DISTINCT customer_id) FROM o GROUP BY 1"),
+    ('SELECT UPPER("Status") s, "Mid" FROM shop', "SELECT upper(status), median(amount) FROM o GROUP BY 1"),
+    ("SELECT CASE WHEN \"Status\" = 'open' THEN 'o' ELSE 'p' END x, \"Buyers\" FROM shop GROUP BY 1",
+     "SELECT CASE WHEN status = 'open' THEN 'o' ELSE 'p' END, count(DISTINCT customer_id) FROM o GROUP BY 1"),
+    ('SELECT MIN("Order Day"), MAX("Order Day"), COUNT(DISTINCT "Status") FROM shop',
+     "SELECT min(ordered_on), max(ordered_on), count(DISTINCT status) FROM orders"),
+    ('SELECT COUNT(DISTINCT "Order Month") FROM shop', "SELECT count(DISTINCT date_trunc('month', ordered_on)) FROM o"),
+    ('SELECT "Revenue" / "Orders N" AS aov FROM shop', "SELECT sum(amount) / count(*) FROM o"),
+    ('SELECT "Country", CAST("Revenue" AS BIGINT) r, COALESCE("Mid", 0) FROM shop',
+     "SELECT country, sum(amount)::BIGINT, median(amount) FROM o GROUP BY 1"),
+    ('SELECT "Revenue" FROM shop GROUP BY "Country"', "SELECT sum(amount) FROM o GROUP BY country"),
+    ('SELECT DISTINCT "Status" FROM shop', "SELECT DISTINCT status FROM o"),
+    # filters
+    ("SELECT \"Revenue\" FROM shop WHERE \"Status\" NOT LIKE 'o%'", "SELECT sum(amount) FROM o WHERE status NOT LIKE 'o%'"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Status\" ILIKE 'PA%'", "SELECT sum(amount) FROM o WHERE status ILIKE 'PA%'"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Status\" NOT ILIKE 'PA%'", "SELECT sum(amount) FROM o WHERE status NOT ILIKE 'PA%'"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Status\" LIKE '%!_%' ESCAPE '!'", "SELECT sum(amount) FROM o WHERE false"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Country\" NOT IN ('US')", "SELECT sum(amount) FROM o WHERE country NOT IN ('US')"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Order Day\" BETWEEN DATE '2024-01-01' AND '2024-12-31'",
+     "SELECT sum(amount) FROM o WHERE year(ordered_on) = 2024"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Order Day\" NOT BETWEEN '2024-01-01' AND '2024-12-31'",
+     "SELECT sum(amount) FROM o WHERE year(ordered_on) <> 2024"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Country\" = 'DE' OR (\"Status\" = 'paid' AND NOT \"Customer\" = 'Ann')",
+     "SELECT sum(amount) FROM o WHERE country = 'DE' OR (status = 'paid' AND NOT name = 'Ann')"),
+    ("SELECT \"Revenue\" FROM shop WHERE 'DE' <> \"Country\" AND 1 = 1", "SELECT sum(amount) FROM o WHERE country <> 'DE'"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Country\" IS NULL", "SELECT sum(amount) FROM o WHERE country IS NULL"),
+    ("SELECT \"Revenue\" FROM shop WHERE NOT \"Country\" IS NULL", "SELECT sum(amount) FROM o WHERE country IS NOT NULL"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Country\" IS DISTINCT FROM 'US'",
+     "SELECT sum(amount) FROM o WHERE country IS DISTINCT FROM 'US'"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Order Month\" = DATE '2024-01-01'",
+     "SELECT sum(amount) FROM o WHERE date_trunc('month', ordered_on) = DATE '2024-01-01'"),
+    ("SELECT \"Revenue\" FROM shop WHERE DATE_TRUNC('year', \"Order Day\") = DATE '2025-01-01'",
+     "SELECT sum(amount) FROM o WHERE year(ordered_on) = 2025"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Order Day\" >= CURRENT_DATE - INTERVAL '1' MONTH",
+     "SELECT sum(amount) FROM o WHERE ordered_on >= DATE '2025-01-10'"),
+    ("SELECT \"Revenue\" FROM shop WHERE YEAR(\"Order Day\") = 2025 AND LENGTH(\"Status\") = 4",
+     "SELECT sum(amount) FROM o WHERE year(ordered_on) = 2025 AND length(status) = 4"),
+    ("SELECT \"Revenue\" FROM shop WHERE LOWER(\"Country\") = 'us' AND STARTS_WITH(\"Status\", 'pa')",
+     "SELECT sum(amount) FROM o WHERE lower(country) = 'us' AND status LIKE 'pa%'"),
+    ("SELECT \"Customer\" FROM shop WHERE EXISTS (SELECT 1 FROM \"Orders\" WHERE \"Status\" = 'open')", "SELECT 'Bob'"),
+    ("SELECT \"Customer\" FROM shop WHERE NOT EXISTS (SELECT 1 FROM \"Orders\")", "SELECT 'Cem'"),
+    ('SELECT "Country", "Revenue" FROM shop WHERE "Revenue" > 100', "SELECT country, sum(amount) FROM o GROUP BY 1 HAVING sum(amount) > 100"),
+    ('SELECT "Country" FROM shop HAVING SUM("Revenue") BETWEEN 100 AND 160 AND COUNT(1) > 0', "SELECT 'US'"),
+    ('SELECT "Country", "Orders N" FROM shop HAVING "Revenue" / "Orders N" > 80', "SELECT 'DE', 2"),
+    # layers
+    ('SELECT "Country", SUM("Revenue") r FROM (SELECT * FROM shop.model) t WHERE "Status" = \'paid\' GROUP BY "Country"',
+     "SELECT country, sum(amount) FROM o WHERE status = 'paid' GROUP BY 1"),
+    ('WITH x AS (SELECT "Country" c, "Revenue" r FROM shop) SELECT c, r * 2 FROM x', "SELECT country, sum(amount) * 2 FROM o GROUP BY 1"),
+    ('SELECT AVG(r) FROM (SELECT "Country", "Revenue" r FROM shop) t', "SELECT avg(s) FROM (SELECT sum(amount) s FROM o GROUP BY country)"),
+    ('SELECT COUNT(*) FROM (SELECT "Country", "Status" FROM shop.model GROUP BY 1, 2) t', "SELECT count(*) FROM (SELECT DISTINCT country, status FROM o)"),
+    ('SELECT "Country" c, "Revenue" FROM shop UNION ALL SELECT \'all\', "Revenue" FROM shop',
+     "SELECT country, sum(amount) FROM o GROUP BY 1 UNION ALL SELECT 'all', sum(amount) FROM o"),
+    ('SELECT "Country", SUM("Revenue") OVER () t FROM shop', "SELECT country, 380.0 FROM o GROUP BY 1"),
+    ('SELECT (SELECT "Revenue" FROM shop) / 2 AS half', "SELECT sum(amount) / 2 FROM o"),
+    # raw rows
+    ('SELECT "Orders"."Id", "Customers"."Name" FROM shop', "SELECT id, name FROM o"),
+    ('SELECT * FROM shop."Customers"', "SELECT * FROM customers"),
+    ('SELECT "Status", SUM("Amount") FROM shop."Orders" WHERE "Day" < DATE \'2025-01-01\' GROUP BY 1',
+     "SELECT status, sum(amount) FROM orders WHERE year(ordered_on) = 2024 GROUP BY 1"),
+    ('SELECT c."Name", o."Amount" FROM shop."Orders" o JOIN shop."Customers" c ON o."Cust" = c."Id"',
+     "SELECT name, amount FROM orders JOIN customers ON customer_id = customers.id"),
+    ('SELECT COUNT(*) FROM shop."Orders"', "SELECT count(*) FROM orders"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("semantic", "physical"), SAME)
+def test_rows_are_those_of_the_sql_a_person_would_write(
+    semantic: str, physical: str, catalog: SqlCatalog, database: duckdb.DuckDBPyConnection
+) -> None:
+    sql, _ = compiled(semantic, catalog)
+    assert Counter(rows(database, sql)) == Counter(rows(database, physical))
+
+
+ORDERED = [
+    ('SELECT "Revenue", "Country" FROM shop ORDER BY 1 DESC', [(200.0, "DE"), (150.0, "US"), (30.0, None)]),
+    ('SELECT "Country" c, "Revenue" r FROM shop ORDER BY r', [(None, 30.0), ("US", 150.0), ("DE", 200.0)]),
+    ('SELECT "Country" FROM shop ORDER BY "Revenue" DESC LIMIT 1', [("DE",)]),
+    ('SELECT "Country" FROM shop WHERE "Revenue" > 0 ORDER BY 1 NULLS FIRST', [(None,), ("DE",), ("US",)]),
+    ('SELECT "Country" FROM shop WHERE "Revenue" > 0 ORDER BY 1 DESC NULLS LAST OFFSET 1 ROWS FETCH NEXT 1 ROWS ONLY', [("DE",)]),
+    ('SELECT "Country", RANK() OVER (ORDER BY "Revenue") FROM shop ORDER BY 2', [(None, 1), ("US", 2), ("DE", 3)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("semantic", "expected"), ORDERED)
+def test_order_limit_and_positions(
+    semantic: str, expected: list[tuple[object, ...]], catalog: SqlCatalog, database: duckdb.DuckDBPyConnection
+) -> None:
+    assert [row for row in rows(database, compiled(semantic, catalog)[0])] == expected
+
+
+REFUSED = [
+    ('SELECT AVG("Revenue") FROM shop', "AGGREGATION_MISMATCH", "MEASURE"),
+    ('SELECT SUM("Buyers") FROM shop', "NON_ADDITIVE_AGGREGATION", "MEASURE"),
+    ('SELECT SUM(b) FROM (SELECT "Country", "Buyers" b FROM shop) t', "NON_ADDITIVE_AGGREGATION", "MEASURE"),
+    ('SELECT "Country", SUM("Buyers") OVER () FROM shop', "NON_ADDITIVE_AGGREGATION", "total"),
+    ('SELECT "Country", "Status", "Revenue" FROM shop GROUP BY "Country"', "UNSUPPORTED_SQL_FEATURE", "GROUP BY"),
+    ('SELECT "Contry" FROM shop', "UNKNOWN_SELECT_ITEM", "Country"),
+    ("SELECT * FROM orders_raw", "RAW_SQL_REJECTED", "shop.model"),
+    ("SELECT * FROM nowhere.model", "UNKNOWN_MODEL", "shop"),
+    ("DELETE FROM shop", "WRITE_OPERATION_REJECTED", "warehouse"),
+    ("DROP TABLE shop", "WRITE_OPERATION_REJECTED", "warehouse"),
+    ("SELECT 1; SELECT 2", "UNSUPPORTED_SQL_FEATURE", None),
+    ("SELEC 1", "SQL_SYNTAX_ERROR", None),
+    ('SELECT FROM WHERE', "SQL_SYNTAX_ERROR", None),
+    ("SELECT read_text('/etc/passwd')", "UNSUPPORTED_SQL_FEATURE", None),
+    ("SELECT * FROM read_csv('/etc/passwd')", "UNSUPPORTED_SQL_FEATURE", None),
+    ('SELECT getenv("Country") FROM shop', "UNSUPPORTED_SQL_FEATURE", None),
+    ('SELECT "Country", getenv(\'HOME\') FROM shop', "UNSUPPORTED_SQL_FEATURE", None),
+    ('SELECT "Revenue" FROM shop ORDER BY 2', "INVALID_ORDER_BY_POSITION", None),
+    ('SELECT "Country", "Orders"."Id" FROM shop', "MIXED_RAW_AND_AGGREGATE_MODE", None),
+    ('SELECT a."Country" FROM shop a JOIN shop b ON a."Country" = b."Country"', "UNSUPPORTED_SQL_FEATURE", "one table"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "code", "hint"), REFUSED)
+def test_what_cannot_mean_anything_is_refused_with_a_hint(
+    sql: str, code: str, hint: str | None, catalog: SqlCatalog
+) -> None:
+    with pytest.raises(CompileError) as caught:
+        compiled(sql, catalog)
+    diagnostic = caught.value.diagnostics[0]
+    assert diagnostic.code == code
+    assert hint is None or hint in (diagnostic.hint or "")
+
+
+def test_aliases_and_the_order_of_columns_are_kept(catalog: SqlCatalog) -> None:
+    assert compiled('SELECT "Revenue" AS "r €", "Country" FROM shop', catalog)[1] == ["r €", "Country"]
+
+
+def test_zero_row_probes_know_every_column(catalog: SqlCatalog, database: duckdb.DuckDBPyConnection) -> None:
+    sql, names = compiled("SELECT * FROM shop WHERE 1 = 0", catalog)
+    assert names[:2] == ["Country", "Customer"]
+    assert names[-1] == "Share" or "Customers Count" in names
+    assert rows(database, sql) == []
+
+
+def test_parameters_are_typed_by_what_they_are_compared_with(catalog: SqlCatalog) -> None:
+    sql = 'SELECT "Revenue" FROM shop WHERE "Order Day" >= ? AND "Status" IN (?, ?) LIMIT ?'
+    prepared = translate_sql(sql, catalog)
+    assert isinstance(prepared, SemanticStatement)
+    assert [(p.name, p.type) for p in prepared.parameters] == [
+        ("1", "date"),
+        ("2", "string"),
+        ("3", "string"),
+        ("4", "int"),
+    ]
+
+
+def test_bound_values_take_the_place_of_parameters(catalog: SqlCatalog, database: duckdb.DuckDBPyConnection) -> None:
+    sql = 'SELECT "Revenue" FROM shop WHERE "Order Day" >= $2 AND "Status" = $1'
+    text, _ = compiled(sql, catalog, ("paid", dt.date(2025, 1, 1)))
+    assert rows(database, text) == [(150.0,)]
+    with pytest.raises(CompileError, match="2 parameters"):
+        compiled(sql, catalog, ("paid",))
+
+
+def test_a_hostile_parameter_stays_a_value(catalog: SqlCatalog, database: duckdb.DuckDBPyConnection) -> None:
+    text, _ = compiled('SELECT "Revenue" FROM shop WHERE "Status" = ?', catalog, ("x' OR '1'='1",))
+    assert rows(database, text) == [(None,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1",
+        "SELECT version()",
+        "SELECT current_database(), current_schema",
+        "SELECT * FROM information_schema.tables WHERE table_schema = 'shop'",
+        "SELECT * FROM shop._measures_metadata",
+        "SHOW TABLES",
+        "DESCRIBE shop.model",
+    ],
+)
+def test_probes_are_answered_from_the_catalog(sql: str, catalog: SqlCatalog) -> None:
+    assert isinstance(translate_sql(sql, catalog), CatalogStatement)
+
+
+@pytest.mark.parametrize("sql", ["SET x = 1", "BEGIN", "COMMIT", "ROLLBACK", "USE shop"])
+def test_session_commands_are_acknowledged(sql: str, catalog: SqlCatalog) -> None:
+    assert isinstance(translate_sql(sql, catalog), Acknowledgement)
+
+
+def test_a_deep_statement_is_refused_not_crashed(catalog: SqlCatalog) -> None:
+    with pytest.raises(CompileError):
+        compiled("SELECT " + "(" * 20000 + "1" + ")" * 20000, catalog)
