@@ -67,7 +67,7 @@ def _combined(parts: tuple[Scalar, ...], types: tuple[AbstractType, ...]) -> Sca
 
 
 def _column(scope: Scope, to_home: Path, home: str, ref: ColumnRef) -> Scalar:
-    steps = scope.graph.path(home, ref.object)
+    steps = scope.graph.any_path(home, ref.object)
     assert steps is not None, f"{home} cannot reach {ref}"
     return scope.column((*to_home, *steps), ref, reason="measure")
 

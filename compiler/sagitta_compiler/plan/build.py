@@ -32,7 +32,7 @@ class Plan:
 
 def build_plan(model: ResolvedModel, query: BoundQuery, out: Diagnostics) -> Plan | None:
     """Plans a bound query; None when the diagnostics say why there is no plan."""
-    labels = Labels([*(d.label for d in query.dimensions), *(m.label for m in query.measures)])
+    labels = Labels(dim.label for dim in query.dimensions)
     planner = Planner(model, query, join_graph(model, query.paths), out, labels, ObjectFramesOf(model))
     planner.frames.planner = planner  # type: ignore[attr-defined]
     try:

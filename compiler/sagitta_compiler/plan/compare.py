@@ -30,9 +30,18 @@ from sagitta_compiler.plan.scalars import (
     same,
 )
 from sagitta_compiler.plan.windows import others, time_labels
-from sagitta_compiler.query.bound import BoundDimension, Clause, CompareValue, Value
+from sagitta_compiler.query.bound import (
+    BoundDimension,
+    Clause,
+    CompareValue,
+    CumulativeValue,
+    Value,
+    WindowValue,
+    inputs_of,
+)
 
-Evaluate = Callable[[Planner, tuple[BoundDimension, ...], tuple[Clause, ...], tuple[Value, ...]], Frame]
+Evaluate = Callable[..., Frame]
+"""`evaluate`, handed in because an operator may need values evaluated under other filters."""
 
 
 def time_only(
@@ -65,7 +74,7 @@ def add_comparison(
     dropped = time_only(planner, dims, clauses, value)
     wide = tuple(clause for clause in clauses if clause not in dropped)
     outer, planner.shift = planner.shift, f"{value.metric.offset} {value.metric.offset_grain.value}"
-    periods = evaluate(planner, dims, wide, (value.input,))
+    periods = evaluate(planner, dims, wide, (value.input,), (), (value,) if _reads_rows(value.input) else ())
     planner.shift = outer
     frame = close(frame, planner.labels, "current") if frame.grouped or frame.windows else frame
     source = as_select(periods, planner.labels, "periods", "both periods, unfiltered by time", (value.input,))
@@ -79,6 +88,13 @@ def add_comparison(
     frame, previous = _looked_up(planner, frame, source, value, time[0], rest, earlier, "previous")
     scalar = _compared(value, typed(value.input, current), typed(value.input, previous))
     return frame.plus(value, scalar)
+
+
+def _reads_rows(value: Value) -> bool:
+    """Whether a value depends on which rows there are beside its own."""
+    if isinstance(value, WindowValue | CumulativeValue | CompareValue):
+        return True
+    return any(_reads_rows(part) for part in inputs_of(value))
 
 
 def _shifted(planner: Planner, moment: Scalar, time: BoundDimension, value: CompareValue) -> Scalar:

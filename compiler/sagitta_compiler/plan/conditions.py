@@ -155,6 +155,12 @@ class Conditions:
             return self._without(clause, far)
         return self._semi_join(groups[0][0], groups[0][1])
 
+    def has_partner(self, path: Path) -> Scalar:
+        """Whether a home row meets a row at the end of the required part of a path."""
+        last = max(at for at, edge in enumerate(path, start=1) if edge.join.required)
+        back = tuple(edge.reversed() for edge in reversed(path[:last]))
+        return self._correlated(self._scope.at(self._route.to_home), back, lambda _: None)
+
     # seeing
 
     def _near(self, member: Member) -> Path | None:
@@ -197,8 +203,6 @@ class Conditions:
                 groups[at] = (root, [*together, clause])
                 return True
         root = self._graph.common_root([self._route.home, *wanted])
-        if root is None and len(set(wanted)) == 1 and self._graph.path(self._route.home, wanted[0], "many") is not None:
-            root = wanted[0]
         if root is None:
             return False
         groups.append((root, [clause]))
@@ -206,25 +210,35 @@ class Conditions:
 
     def _semi_join(self, root: str, clauses: list[Clause]) -> Scalar:
         """Whether the home row has a row of `root` that passes the clauses."""
-        back = self._graph.path(root, self._route.home)
-        if back is None:
-            there = self._graph.path(self._route.home, root, "many")
-            assert there is not None
-            back = tuple(edge.reversed() for edge in reversed(there))
+        back = self._graph.any_path(root, self._route.home) or self._back_across(root, clauses)
         outer = self._scope.at(self._route.to_home)
+        start = back[0].source
 
         def build(inner: Scope) -> Scalar | None:
             def see(member: Member) -> Scalar:
                 if (path := self._near(member)) is not None:
                     return truncated(self._scope, member, self._scope.member(path, member, reason="filter"))
-                path = member_path(self._graph, root, member)
+                path = member_path(self._graph, start, member) or member_path(self._graph, start, member, "many")
                 if path is None:
                     return NULL
                 return truncated(inner, member, inner.member(path, member, reason="filter"))
 
             return all_of(self.predicate(clause.predicate, see) for clause in clauses)
 
-        return self._correlated(outer, back, build)
+        related = self._correlated(outer, back, build)
+        if root != self._route.home or not all(may_hold(c.predicate, self._near) for c in clauses):
+            return related
+        alone = Call("not", (self._correlated(outer, back, lambda _: None),))
+        blank = all_of((alone, *(self.predicate(clause.predicate) for clause in clauses)))
+        return Call("or", (related, blank)) if blank is not None else related
+
+    def _back_across(self, root: str, clauses: list[Clause]) -> Path:
+        """The way back when the home itself is the root: from the far end of its many-to-many step."""
+        far = next(m for c in clauses for m in c.members if self._near(m) is None)
+        there = member_path(self._graph, root, far, "many")
+        assert there, f"{root} has no row of {far.ref}"
+        across = next(at for at, edge in enumerate(there, start=1) if edge.multiplies)
+        return tuple(edge.reversed() for edge in reversed(there[:across]))
 
     def _correlated(self, outer: str, back: Path, build: Callable[[Scope], Scalar | None]) -> Scalar:
         """EXISTS over the first object of `back`, tied to the row `outer` at the end of it."""
@@ -301,6 +315,21 @@ class Conditions:
                 context={"source": source, "target": predicate.target},
             )
         return there
+
+
+def may_hold(predicate: Predicate, near: Callable[[Member], Path | None], *, wanted: bool = True) -> bool:
+    """Whether a predicate can have the wanted truth value where every far field is NULL."""
+    match predicate:
+        case Group():
+            if predicate.negated:
+                return may_hold(Group(predicate.logic, predicate.members), near, wanted=not wanted)
+            found = (may_hold(part, near, wanted=wanted) for part in predicate.members)
+            return all(found) if (predicate.logic is Logic.AND) is wanted else any(found)
+        case Test(subject=Member() as member) if near(member) is None:
+            known = {_O.NOT_SET: True, _O.SET: False, _O.BLANK: True, _O.NOT_BLANK: False}
+            return known.get(predicate.operator) is wanted
+        case _:
+            return True
 
 
 def is_text(type_: AbstractType) -> bool:

@@ -46,8 +46,12 @@ def evaluate(
     clauses: tuple[Clause, ...],
     values: Iterable[Value],
     tested: Iterable[Value] = (),
+    calendars: Iterable[CompareValue] = (),
 ) -> Frame:
-    """The frame of `values` by `dims`; values that are only `tested` bring no rows of their own."""
+    """The frame of `values` by `dims`; values that are only `tested` bring no rows of their own.
+
+    The time dimensions of the comparisons among the values, and of `calendars`, are without gaps if they stand alone.
+    """
     needs = _Needs()
     for value in values:
         _collect(value, dims, clauses, needs, rows=True)
@@ -59,8 +63,8 @@ def evaluate(
         nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.rows if isinstance(leaf, NestedValue)
     ]
     frame = unite(frames, dims, planner.labels)
-    if needs.compared:
-        frame = with_spine(planner, frame, dims, tuple(needs.compared))
+    if compared := (*needs.compared, *calendars):
+        frame = with_spine(planner, frame, dims, compared)
     frame = _with_sides(planner, frame, sides, dims, clauses)
     for value in (*values, *tested):
         frame = add(planner, frame, dims, clauses, value)

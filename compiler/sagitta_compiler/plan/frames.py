@@ -60,8 +60,9 @@ class Labels:
         return label
 
     def reserve(self, value: Value, label: str) -> None:
-        """Lets a value have the label under which it is shown."""
-        self._of.setdefault(value, label)
+        """Lets a value have the label under which it is shown, if that is still free."""
+        if value not in self._of:
+            self._of[value] = self.fresh(label)
 
     def fresh(self, wanted: str) -> str:
         """A column name that nothing else has."""
@@ -81,7 +82,7 @@ def columns(frame: Frame, labels: Labels, values: Iterable[Value]) -> tuple[Outp
 def as_select(frame: Frame, labels: Labels, name: str, note: str = "", values: Iterable[Value] | None = None) -> Select:
     """The frame as a relation with its columns."""
     wanted = frame.values if values is None else values
-    shown = columns(frame, labels, wanted) or (Output("one row", Literal(1)),)
+    shown = columns(frame, labels, wanted) or (Output("rows", Aggregate("count", ())),)
     return replace(frame.select, columns=shown, name=name, note=note or frame.select.note)
 
 

@@ -106,30 +106,28 @@ class JoinGraph:
         """The objects that `source` reaches, itself included."""
         return self._search(source, mode)
 
-    def roots(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The objects that reach all of `names` without multiplying, the one that reaches least first."""
-        wanted = tuple(dict.fromkeys(names))
-        candidates = set(self._search(wanted[0], "up"))
-        for name in wanted[1:]:
-            candidates &= set(self._search(name, "up"))
-        return tuple(sorted(candidates, key=lambda c: (len(self._search(c, "single")), c)))
-
     def common_root(self, names: Iterable[str]) -> str | None:
-        """The root of `names` with the smallest set of descendants; ties alphabetical."""
+        """The root of `names` that reaches least; ties alphabetical. Many-to-many joins count where nothing else leads."""
         key = frozenset(names)
         if key not in self._roots:
-            if len(key) == 1:
-                self._roots[key] = next(iter(key))
-            else:
-                roots = self.roots(sorted(key))
-                self._roots[key] = roots[0] if roots else None
+            self._roots[key] = next(iter(key)) if len(key) == 1 else self._root(key, "up") or self._root(key, "up many")
         return self._roots[key]
 
-    def bridging_root(self, names: Iterable[str]) -> str | None:
-        """Like `common_root`, for objects that only many-to-many joins bring together: one of them that reaches all."""
-        wanted = set(names)
-        found = [name for name in wanted if wanted <= set(self._search(name, "many"))]
-        return min(found, key=lambda name: (len(self._search(name, "many")), name), default=None)
+    def single_root(self, names: Iterable[str]) -> str | None:
+        """The common root that meets each of `names` at most once."""
+        key = frozenset(names)
+        return next(iter(key)) if len(key) == 1 else self._root(key, "up")
+
+    def any_path(self, source: str, target: str) -> Path | None:
+        """A path that never multiplies if there is one, else one across many-to-many joins."""
+        return (
+            self.path(source, target) if target in self._search(source, "single") else self.path(source, target, "many")
+        )
+
+    def _root(self, names: frozenset[str], mode: str) -> str | None:
+        down = "single" if mode == "up" else "many"
+        candidates = set.intersection(*(set(self._search(name, mode)) for name in names))
+        return min(candidates, key=lambda name: (len(self._search(name, down)), name), default=None)
 
     def _search(self, source: str, mode: str) -> dict[str, tuple[int, tuple[Edge, ...]]]:
         """Breadth first: for each object its distance and the edges by which shortest paths enter it."""
@@ -142,7 +140,7 @@ class JoinGraph:
             distance += 1
             entered: dict[str, list[Edge]] = {}
             for name in frontier:
-                for edge in self._upward(name) if mode == "up" else self.edges(name, mode):
+                for edge in self._upward(name, mode) if mode in ("up", "up many") else self.edges(name, mode):
                     if edge.target not in found:
                         entered.setdefault(edge.target, []).append(edge)
             found.update((name, (distance, tuple(edges))) for name, edges in entered.items())
@@ -150,13 +148,14 @@ class JoinGraph:
         self._searches[source, mode] = found
         return found
 
-    def _upward(self, name: str) -> Iterable[Edge]:
-        """The steps of `single`, walked from their far end."""
+    def _upward(self, name: str, mode: str) -> Iterable[Edge]:
+        """The steps of `single` or `many`, walked from their far end."""
         for edge in self._backward.get(name, ()):
-            if edge.join.cardinality is not Cardinality.MANY_TO_MANY:
+            if mode == "up many" or edge.join.cardinality is not Cardinality.MANY_TO_MANY:
                 yield edge
         for edge in self._forward.get(name, ()):
-            if edge.join.cardinality is Cardinality.ONE_TO_ONE:
+            cardinality = edge.join.cardinality
+            if cardinality is Cardinality.ONE_TO_ONE or (mode == "up many" and cardinality is Cardinality.MANY_TO_MANY):
                 yield edge
 
 

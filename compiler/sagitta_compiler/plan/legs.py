@@ -11,12 +11,12 @@ from sagitta_compiler.plan.conditions import Conditions, truncated
 from sagitta_compiler.plan.context import clauses_of, grain_of
 from sagitta_compiler.plan.frames import Frame, Labels
 from sagitta_compiler.plan.graph import AmbiguousPathError, Path
-from sagitta_compiler.plan.planner import Planner
+from sagitta_compiler.plan.planner import Planner, objects_of
 from sagitta_compiler.plan.relations import Output, Select, Source
 from sagitta_compiler.plan.routes import Route, member_path
 from sagitta_compiler.plan.scalars import Aggregate, Call, Field, Literal, Scalar, SortKey, all_of, coalesce, rewrite
 from sagitta_compiler.plan.scope import Scope
-from sagitta_compiler.query.bound import BoundDimension, Clause, LeafValue, members_of
+from sagitta_compiler.query.bound import BoundDimension, Clause, LeafValue, Member, members_of
 from sagitta_compiler.sql.result import Leg
 
 
@@ -48,7 +48,7 @@ def coordinates(
         home,
         grain,
         applied,
-        leaf.measure.allow_fan_out,
+        leaf.measure.allow_fan_out or _spans_bridge(planner, home, leaf),
         _demands(planner, home, leaf),
         leaf if far else None,
     )
@@ -60,11 +60,14 @@ def _on_shown(clause: Clause, dims: tuple[BoundDimension, ...]) -> bool:
     return bool(clause.members) and all(member in shown for member in clause.members)
 
 
+def _spans_bridge(planner: Planner, home: str, leaf: LeafValue) -> bool:
+    """Whether a measure reads objects on both sides of a many-to-many join: it counts the joined rows."""
+    paths = (planner.graph.any_path(home, name) for name in objects_of(leaf.measure) if name != home)
+    return any(edge.multiplies for path in paths for edge in path or ())
+
+
 def _demands(planner: Planner, home: str, leaf: LeafValue) -> frozenset[Path]:
-    measure = leaf.measure
-    refs = [ref.object for ref in measure.columns]
-    refs += [ref.object for ref in measure.expression.columns] if measure.expression is not None else []
-    paths = [planner.graph.path(home, name) for name in dict.fromkeys(refs) if name != home]
+    paths = [planner.graph.any_path(home, name) for name in objects_of(leaf.measure) if name != home]
     paths += [planner.path(home, member) for part in leaf.filters for member in members_of(part)]
     return frozenset(path for path in paths if path and any(edge.join.required for edge in path))
 
@@ -98,6 +101,7 @@ class _Leg:
             numbered=where.home if numbered else None,
         )
         self._conditions = Conditions(self._scope, planner.graph, self._route, planner.out)
+        self._partners: list[Scalar] = []
 
     def frame(self) -> Frame:
         scope, route = self._scope, self._route
@@ -105,7 +109,7 @@ class _Leg:
             scope.at(route.to_home, inner=True, reason="home of the measures")
         dims = {dim.label: self._dimension(dim) for dim in self._where.grain}
         self._demand()
-        where = self._conditions.where(self._where.clauses)
+        where = all_of(c for c in (self._conditions.where(self._where.clauses), *self._partners) if c is not None)
         values = {leaf: self._aggregate(leaf) for leaf in self._leaves}
         self._record()
         select = Select((), scope.source, tuple(scope.joins), where, note=self._note())
@@ -133,8 +137,16 @@ class _Leg:
                 path = member_path(self._planner.graph, self._where.home, member)
                 if path and any(edge.join.required for edge in path):
                     self._scope.at((*self._route.to_home, *path), reason=f"required by {dim.label}")
+                elif path is None:
+                    self._demands_a_partner(member)
         for path in sorted(self._where.demands, key=len):
             self._scope.at((*self._route.to_home, *path), reason="required by the measure")
+
+    def _demands_a_partner(self, member: Member) -> None:
+        """A required many-to-many step drops the rows without a partner, but must not multiply those with one."""
+        path = member_path(self._planner.graph, self._where.home, member, "many")
+        if path and any(edge.join.required for edge in path):
+            self._partners.append(self._conditions.has_partner(path))
 
     def _aggregate(self, leaf: LeafValue) -> Scalar:
         condition = all_of(self._own_conditions(leaf))
@@ -211,7 +223,7 @@ class _Leg:
             scope.at(route.to_home, inner=True, reason="home of the measures")
         dims = {dim.label: self._dimension(dim) for dim in self._where.grain}
         self._demand()
-        where = self._conditions.where(self._where.clauses)
+        where = all_of(c for c in (self._conditions.where(self._where.clauses), *self._partners) if c is not None)
         own = self._own_conditions(leaf)
         labels = Labels(dims)
         moment = self._of_home(time)

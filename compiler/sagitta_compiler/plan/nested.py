@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sagitta_compiler.plan.aggregates import aggregate_of
-from sagitta_compiler.plan.context import clauses_of, grain_of
+from sagitta_compiler.plan.context import clauses_of
 from sagitta_compiler.plan.frames import Frame, close
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.scalars import Aggregate, coalesce
-from sagitta_compiler.query.bound import BoundDimension, Clause, NestedValue, Value
+from sagitta_compiler.query.bound import BoundDimension, Clause, NestedValue
 
-Evaluate = Callable[[Planner, tuple[BoundDimension, ...], tuple[Clause, ...], tuple[Value, ...]], Frame]
+Evaluate = Callable[..., Frame]
+"""`evaluate`, handed in because it evaluates nested measures itself."""
 
 
 def nested_frame(
@@ -33,11 +35,6 @@ def nested_frame(
     if value.empty is not None and not counts:
         outer = coalesce(outer, value.empty)
     keys = {dim.label: rows.dims[dim.label] for dim in dims}
-    from dataclasses import replace
-
     return Frame(
         replace(rows.select, group=tuple(keys.values()), note=f"{value.name}: aggregated again"), keys, {value: outer}
     )
-
-
-__all__ = ["grain_of", "nested_frame"]

@@ -92,7 +92,7 @@ class Planner:
         objects = [member.via or member.ref.object for member in members]
         if not objects:
             return next((name for name, obj in self.model.objects.items() if obj.joins), next(iter(self.model.objects)))
-        root = self.graph.common_root(objects) or self.graph.bridging_root(objects)
+        root = self.graph.common_root(objects)
         if root is None:
             names = ", ".join(f"'{dim.label}'" for dim in dims)
             raise self.fail(

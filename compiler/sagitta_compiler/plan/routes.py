@@ -51,11 +51,12 @@ def route(graph: JoinGraph, home: str, members: Iterable[Member]) -> Route:
     root = _root(graph, home, far)
     if root is None:
         return Route(home, home, (), fans, paths)
-    to_home = graph.path(root, home)
+    to_home = graph.any_path(root, home)
     assert to_home is not None
     rooted: dict[Member, Path | None] = {}
     for member, path in paths.items():
-        rooted[member] = member_path(graph, root, member) if path is None else (*to_home, *path)
+        seen = member_path(graph, root, member) or member_path(graph, root, member, "many")
+        rooted[member] = seen if path is None else (*to_home, *path)
     return Route(home, root, to_home, True, rooted)
 
 

@@ -224,7 +224,7 @@ class Scope:
         """An expression over columns; `path` leads to `base`, from where every object that it reads is found."""
         bindings: list[tuple[str, Scalar]] = []
         for ref in expression.columns:
-            steps = self.graph.path(base, ref.object)
+            steps = self.graph.any_path(base, ref.object)
             assert steps is not None, f"{base} cannot reach {ref}"
             bindings.append((str(ref), self.column((*path, *steps), ref, reason="measure expression")))
         return Template(expression, tuple(bindings))

@@ -11,7 +11,7 @@ from itertools import combinations
 
 from sagitta_compiler.plan.evaluate import evaluate
 from sagitta_compiler.plan.finish import finish, order_of
-from sagitta_compiler.plan.frames import Frame
+from sagitta_compiler.plan.frames import Frame, Labels
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import GroupingKind, Output, Select, Source, Table, Union
 from sagitta_compiler.plan.scalars import Call, Field, Literal
@@ -33,10 +33,14 @@ def with_subtotals(planner: Planner, grouping: Grouping) -> Select:
     bare = replace(query, order=(), limit=None, offset=None, grouping=None)
     selects = [_shown(planner, bare, level, kept) for level, kept in zip(frames, levels, strict=True)]
     name = "levels"
+    unique = Labels(())
+    labels = {output.label: unique.fresh(output.label) for output in selects[0].columns}
+    selects = [
+        replace(s, columns=tuple(Output(labels[output.label], output.scalar) for output in s.columns)) for s in selects
+    ]
     source = Source(Union(tuple(selects), name, f"the levels of {grouping.value}"), name)
-    labels = [output.label for output in selects[0].columns]
     return Select(
-        tuple(Output(label, Field(name, label)) for label in labels),
+        tuple(Output(label, Field(name, inner)) for label, inner in labels.items()),
         source,
         order=order_of(query, tuple(dim.label for dim in query.dimensions)),
         limit=query.limit,
