@@ -14,7 +14,7 @@ from oracle import values as v
 from oracle.frames import Asked, Frame, RowKey, key_part
 from oracle.leaves import KeyPart, Leaves
 from oracle.relations import FieldRef, Graph, Row, Tables, World, steps_of
-from oracle.scopes import Scoper, flat_clauses
+from oracle.scopes import Scoper
 from sagitta_compiler.context import CompileContext
 from sagitta_compiler.model.resolved import ColumnRef, ResolvedModel
 from sagitta_compiler.model.types import DataType, Direction
@@ -77,7 +77,7 @@ class Evaluation:
         graph = Graph(steps_of(self.model.joins, query.use_path_names))
         self.scoper = Scoper(world, graph)
         policies = (_qualified(name, node) for name, nodes in world.context.row_policies.items() for node in nodes)
-        self.leaves = Leaves(self.scoper, (*self.model.filters, *policies))
+        self.leaves = Leaves(self.scoper, self.model.filters, tuple(policies))
 
     def result(self) -> Result:
         if self.query.fields:
@@ -99,6 +99,7 @@ class Evaluation:
             raise v.UndecidedError("two measures with one label")
         frame = Frame(self.leaves, parts, query.where, list(asked.values()), query.grouping)
         self._check_reach(frame)
+        self._check_having(frame)
         rows = list(frame.rows) if asked else self._members(frame)
         rows = [row for row in rows if self._has(frame, asked, row)]
         flags = [f"_g_{part.label}" for part in parts] if query.grouping else []
@@ -146,30 +147,54 @@ class Evaluation:
 
     def _check_reach(self, frame: Frame) -> None:
         """Every dimension and every filtered field must be reached by some leaf."""
-        measures = [leaf for name, _ in frame.asked for leaf in frame.leaf_measures(name)]
-        if not measures:
-            return
+        names = [*(name for name, _ in frame.asked), *self._having_names()]
+        measures = [leaf for name in names for leaf in frame.leaf_measures(name)]
         homes = {self.leaves.home(measure) for measure in measures}
         for part in frame.parts:
             self._reached(homes, part.refs, "UNREACHABLE_REQUIRED_OBJECT")
-        for ref in self.scoper.clause_fields(frame.where):
-            self._reached(homes, [ref], "UNKNOWN_FILTER_FIELD", "UNREACHABLE_REQUIRED_OBJECT")
+        for clause in frame.where:
+            bound = {self.leaves.home(one) for one in measures if clause in frame.effective_where(one)}
+            for ref in self.scoper.clause_fields([clause]):
+                self._reached(bound, [ref], "UNKNOWN_FILTER_FIELD", "UNREACHABLE_REQUIRED_OBJECT")
+        for name, added in [*frame.asked, *((name, ()) for name in self._having_names())]:
+            leaves = frame.leaf_measures(name)
+            for ref in self.scoper.clause_fields(added):
+                self._reached({self.leaves.home(leaf) for leaf in leaves}, [ref], "INVALID_MEASURE_FILTER")
+            for leaf in leaves:
+                for ref in self.scoper.clause_fields(leaf.filters):
+                    self._reached({self.leaves.home(leaf)}, [ref], "INVALID_MEASURE_FILTER")
+
+    def _check_having(self, frame: Frame) -> None:
+        """A measure that only HAVING names is planned like any other, also when there is no row to test."""
+        for name in self._having_names():
+            list(frame.keys((name, ()), frame.levels[0]))
+
+    def _having_names(self) -> list[str]:
+        named = (leaf.field for clause in self.query.having for leaf in filters.leaves(clause))
+        return [name for name in named if name in self.model.measures or name in self.model.metrics]
+
+    def _filters_reached(self, home: str) -> None:
+        for ref in self.scoper.clause_fields(self.query.where):
+            self._reached({home}, [ref], "UNKNOWN_FILTER_FIELD", "UNREACHABLE_REQUIRED_OBJECT")
 
     def _reached(self, homes: set[str], refs: Sequence[FieldRef], *codes: str) -> None:
-        if not any(self.scoper.is_reachable(home, ref) for home in homes for ref in refs):
+        if homes and not any(self.scoper.is_reachable(home, ref) for home in homes for ref in refs):
             raise v.RefusedError(f"no leaf reaches {refs[0].column}", *codes)
 
     def _members(self, frame: Frame) -> list[RowKey]:
-        """Dimensions alone: the distinct members that have a passing row of their common root (rule o)."""
+        """Dimensions alone: the distinct members of their common root's rows that have a passing row (rules o, h)."""
         refs = [ref for part in frame.parts for ref in part.refs]
         objects = {name for ref in refs for name in (ref.column.object, ref.via) if name is not None}
         home = self.scoper.graph.common_root(objects, self.model.objects)
         if home is None:
             raise v.UndecidedError("dimensions without a common root")
-        scope, contexts = self.leaves.contexts(home, frame.parts, frame.where, (), frame.parts, orphans=True)
+        self._filters_reached(home)
+        scope, contexts = self.leaves.contexts(home, frame.parts, frame.where, (), shown=frame.parts)
         found: dict[RowKey, None] = {}
         for level in frame.levels:
             parts = [frame.parts[place] for place in level]
+            if not level:
+                found[RowKey((), ())] = None
             found.update((RowKey(level, self.leaves.key(scope, context, parts)), None) for context in contexts)
         return list(found)
 
@@ -240,13 +265,12 @@ class Evaluation:
     def _raw_rows(self) -> Result:
         fields = [ColumnRef(item.object, item.column) for item in self.query.fields]
         refs = [FieldRef(column) for column in fields]
-        clauses = flat_clauses((*self.model.filters, *self.query.where))
-        wanted = {ref.column.object for ref in (*refs, *self.scoper.clause_fields(clauses))}
-        root = self.scoper.graph.common_root(wanted, self.model.objects)
+        root = self.scoper.graph.common_root({column.object for column in fields}, self.model.objects)
         if root is None:
             raise v.UndecidedError("fields of independent facts")
+        self._filters_reached(root)
         where: tuple[FilterNode, ...] = self.query.where
-        scope, contexts = self.leaves.contexts(root, (), where, refs, (), orphans=True)
+        scope, contexts = self.leaves.contexts(root, (), where, refs, shown=())
         rows = [tuple(self.scoper.read(scope, context, ref) for ref in refs) for context in contexts]
         if self.query.distinct:
             rows = list(dict.fromkeys(rows))

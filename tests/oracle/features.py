@@ -140,7 +140,7 @@ NESTED: dict[str, Builder] = {
     },
     "nested maximum of a quotient": lambda name: {
         "aggregation": "max",
-        "expression": f"{{[{name} sum]}} / {{[{name} count]}}",
+        "expression": f"{{[{name} sum]}} / {{[{name} tally]}}",
         "over": [f"{name} Month"],
     },
     "nested count": lambda name: {
@@ -149,7 +149,7 @@ NESTED: dict[str, Builder] = {
         "over": [f"{name} Kind", f"{name} Size"],
     },
 }
-"""Aggregations of measures: they need `sum` and `count` of the same object."""
+"""Aggregations of measures: they need `sum` and `tally` (a count) of the same object."""
 
 Time = Callable[[str, str], Document]
 """Takes the name of a base measure and of a time dimension and returns a metric."""

@@ -81,12 +81,15 @@ class Frame:
         where: Sequence[FilterNode],
         asked: Sequence[Asked],
         grouping: Grouping | None = None,
+        *,
+        shown: Sequence[KeyPart] = (),
     ) -> None:
         self.leaves = leaves
         self.world = leaves.world
         self.model = leaves.world.model
         self.scoper: Scoper = leaves.scoper
         self.parts = tuple(parts)
+        self.shown = (*parts, *shown)
         self.where = flat_clauses(where)
         self.asked = tuple(asked)
         self.grouping = grouping
@@ -137,26 +140,26 @@ class Frame:
             if not level:
                 found[RowKey((), ())] = None
             for asked in self.asked:
-                found.update(dict.fromkeys(RowKey(level, key) for key in self._keys(asked, level)))
+                found.update(dict.fromkeys(RowKey(level, key) for key in self.keys(asked, level)))
             found.update(dict.fromkeys(self._spine(level, found)))
         return tuple(found)
 
     def level_rows(self, level: Level) -> list[RowKey]:
         return [row for row in self.rows if row.level == level]
 
-    def _keys(self, asked: Asked, level: Level) -> Iterable[Key]:
+    def keys(self, asked: Asked, level: Level) -> Iterable[Key]:
         """The groups that a measure or metric supplies: those of its leaves at the level's grain (reading 1)."""
         name, added = asked
         metric = self.metric(name)
         if metric is not None:
             for part in components(metric):
-                yield from self._keys((part, added), level)
+                yield from self.keys((part, added), level)
             return
         measure = self.measure(name)
         if is_nested(measure):
             assert measure.expression is not None
             for part in measure.expression.measures:
-                yield from self._keys((part, added), level)
+                yield from self.keys((part, added), level)
         else:
             yield from self._leaf_groups(measure, added, level, self._supplying_where(measure, level))
 
@@ -253,7 +256,7 @@ class Frame:
         memo = (measure.name, added, level, where)
         if memo not in self._groups:
             parts = [self.parts[place] for place in level]
-            self._groups[memo] = self.leaves.groups(measure, parts, where, (*measure.filters, *added), self.parts)
+            self._groups[memo] = self.leaves.groups(measure, parts, where, (*measure.filters, *added), self.shown)
         return self._groups[memo]
 
     def _leaf_value(self, measure: Measure, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:
@@ -286,6 +289,7 @@ class Frame:
             parts,
             self.effective_where(measure),
             [(name, added) for name in measure.expression.measures],
+            shown=self.shown,
         )
         arguments: dict[Key, list[v.Value]] = {}
         for row in inner.rows:
@@ -401,7 +405,7 @@ class Frame:
                 if time.column in columns:
                     raise v.UndecidedError("a clause that speaks of the compared time and of something else")
                 kept.append(clause)
-            self._before[time] = Frame(self.leaves, self.parts, kept, self.asked, self.grouping)
+            self._before[time] = Frame(self.leaves, self.parts, kept, self.asked, self.grouping, shown=self.shown)
         return self._before[time]
 
     def _window(self, metric: WindowMetric, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -54,8 +54,9 @@ def measure_objects(measure: Measure) -> tuple[str, ...]:
 class Leaves:
     """Evaluates leaves in one graph (a query's choice of paths)."""
 
-    def __init__(self, scoper: Scoper, statics: Sequence[FilterNode]) -> None:
+    def __init__(self, scoper: Scoper, statics: Sequence[FilterNode], policies: Sequence[FilterNode] = ()) -> None:
         self.scoper = scoper
+        self.policies = tuple(policies)
         self.world = scoper.world
         self.statics = tuple(statics)
 
@@ -107,11 +108,29 @@ class Leaves:
         dimensions: a required join on the way to them drops rows also here.
         """
         home = self.home(measure)
-        scope, contexts = self.contexts(home, key_parts, where, self.own_refs(measure, own_filters), shown)
+        near, far = self._own_clauses(home, own_filters)
+        own = self.own_refs(measure, near)
+        scope, contexts = self.contexts(home, key_parts, where, own, shown=shown, welcome=far)
+        joined = [self._semi_join(home, [clause]) for clause in far if not self._is_read(scope, clause)]
+        tested = [*near, *(clause for clause in far if self._is_read(scope, clause))]
         members: dict[Key, list[Context]] = defaultdict(list)
         for context in contexts:
             members[self.key(scope, context, key_parts)].append(context)
-        return {key: self._aggregate(measure, own_filters, scope, group) for key, group in members.items()}
+
+        def sees(context: Context) -> bool:
+            return all(context[scope.to_home] in allowed for allowed in joined) and all(
+                self.scoper.holds(clause, scope, context) is True for clause in tested
+            )
+
+        return {key: self._aggregate(measure, sees, scope, group) for key, group in members.items()}
+
+    def _own_clauses(self, home: str, own_filters: Sequence[FilterNode]) -> tuple[list[FilterNode], list[FilterNode]]:
+        """Parts a measure's own filters into those that its home reaches and those that only a root does."""
+        far = [clause for clause in own_filters if self.scoper.far(home, self.scoper.clause_fields([clause]))]
+        return [clause for clause in own_filters if clause not in far], far
+
+    def _is_read(self, scope: Scope, clause: FilterNode) -> bool:
+        return all(ref in scope.paths for ref in self.scoper.clause_fields([clause]))
 
     def key(self, scope: Scope, context: Context, key_parts: Sequence[KeyPart]) -> Key:
         return tuple(self._member(scope, context, part) for part in key_parts)
@@ -129,29 +148,52 @@ class Leaves:
         key_parts: Sequence[KeyPart],
         where: Sequence[FilterNode],
         own: Sequence[FieldRef],
-        shown: Sequence[KeyPart],
         *,
-        orphans: bool = False,
+        shown: Sequence[KeyPart],
+        welcome: Sequence[FilterNode] = (),
     ) -> tuple[Scope, list[Context]]:
         """Returns the rows of a leaf: a home row with everything that the leaf looks at, filters applied.
 
-        With `orphans` the rows of a root that have no home row stay.
+        The fields of the `welcome` clauses are read too where the leaf reads a root that serves them.
         """
         scoper = self.scoper
         self._check_statics(home)
-        clauses = flat_clauses((*self.statics, *where))
         grouped = [ref for part in key_parts for ref in part.refs]
+        clauses = flat_clauses((*self.statics, *where, *self._near_policies(home)))
+        scoper.check_exists(clauses)
         dropping = [ref for part in shown for ref in part.refs if self._drops(home, ref)]
         here, apart = self._split(home, [*grouped, *own], clauses)
         refs = list(dict.fromkeys([*grouped, *own, *dropping, *scoper.clause_fields(here)]))
-        scope = scoper.scope(home, refs)
-        found = self.world.contexts(scope.root, scope.all_paths())
-        found = [context for context in found if orphans or context[scope.to_home] is not None]
-        found = [context for context in found if all(scoper.holds(c, scope, context) is True for c in here)]
+        if scoper.far(home, refs):
+            for clause in welcome:
+                together = [*refs, *scoper.clause_fields([clause])]
+                refs = together if scoper.serves(home, together) else refs
+        scope, found = self._read(home, refs, here)
         for group in apart:
             allowed = self._semi_join(home, group)
             found = [context for context in found if context[scope.to_home] in allowed]
         return scope, found
+
+    def _read(self, home: str, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]) -> tuple[Scope, list[Context]]:
+        """Returns the contexts that have a home row and pass the clauses and the policies of what is read."""
+        scoper = self.scoper
+        scope = scoper.scope(home, list(dict.fromkeys(refs)))
+        touched = {scope.root} | {step.destination for path in scope.all_paths() for step in path}
+        seen = [policy for policy in self.policies if self._is_about(policy, touched)]
+        if seen and scope.root != home:
+            scope = scoper.scope(home, list(dict.fromkeys([*refs, *scoper.clause_fields(seen)])))
+            clauses = [*clauses, *(policy for policy in seen if policy not in clauses)]
+        found = self.world.contexts(scope.root, scope.all_paths())
+        found = [context for context in found if context[scope.to_home] is not None]
+        passing = [c for c in found if all(scoper.holds(clause, scope, c) is True for clause in clauses)]
+        return scope, passing
+
+    def _is_about(self, policy: FilterNode, objects: set[str]) -> bool:
+        return all(ref.column.object in objects for ref in self.scoper.clause_fields([policy]))
+
+    def _near_policies(self, home: str) -> list[FilterNode]:
+        """Returns the row policies that bind every leaf of a home: those on it and on what it reaches."""
+        return [p for p in self.policies if all(self.scoper.is_near(home, r) for r in self.scoper.clause_fields([p]))]
 
     def _check_statics(self, home: str) -> None:
         for ref in self.scoper.clause_fields(self.statics):
@@ -169,37 +211,36 @@ class Leaves:
         self, home: str, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]
     ) -> tuple[list[FilterNode], list[list[FilterNode]]]:
         """Parts the clauses into those read together with the leaf and semi-joins of their own (reading 20)."""
-        scoper = self.scoper
-        fields = scoper.clause_fields(clauses)
-        if scoper.root_for(home, scoper.far(home, [*refs, *fields])) is not None:
-            return list(clauses), []
-        if scoper.far(home, refs):
-            raise v.UndecidedError("dimensions and filters on facts that no single root serves")
-        here = [clause for clause in clauses if not scoper.far(home, scoper.clause_fields([clause]))]
-        groups: list[list[FilterNode]] = []
-        for clause in clauses:
-            if clause in here:
-                continue
-            for group in groups:
-                if scoper.root_for(home, scoper.far(home, scoper.clause_fields([*group, clause]))) is not None:
-                    group.append(clause)
-                    break
+        far = [clause for clause in clauses if self.scoper.far(home, self.scoper.clause_fields([clause]))]
+        served, groups = list(refs), list[list[FilterNode]]()
+        here = [clause for clause in clauses if clause not in far]
+        for clause in far:
+            together = [*served, *self.scoper.clause_fields([clause])]
+            if self.scoper.far(home, refs) and self.scoper.serves(home, together):
+                served = together
+                here.append(clause)
             else:
-                groups.append([clause])
+                self._place(home, clause, groups)
+        if len(groups) == 1 and not self.scoper.far(home, refs):
+            return [*here, *groups[0]], []
         return here, groups
 
+    def _place(self, home: str, clause: FilterNode, groups: list[list[FilterNode]]) -> None:
+        """Adds a clause to the first group with which one root serves it, else opens a group."""
+        for group in groups:
+            if self.scoper.serves(home, self.scoper.clause_fields([*group, clause])):
+                group.append(clause)
+                return
+        groups.append([clause])
+
     def _semi_join(self, home: str, clauses: Sequence[FilterNode]) -> set[Row | None]:
-        scope = self.scoper.scope(home, self.scoper.clause_fields(clauses))
-        return {
-            context[scope.to_home]
-            for context in self.world.contexts(scope.root, scope.all_paths())
-            if all(self.scoper.holds(clause, scope, context) is True for clause in clauses)
-        }
+        scope, contexts = self._read(home, self.scoper.clause_fields(clauses), clauses)
+        return {context[scope.to_home] for context in contexts}
 
     def _aggregate(
-        self, measure: Measure, own_filters: Sequence[FilterNode], scope: Scope, group: Sequence[Context]
+        self, measure: Measure, sees: Callable[[Context], bool], scope: Scope, group: Sequence[Context]
     ) -> v.Value:
-        seen = [c for c in group if all(self.scoper.holds(f, scope, c) is True for f in own_filters)]
+        seen = [context for context in group if sees(context)]
         if measure.allow_fan_out:
             chosen = seen
         else:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oracle import features as f
-from oracle.worlds import COLUMN_TYPES, SHAPES, Chooser, Document, World, draw_world
+from oracle.worlds import COLUMN_TYPES, Chooser, Document, World, draw_world
 
-_BASES = ("sum", "count")
+_BASES = {"sum": "sum", "tally": "count"}
 NOW = dt.datetime(2024, 2, 15, 12, 0, tzinfo=dt.UTC)
 
 
@@ -55,8 +55,11 @@ def draw_populated(chooser: Chooser) -> Populated:
     made: list[Made] = []
     model["measures"], model["metrics"] = {}, {}
     for name in world.objects:
-        model["measures"].update({f"{name} {base}": f.MEASURES[base](name) for base in _BASES})
-        made.extend(Made(f"{name} {base}", frozenset({f"measure: {base}"}), frozenset({name})) for base in _BASES)
+        model["measures"].update({f"{name} {label}": f.MEASURES[kind](name) for label, kind in _BASES.items()})
+        made.extend(
+            Made(f"{name} {label}", frozenset({f"measure: {kind}"}), frozenset({name}))
+            for label, kind in _BASES.items()
+        )
         made.append(Made(f"{name} Count", frozenset({"measure: synthesised count"}), frozenset({name})))
     made.extend(_measure(chooser, world, model) for _ in range(chooser.integer(2, 8)))
     for _ in range(chooser.integer(1, 7)):
@@ -230,13 +233,13 @@ def _selected(
 
 def _dimension_of(chooser: Chooser, populated: Populated, name: str) -> str:
     kinds = ("Kind", "Kind", "Size", "Month", "Day")
-    if name == "Dog" and SHAPES[populated.world.shape][0] >= 4 and populated.world.shape.startswith("diamond"):
-        return chooser.choose(("Dog Kind by Bee", "Dog Kind by Cat", "Dog Kind"))
+    if name == "Cat" and populated.world.shape.startswith("triangle"):
+        return chooser.choose(("Cat Kind by Bee", "Cat Kind by Bee", "Cat Kind"))
     return f"{name} {chooser.choose(kinds)}"
 
 
 def _grained(chooser: Chooser, name: str, used: set[str]) -> Any:
-    if name.endswith((" by Bee", " by Cat")):
+    if name.endswith(" by Bee"):
         used.add("clause: via")
         return name
     if not name.endswith(("Month", "Day")) or chooser.chance(75):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -78,7 +78,7 @@ def steps_of(joins: Iterable[Join], choices: Iterable[PathChoice] = ()) -> tuple
     return (*forward, *backward)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """Which object reaches which, and how."""
 
@@ -138,9 +138,21 @@ class Graph:
             every.setdefault((step.join, not step.forward), Step(step.join, not step.forward))
         return Graph(tuple(every.values()))
 
-    def common_root(self, objects: Iterable[str], candidates: Iterable[str]) -> str | None:
-        """Returns the candidate with the fewest descendants that reaches all objects; ties by name."""
+    @cached_property
+    def single_valued(self) -> Graph:
+        """The same joins without those that multiply rows."""
+        return Graph(tuple(step for step in self.steps if not step.multiplies))
+
+    def common_root(self, objects: Iterable[str], candidates: Collection[str]) -> str | None:
+        """Returns the candidate with the fewest descendants that reaches all objects; ties by name.
+
+        A root that sees all by single-valued joins comes before one that needs joins that multiply.
+        """
         wanted = set(objects)
+        if len(self.single_valued.steps) < len(self.steps):
+            root = self.single_valued.common_root(wanted, candidates)
+            if root is not None:
+                return root
         reaching = [(self.descendants(name), name) for name in candidates]
         fitting = [(len(found), name not in wanted, name) for found, name in reaching if wanted <= found]
         return min(fitting)[2] if fitting else None

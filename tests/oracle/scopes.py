@@ -50,13 +50,17 @@ class Scoper:
         return self.graph.reaches(home, ref.column.object, ref.via)
 
     def roots(self, home: str, refs: Iterable[FieldRef]) -> list[str]:
-        """Returns the objects that reach the home and all fields."""
+        """Returns the objects that reach the home and all fields, by one way each where there are such."""
         wanted = list(refs)
+        single = self.graph.single_valued
+        found = self._reaching(single, home, wanted) or self._reaching(self.graph, home, wanted)
+        return [name for name in found if len(self.graph.shortest(name, home)) == 1] or found
+
+    def _reaching(self, graph: Graph, home: str, refs: Sequence[FieldRef]) -> list[str]:
         return [
             name
             for name in self.world.model.objects
-            if self.graph.reaches(name, home)
-            and all(self.graph.reaches(name, ref.column.object, ref.via) for ref in wanted)
+            if graph.reaches(name, home) and all(graph.reaches(name, r.column.object, r.via) for r in refs)
         ]
 
     def is_reachable(self, home: str, ref: FieldRef) -> bool:
@@ -69,7 +73,13 @@ class Scoper:
 
     def root_for(self, home: str, refs: Iterable[FieldRef]) -> str | None:
         """Returns the root that serves all these far fields: the fewest descendants, then the name."""
-        return min(self.roots(home, refs), key=lambda name: (len(self.graph.descendants(name)), name), default=None)
+        below = self.graph.single_valued.descendants
+        return min(self.roots(home, refs), key=lambda name: (len(below(name)), name), default=None)
+
+    def serves(self, home: str, refs: Sequence[FieldRef]) -> bool:
+        """Whether one root, with one way to the home, reaches all these fields (those that nothing reaches apart)."""
+        far = self.far(home, refs)
+        return not far or any(len(self.graph.shortest(root, home)) == 1 for root in self.roots(home, far))
 
     def scope(self, home: str, refs: Sequence[FieldRef]) -> Scope:
         """Places a leaf; fields that nothing reaches have no path."""
@@ -116,6 +126,14 @@ class Scoper:
             ),
         )
 
+    def check_exists(self, clauses: Iterable[FilterNode]) -> None:
+        """Refuses an EXISTS without a way, or with several."""
+        for clause in clauses:
+            for leaf in filters.leaves(clause):
+                if leaf.subquery is not None:
+                    origin = self.field(leaf.field).column.object
+                    self._way_to(origin, leaf.subquery.object, leaf.subquery.path_name)
+
     def _exists(self, leaf: Filter, scope: Scope, context: Context) -> bool:
         """EXISTS: rows of the target that belong to the field's row, over joins walked either way."""
         subquery = leaf.subquery
@@ -149,8 +167,13 @@ class Scoper:
     def _reached(self, row: Row, way: Path) -> list[Row]:
         rows = [row]
         for step in way:
-            rows = [found for here in rows for found in self.world.matches(here, step)]
+            rows = [found for here in rows for found in self.world.matches(here, step) if self._is_visible(found)]
         return rows
+
+    def _is_visible(self, row: Row) -> bool:
+        """Whether the row policies of its object let a row be seen."""
+        policies = self.world.context.row_policies.get(row.object, ())
+        return all(self._passes_alone(policy, row) is True for policy in policies)
 
     def _passes_alone(self, clause: FilterNode, row: Row) -> bool | None:
         """The truth of a sub-filter for a row of the target: its columns first, then dimensions, then Object.Column."""

@@ -1,4 +1,4 @@
-"""Draws small models with their data: chains, stars, shared dimensions, diamonds, bridges, islands.
+"""Draws small models with their data: chains, stars, shared dimensions, triangles, bridges, islands.
 
 Everything is drawn through a `Chooser`, so that hypothesis and a seeded generator draw the same things.
 """
@@ -65,8 +65,8 @@ SHAPES: dict[str, tuple[int, tuple[Edge, ...]]] = {
     "galaxy": (4, _edges((0, 2), (1, 2), (0, 3), (1, 3))),
     "three facts": (5, _edges((0, 3), (1, 3), (2, 3), (3, 4))),
     "snowflake": (6, _edges((0, 1), (1, 2), (0, 3), (4, 3), (4, 5))),
-    "diamond": (4, _edges((0, 1), (0, 2), (1, 3), (2, 3))),
-    "diamond beside a fact": (5, _edges((0, 1), (0, 2), (1, 3), (2, 3), (4, 3))),
+    "triangle": (3, _edges((0, 1), (1, 2), (0, 2))),
+    "triangle beside a fact": (4, _edges((0, 1), (1, 2), (0, 2), (3, 2))),
     "bridge": (3, _edges((0, 1, "many-to-many"), (1, 2))),
     "bridge to a dimension": (3, _edges((0, 1), (1, 2, "many-to-many"))),
     "one to one": (3, _edges((0, 1, "one-to-one"), (1, 2))),
@@ -119,7 +119,11 @@ def draw_world(chooser: Chooser) -> World:
     """Draws joins, objects, data and plain dimensions; measures and metrics are added by `features`."""
     shape = chooser.choose(tuple(SHAPES))
     count, edges = SHAPES[shape]
-    objects = NAMES[:count]
+    return build_world(chooser, shape, NAMES[:count], edges)
+
+
+def build_world(chooser: Chooser, shape: str, objects: Sequence[str], edges: tuple[Edge, ...]) -> World:
+    """Draws the data and the details of a world whose objects and joins are given."""
     secondary = shape == "two paths"
     ids = [_draw_ids(chooser) for _ in objects]
     tables = {
@@ -135,7 +139,7 @@ def draw_world(chooser: Chooser) -> World:
         "dimensions": _dimensions(objects, edges, shape),
     }
     _settings(chooser, model, features)
-    return World(shape, edges, objects, model, tables, frozenset(features))
+    return World(shape, edges, tuple(objects), model, tables, frozenset(features))
 
 
 def _settings(chooser: Chooser, model: Document, features: set[str]) -> None:
@@ -285,12 +289,11 @@ def _dimensions(objects: Sequence[str], edges: Sequence[Edge], shape: str) -> Do
             "timeGrain": "month",
         }
         dimensions[f"{name} Size"] = {"dataObject": name, "column": "Size", "resultType": "string"}
-    if shape.startswith("diamond"):
-        for waypoint in ("Bee", "Cat"):
-            dimensions[f"Dog Kind by {waypoint}"] = {
-                "dataObject": "Dog",
-                "column": "Kind",
-                "resultType": "string",
-                "via": waypoint,
-            }
+    if shape.startswith("triangle"):
+        dimensions["Cat Kind by Bee"] = {
+            "dataObject": "Cat",
+            "column": "Kind",
+            "resultType": "string",
+            "via": "Bee",
+        }
     return dimensions
