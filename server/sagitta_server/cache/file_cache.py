@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,7 +37,8 @@ from sagitta_server.cache.result_cache import (
     utc_now,
 )
 from sagitta_server.cache.settings import CacheSettings
-from sagitta_server.execution.source import ResultStream, Schema
+from sagitta_server.execution.cancel import CancelToken
+from sagitta_server.execution.source import RecordBatchReader, ResultStream, Schema, SourceError
 
 RESULTS = "results"
 _FLUSH_SECONDS = 1.0
@@ -137,8 +137,7 @@ class FileCache:
             _log.warning("a stored result cannot be used and is dropped: %s", error)
             self._discard(self._index.remove(entry.key, entry.file))
             return None
-        stream = ResultStream(reader.schema, reader, cancel=_nothing, close=_nothing)
-        return CachedResult(stream, from_micros(entry.created_at), entry.rows)
+        return CachedResult(_stream(reader), from_micros(entry.created_at), entry.rows)
 
     def store(self, lookup: Lookup, stream: ResultStream) -> ResultStream:
         ticket = lookup.ticket
@@ -254,7 +253,7 @@ class FileCache:
     def _drain(self) -> None:
         """Waits until the results that were complete when it was called are written."""
         if not self._closing.is_set():
-            self._writer.submit(_nothing).result()
+            self._writer.submit(lambda: None).result()
 
     def _note_use(self, key: str | None, now: dt.datetime) -> None:
         with self._lock:
@@ -321,9 +320,16 @@ def _young(ticket: StoreTicket, now: dt.datetime, cap_seconds: int | None) -> bo
 
 def _from_memory(pending: _Pending) -> CachedResult:
     reader = pa.RecordBatchReader.from_batches(pending.schema, pending.batches)
-    stream = ResultStream(pending.schema, reader, cancel=_nothing, close=_nothing)
-    return CachedResult(stream, pending.ticket.started_at, sum(batch.num_rows for batch in pending.batches))
+    return CachedResult(
+        _stream(reader, native=False), pending.ticket.started_at, sum(batch.num_rows for batch in pending.batches)
+    )
 
 
-def _nothing(*_: Any) -> None:
-    """There is nothing to cancel or to give back."""
+def _stream(reader: RecordBatchReader, *, native: bool = True) -> ResultStream:
+    """Wraps a stored result like the stream of a source."""
+    token = CancelToken()
+    return ResultStream(reader.schema, reader, token.cancel, token.finish, native, token, _unreadable)
+
+
+def _unreadable(error: Exception) -> SourceError:
+    return error if isinstance(error, SourceError) else SourceError("The stored result cannot be read.")

@@ -10,7 +10,8 @@ import pytest
 from sagitta_compiler.model.resolved import Refresh
 from sagitta_server.cache import CacheRequest, CacheSettings, Contract, HeartbeatStore, Lookup
 from sagitta_server.cache.file_cache import FileCache
-from sagitta_server.execution.source import ResultStream
+from sagitta_server.execution.cancel import CancelToken
+from sagitta_server.execution.source import ResultStream, SourceError
 from sagitta_server.state.database import Database, open_database
 
 NOON = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
@@ -43,11 +44,15 @@ class Statement:
 
     def run(self) -> ResultStream:
         self.runs += 1
+        token = CancelToken()
         return ResultStream(
             self.table.schema,
             pa.RecordBatchReader.from_batches(self.table.schema, self._batches()),
-            cancel=lambda: None,
+            cancel=token.cancel,
             close=self._close,
+            native=False,
+            token=token,
+            translate=lambda error: SourceError(str(error)),
         )
 
     def _batches(self) -> Iterator[pa.RecordBatch]:

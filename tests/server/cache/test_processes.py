@@ -21,6 +21,7 @@ CHILD = textwrap.dedent("""
     from sagitta_compiler.model.resolved import Refresh
     from sagitta_server.cache import CacheRequest, CacheSettings, HeartbeatStore
     from sagitta_server.cache.file_cache import FileCache
+    from sagitta_server.execution.cancel import CancelToken
     from sagitta_server.execution.source import ResultStream
     from sagitta_server.state.database import open_database
 
@@ -35,7 +36,10 @@ CHILD = textwrap.dedent("""
         if lookup.hit:
             assert lookup.hit.stream.reader.read_all() == table
         else:
-            stream = ResultStream(table.schema, table.to_reader(), lambda: None, lambda: None)
+            token = CancelToken()
+            stream = ResultStream(
+                table.schema, table.to_reader(), token.cancel, token.finish, True, token, lambda error: error
+            )
             cache.store(lookup, stream).reader.read_all()
         print(number, flush=True)
     cache.close()
