@@ -17,6 +17,7 @@ COMMANDS = {
     "engine": "Start Flight SQL and gRPC without the gateway.",
     "gateway": "Start the REST gateway alone; it asks an engine over gRPC.",
     "validate": "Check model files and point at every mistake.",
+    "compile": "Show the SQL of a query, and why it is that SQL.",
     "query": "Ask a running server, or a model file and a warehouse, and write the answer.",
     "health": "Ask a running server whether it can serve.",
     "settings": "Show every setting, its value here and what it is for.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from sagitta_server.cli.failures import Failure
@@ -34,7 +36,8 @@ def ask_engine(address: str) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     with grpc.insecure_channel(address) as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         raise Failure("UNAVAILABLE", f"the engine at {address} does not serve yet, or no longer")
 

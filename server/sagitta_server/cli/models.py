@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sagitta_server.cli.failures import Failure
+
 if TYPE_CHECKING:
-    from sagitta_compiler import CompiledQuery, Diagnostic, LoadedModel, Query, ResolvedModel
+    from sagitta_compiler import CompileContext, CompiledQuery, Diagnostic, LoadedModel, Query, ResolvedModel
 
 
 def load(path: Path) -> LoadedModel:
@@ -18,36 +22,66 @@ def load(path: Path) -> LoadedModel:
     return CompiledModels(1).load(read_file(path).source)
 
 
-def usable(path: Path) -> ResolvedModel:
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """A usable model and the name by which SQL reaches it."""
+
+    name: str
+    model: ResolvedModel
+
+
+def usable(path: Path) -> NamedModel:
     """Reads a model file that must be right.
 
     Raises:
         CompileError: with every mistake of the model.
     """
     from sagitta_compiler import CompileError
+    from sagitta_compiler.names import normalise_model_name
 
     loaded = load(path)
     if loaded.model is None:
         raise CompileError(loaded.diagnostics)
-    return loaded.model
+    return NamedModel(normalise_model_name(loaded.model.name or path.stem) or "model", loaded.model)
 
 
-def read(question: str, model: ResolvedModel) -> Query:
-    """Reads a question: a query object in JSON or YAML, else SQL on the model's virtual table.
+def compiled(named: NamedModel, question: str, dialect: str | None) -> CompiledQuery:
+    """Compiles a question for a dialect; without one for the model's own, else for DuckDB.
+
+    A question is a query object in JSON or YAML, else SQL on the model's virtual table.
 
     Raises:
-        CompileError: with every mistake of the text.
+        CompileError: with every mistake of the question.
     """
+    from sagitta_compiler import CompileContext, compile_query
+
+    now = dt.datetime.now(dt.UTC)
+    context = CompileContext(dialect or named.model.settings.default_dialect or "duckdb", now)
+    if is_query_object(question):
+        return compile_query(named.model, query_object(question), context)
+    return compiled_sql(named, question, context, now)
+
+
+def query_object(question: str) -> Query:
+    """Reads a query object."""
     from sagitta_compiler import CompileError, read_query
 
-    if not is_query_object(question):
-        from sagitta_compiler.query.semantic_sql import read_semantic_sql
-
-        return read_semantic_sql(question, model)
     query, diagnostics = read_query(question)
     if query is None:
         raise CompileError(diagnostics)
     return query
+
+
+def compiled_sql(named: NamedModel, sql: str, context: CompileContext, now: dt.datetime) -> CompiledQuery:
+    """Compiles SQL on the virtual table, with whatever SQL stands around it."""
+    from sagitta_compiler import compile_query
+    from sagitta_compiler.query.semantic_sql import SemanticStatement, SqlCatalog, compile_statement, translate_sql
+
+    catalog = SqlCatalog(named.name, {named.name: named.model}, named.name)
+    statement = translate_sql(sql, catalog, parameters=(), now=now)
+    if not isinstance(statement, SemanticStatement):
+        raise Failure("NOT_A_QUESTION", "the statement asks nothing of the model", f"Select from {named.name}.")
+    return compile_statement(statement, lambda core: compile_query(core.model, core.query, context))
 
 
 def is_query_object(question: str) -> bool:
@@ -65,17 +99,3 @@ def lines(path: Path, diagnostics: Iterable[Diagnostic]) -> Iterable[str]:
         yield f"{place}: {diagnostic.severity} [{diagnostic.code}] {diagnostic.message}{where}"
         if diagnostic.hint:
             yield f"    {diagnostic.hint}"
-
-
-def compiled(model: ResolvedModel, question: str, dialect: str | None) -> CompiledQuery:
-    """Compiles a question for a dialect; without one for the model's own, else for DuckDB.
-
-    Raises:
-        CompileError: with every mistake of the question.
-    """
-    import datetime as dt
-
-    from sagitta_compiler import CompileContext, compile_query
-
-    chosen = dialect or model.settings.default_dialect or "duckdb"
-    return compile_query(model, read(question, model), CompileContext(chosen, dt.datetime.now(dt.UTC)))

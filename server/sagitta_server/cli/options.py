@@ -24,7 +24,7 @@ FLAGS = {
 """Each flag and the setting that it is."""
 
 
-class Address(click.ParamType):
+class Address(click.ParamType[str]):
     """`HOST:PORT`; an IPv6 host stands in brackets."""
 
     name = "address"
