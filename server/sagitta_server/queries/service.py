@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sagitta_compiler import CompileContext, CompiledQuery, CompileError, Diagnostic, Query, ResolvedModel, read_query
-
+from sagitta_compiler import CompileContext, CompiledQuery, CompileError, Diagnostic, Query, ResolvedModel, compile_query, read_query
 from sagitta_server.cache import CacheRequest, Contract, Lookup, ResultCache, contracts
 from sagitta_server.config import Settings
 from sagitta_server.errors import Reason, ServiceError
@@ -102,8 +101,6 @@ class QueryService:
         key = (handle.content_key, chosen, asked.key, limit, today)
 
         def compiled() -> CompiledQuery:
-            from sagitta_compiler import compile_query  # noqa: PLC0415
-
             query = self.read(asked)
             limited = query if limit is None else replace(query, limit=limit)
             return compile_query(handle.model, limited, CompileContext(dialect=chosen, now=today))

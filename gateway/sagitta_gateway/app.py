@@ -1,0 +1,76 @@
+"""The application: routes, errors, middleware, documentation, and the channel to the engine."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import ModuleType
+
+import grpc
+from fastapi import APIRouter, FastAPI
+
+from sagitta_gateway import docs, errors, openapi, routes
+from sagitta_gateway.config import GatewaySettings
+from sagitta_gateway.engine import EngineWatch, Stubs, open_channel
+from sagitta_gateway.middleware import BodyLimit, Envelope
+
+TAGS = [
+    {"name": "sessions", "description": "Each holds its own models and expires when idle or old."},
+    {"name": "models", "description": "Loaded into a session, listed, described, removed."},
+    {"name": "queries", "description": "Compiled to SQL, planned, executed."},
+    {"name": "batch", "description": "Several queries in one call."},
+    {"name": "discovery", "description": "What a model offers."},
+    {"name": "graph", "description": "A model as an RDF graph."},
+    {"name": "convert", "description": "Conversion between OBML and OSI."},
+    {"name": "cache", "description": "The result cache and the heartbeats that empty it."},
+    {"name": "settings", "description": "What the server is and how it is set."},
+    {"name": "dialects", "description": "The dialects of SQL."},
+    {"name": "reference", "description": "Documents of the languages that the server speaks."},
+    {"name": "health", "description": "Whether the service answers."},
+]
+
+
+def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = None) -> FastAPI:
+    """Builds the application; without a channel it opens its own, and closes it at the end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        own = channel if channel is not None else open_channel(settings)
+        app.state.channel = own
+        app.state.stubs = Stubs(own)
+        app.state.watch = EngineWatch(own)
+        await app.state.watch.start()
+        yield
+        await app.state.watch.stop()
+        if channel is None:
+            await own.close()
+
+    app = FastAPI(
+        title="Sagitta",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.openapi else None,
+        root_path=settings.root_path,
+    )
+    app.state.settings = settings
+    for router in route_modules():
+        app.include_router(router)
+    errors.install(app)
+    if settings.docs and settings.openapi:
+        docs.install(app)
+    openapi.install(app, TAGS)
+    app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(Envelope, settings=settings)
+    return app
+
+
+def route_modules() -> list[APIRouter]:
+    """The router of every module in `routes`, by name; modules without one only help others."""
+    modules: list[ModuleType] = [
+        importlib.import_module(f"{routes.__name__}.{info.name}")
+        for info in sorted(pkgutil.iter_modules(routes.__path__), key=lambda info: info.name)
+    ]
+    return [module.router for module in modules if hasattr(module, "router")]

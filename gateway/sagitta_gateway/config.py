@@ -1,0 +1,54 @@
+"""Settings of the gateway, frozen, from the command line and the environment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SAGITTA_GATEWAY_"
+
+
+class GatewaySettings(BaseSettings):
+    """Where the engine is, where to listen, and what a stranger may send."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_ignore_empty=True, populate_by_name=True
+    )
+
+    engine: str = "127.0.0.1:50051"
+    """`host:port` of the engine's gRPC surface."""
+    listen: str = "127.0.0.1:8080"
+    """`host:port`; port 0 takes a free one."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that share the port."""
+    ready_file: str = ""
+    """Written with the address once the gateway answers."""
+    docs: bool = Field(default=True, validation_alias=AliasChoices(f"{PREFIX}DOCS", "EXPOSE_API_DOCS", "docs"))
+    """Serves /docs."""
+    openapi: bool = Field(
+        default=True, validation_alias=AliasChoices(f"{PREFIX}OPENAPI", "EXPOSE_OPENAPI_SCHEMA", "openapi")
+    )
+    """Serves /openapi.json; /docs needs it."""
+    root_path: str = Field(default="", validation_alias=AliasChoices(f"{PREFIX}ROOT_PATH", "ROOT_PATH", "root_path"))
+    """The path under which a proxy serves the gateway."""
+    trusted_proxies: int = Field(
+        default=0,
+        ge=0,
+        validation_alias=AliasChoices(f"{PREFIX}TRUSTED_PROXIES", "TRUSTED_PROXY_COUNT", "trusted_proxies"),
+    )
+    """Proxies in front whose X-Forwarded-For is believed: the client is that many entries from the right."""
+    api_key_header: str = Field(
+        default="X-API-Key",
+        validation_alias=AliasChoices(f"{PREFIX}API_KEY_HEADER", "API_KEY_HEADER", "api_key_header"),
+    )
+    max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    """A larger body is answered with 413."""
+    max_model_body_bytes: int = Field(default=5_242_880, ge=1024)
+    """The same for the paths that take the text of a model."""
+    max_buffered_bytes: int = Field(default=8_388_608, ge=65_536)
+    """A result of more Arrow bytes is streamed instead of being sent with its length."""
+    log_level: Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"] = Field(
+        default="WARNING", validation_alias=AliasChoices(f"{PREFIX}LOG_LEVEL", "log_level")
+    )

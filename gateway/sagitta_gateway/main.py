@@ -1,0 +1,123 @@
+"""Runs the gateway: one process, or several that share the port."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from sagitta_gateway.app import create_app
+from sagitta_gateway.config import PREFIX, GatewaySettings
+
+APPLICATION = "sagitta_gateway.main:application"
+
+
+def application() -> FastAPI:
+    """The application of a worker, with settings from the environment."""
+    return create_app(GatewaySettings())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `python -m sagitta_gateway`; returns the exit code."""
+    settings = _settings(arguments)
+    try:
+        listening = _listen(settings.listen)
+    except OSError as error:
+        sys.stderr.write(f"the gateway cannot listen on {settings.listen}: {error.strerror}\n")
+        return 1
+    _export(settings)
+    config = uvicorn.Config(
+        APPLICATION,
+        factory=True,
+        workers=settings.workers,
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,
+    )
+    address = "{}:{}".format(*listening.getsockname()[:2])
+    if settings.workers > 1:
+        return _run_many(config, listening, settings, address)
+    return _run_one(config, listening, settings, address)
+
+
+class _Server(uvicorn.Server):
+    """Ends with the normal exit code on SIGINT and SIGTERM, where uvicorn raises the signal again."""
+
+    def __init__(self, config: uvicorn.Config, ready_file: str, address: str) -> None:
+        super().__init__(config)
+        self._ready_file = ready_file
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _write_ready(self._ready_file, self._address)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
+
+
+def _run_one(config: uvicorn.Config, listening: socket.socket, settings: GatewaySettings, address: str) -> int:
+    server = _Server(config, settings.ready_file, address)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listening]))
+    return 0 if server.started else 1
+
+
+def _run_many(config: uvicorn.Config, listening: socket.socket, settings: GatewaySettings, address: str) -> int:
+    supervisor = Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listening])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: supervisor.should_exit.set())
+    _write_ready(settings.ready_file, address)
+    supervisor.run()
+    return 0
+
+
+def _listen(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host.strip("[]"), int(port)))
+    listening.set_inheritable(True)
+    return listening
+
+
+def _write_ready(path: str, address: str) -> None:
+    if not path:
+        return
+    host, _, port = address.rpartition(":")
+    shown = f"[{host}]" if ":" in host else host
+    partial = Path(f"{path}.partial")
+    partial.write_text(json.dumps({"http": f"http://{shown}:{port}"}), encoding="utf-8")
+    partial.replace(path)
+
+
+def _settings(arguments: Sequence[str] | None) -> GatewaySettings:
+    parser = argparse.ArgumentParser(prog="python -m sagitta_gateway", description="Serves the REST API.")
+    parser.add_argument("--engine", help="host:port of the engine's gRPC surface")
+    parser.add_argument("--listen", help="host:port to listen on; port 0 takes a free one")
+    parser.add_argument("--workers", type=int, help="processes that share the port")
+    parser.add_argument("--ready-file", help="written with the address once the gateway answers")
+    given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    return GatewaySettings(**given)
+
+
+def _export(settings: GatewaySettings) -> None:
+    """Hands the settings of the command line to the workers."""
+    os.environ[f"{PREFIX}ENGINE"] = settings.engine
+    os.environ[f"{PREFIX}LISTEN"] = settings.listen

@@ -1,0 +1,146 @@
+"""What surrounds every request: its id, its size limit, its duration, and the headers that keep browsers careful."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextvars import ContextVar
+from typing import Any
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sagitta_gateway.config import GatewaySettings
+
+REQUEST_ID: ContextVar[str] = ContextVar("sagitta_request_id", default="")
+CLIENT: ContextVar[str] = ContextVar("sagitta_client", default="")
+MODEL_PATHS = ("/models", "/validate", "/convert/osi-to-obml", "/convert/obml-to-osi", "/oneshot/batch", "/from-osi")
+"""The ends of the paths that take the text of a model."""
+_PAGE_PATHS = ("/docs",)
+_CONTENT_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+_PAGE_POLICY = (
+    b"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"connect-src 'self'; frame-ancestors 'none'"
+)
+_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+]
+
+
+class Envelope:
+    """Gives every request an id, tells the duration, and sets the security headers."""
+
+    def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
+        self._app = app
+        self._proxies = settings.trusted_proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(_header(scope, b"x-request-id"))
+        REQUEST_ID.set(request_id)
+        CLIENT.set(_client(scope, self._proxies))
+        policy = _PAGE_POLICY if scope["path"].startswith(_PAGE_PATHS) else _CONTENT_POLICY
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                elapsed = f"{(time.perf_counter() - started) * 1000:.2f}"
+                message["headers"] = [
+                    *message.get("headers", []),
+                    *_HEADERS,
+                    (b"content-security-policy", policy),
+                    (b"x-request-id", request_id.encode("latin-1")),
+                    (b"x-request-duration-ms", elapsed.encode("latin-1")),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class BodyLimit:
+    """Answers 413 to a body over the limit of its path, before it is in memory."""
+
+    def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await self._app(scope, receive, send)
+            return
+        large = scope["path"].rstrip("/").endswith(MODEL_PATHS)
+        limit = self._settings.max_model_body_bytes if large else self._settings.max_body_bytes
+        declared = _header(scope, b"content-length")
+        if declared.isdigit() and int(declared) > limit:
+            await _too_large(send, limit)
+            return
+        body = await _read(receive, limit)
+        if body is None:
+            await _too_large(send, limit)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The whole body; None as soon as it is larger than the limit."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(parts)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            return None
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Gives the body once, then whatever the connection says next."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _too_large(send: Send, limit: int) -> None:
+    body = orjson.dumps({"detail": f"Request body too large, at most {limit / 1_048_576:g} MB"})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return next((value.decode("latin-1") for key, value in headers if key == name), "")
+
+
+def _request_id(given: str) -> str:
+    """The id of the request as sent, if it is short and printable; else a new one."""
+    return given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else str(uuid.uuid4())
+
+
+def _client(scope: dict[str, Any] | Scope, proxies: int) -> str:
+    """The address of the client: the peer, or what the trusted proxies say."""
+    peer: str = (scope.get("client") or ("unknown", 0))[0]
+    if not proxies:
+        return peer
+    forwarded = [part.strip() for part in _header(scope, b"x-forwarded-for").split(",") if part.strip()]
+    return forwarded[-proxies] if len(forwarded) >= proxies else peer

@@ -1,0 +1,313 @@
+"""`sagitta.semantic.v1.QueryService`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Body, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from sagitta.semantic.v1 import query_service_pb2 as pb
+from starlette.responses import Response
+
+from sagitta_gateway.bodies import json_response
+from sagitta_gateway.convert import to_body
+from sagitta_gateway.engine import metadata, stubs
+from sagitta_gateway.errors import HttpError
+from sagitta_gateway.negotiation import wanted_format
+from sagitta_gateway.openapi import answers, body_of, errors
+from sagitta_gateway.results.formats import MEDIA_TYPES, Delivery, ResultFormat
+from sagitta_gateway.results.formatting import UnknownLocale, find_locale
+from sagitta_gateway.results.stream import answer as result_answer
+from sagitta_gateway.routes.scope import SessionId
+from sagitta_gateway.schemas import COMPONENTS
+
+router = APIRouter(tags=["queries"], default_response_class=Response)
+
+MAX_SQL = 200_000
+QueryBody = Annotated[dict[str, Any], WithJsonSchema({"$ref": f"{COMPONENTS}QueryObject"})]
+"""A query object; the engine reads it, so that every surface answers its mistakes alike."""
+
+
+class QueryRequest(BaseModel):
+    """A question to a model of the session."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model_id: str = Field(description="The model.", examples=["abcd1234"])
+    query: QueryBody
+    dialect: str | None = Field(
+        default=None,
+        description="When omitted: the model's default, then the server's, then postgres.",
+        examples=["duckdb"],
+    )
+
+
+class PlanRequest(QueryRequest):
+    """A question whose plan is wanted."""
+
+    include_database_explain: bool = Field(
+        default=False, description="Also runs EXPLAIN; one round trip, which some warehouses bill."
+    )
+
+
+class ShortcutPlanRequest(PlanRequest):
+    """The same, for the only model."""
+
+    model_id: str = Field(default="", description="Ignored.")
+
+
+class SemanticQuery(BaseModel):
+    """SQL on a model's virtual table."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model_id: str = Field(description="The model.", examples=["abcd1234"])
+    sql: str = Field(
+        min_length=1, max_length=MAX_SQL, examples=['SELECT "Country", "Revenue" FROM sales ORDER BY 2 DESC']
+    )
+    dialect: str | None = None
+
+
+DialectParameter = Annotated[str | None, Query(description="When omitted: model, server, postgres.")]
+
+
+def query_text(query: dict[str, Any]) -> str:
+    """A query object as a text of the query language; integers of any size keep their digits."""
+    try:
+        return orjson.dumps(query).decode()
+    except orjson.JSONEncodeError:
+        return json.dumps(query)
+
+
+# ---------------------------------------------------------------- sql
+
+_SQL = {**answers(body_of(pb.CompileQueryResponse), "The SQL."), **errors(400, 404, 410, 422)}
+
+
+@router.post(
+    "/v1/sessions/{session_id}/query/sql", operation_id="compile_query", summary="Compiles a query", responses=_SQL
+)
+async def compile_query(request: Request, session_id: SessionId, body: Annotated[QueryRequest, Body()]) -> Response:
+    return await _compile(
+        request,
+        pb.CompileQueryRequest(
+            session_id=session_id,
+            model_id=body.model_id,
+            query_text=query_text(body.query),
+            dialect=body.dialect or "",
+        ),
+    )
+
+
+@router.post(
+    "/v1/query/sql",
+    operation_id="compile_query_shortcut",
+    summary="Compiles a query (the only model)",
+    responses={**_SQL, **errors(404, 409)},
+)
+async def compile_query_shortcut(
+    request: Request, body: Annotated[QueryBody, Body()], dialect: DialectParameter = None
+) -> Response:
+    return await _compile(request, pb.CompileQueryRequest(query_text=query_text(body), dialect=dialect or ""))
+
+
+@router.post(
+    "/v1/sessions/{session_id}/query/semantic-ql/compile",
+    operation_id="compile_semantic_sql",
+    summary="Translates SQL on the model's virtual table and compiles it",
+    responses=_SQL,
+)
+async def compile_semantic_sql(
+    request: Request, session_id: SessionId, body: Annotated[SemanticQuery, Body()]
+) -> Response:
+    message = pb.CompileQueryRequest(
+        session_id=session_id, model_id=body.model_id, semantic_sql=body.sql, dialect=body.dialect or ""
+    )
+    return await _compile(request, message)
+
+
+async def _compile(request: Request, message: pb.CompileQueryRequest) -> Response:
+    answer = await stubs(request).queries.CompileQuery(message, metadata=metadata(request))
+    return json_response(to_body(answer))
+
+
+# ---------------------------------------------------------------- plan
+
+_PLAN = {
+    **answers(body_of(pb.PlanQueryResponse), "The plan; a query that cannot be compiled has status error."),
+    **errors(400, 404, 410, 422),
+}
+
+
+@router.post(
+    "/v1/sessions/{session_id}/query/plan",
+    operation_id="plan_query",
+    summary="Describes the plan of a query without running it",
+    responses=_PLAN,
+)
+async def plan_query(request: Request, session_id: SessionId, body: Annotated[PlanRequest, Body()]) -> Response:
+    return await _plan(request, session_id, body.model_id, body)
+
+
+@router.post(
+    "/v1/query/plan",
+    operation_id="plan_query_shortcut",
+    summary="Describes the plan of a query (the only model)",
+    responses={**_PLAN, **errors(404, 409)},
+)
+async def plan_query_shortcut(request: Request, body: Annotated[ShortcutPlanRequest, Body()]) -> Response:
+    return await _plan(request, "", "", body)
+
+
+async def _plan(request: Request, session_id: str, model_id: str, body: PlanRequest) -> Response:
+    message = pb.PlanQueryRequest(
+        session_id=session_id,
+        model_id=model_id,
+        query_text=query_text(body.query),
+        dialect=body.dialect or "",
+        include_database_explain=body.include_database_explain,
+    )
+    answer = await stubs(request).queries.PlanQuery(message, metadata=metadata(request))
+    return json_response(to_body(answer))
+
+
+# ---------------------------------------------------------------- execute
+
+
+class ResultParameters(BaseModel):
+    """How the result is wanted."""
+
+    format: ResultFormat | None = Field(
+        default=None, description="Without it the Accept header decides, and JSON without that."
+    )
+    format_values: bool = Field(
+        default=False, description="Numeric cells become display texts by the column's pattern; TSV always does."
+    )
+    locale: str | None = Field(
+        default=None, description="BCP 47 tag for the display texts.", examples=["de"], max_length=64
+    )
+    timezone: str | None = Field(
+        default=None,
+        description="IANA zone in which naive timestamps are meant.",
+        examples=["Europe/Berlin"],
+        max_length=64,
+    )
+
+    def delivery(self, accept: str) -> Delivery:
+        """The format and the locale.
+
+        Raises:
+            UnknownLocale: the locale is none.
+        """
+        chosen = wanted_format(self.format, accept)
+        display = self.format_values or chosen is ResultFormat.TSV
+        return Delivery(chosen, display=display, locale=find_locale(self.locale) if self.locale else None)
+
+
+Parameters = Annotated[ResultParameters, Query()]
+
+_RESULT_SCHEMA = {
+    "title": "QueryResult",
+    "type": "object",
+    "properties": {
+        "sql": {"type": "string"},
+        "dialect": {"type": "string"},
+        "columns": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "type": {"type": "string"}, "format": {"type": "string"}},
+                "required": ["name", "type"],
+            },
+        },
+        "rows": {"type": "array", "items": {"type": "array", "items": {}}},
+        "row_count": {"type": "integer"},
+        "execution_time_ms": {"type": "number"},
+        "truncated": {"type": "boolean"},
+        "timezone": {"type": "string"},
+        "resolved": {"$ref": f"{COMPONENTS}Resolved"},
+        "sql_valid": {"type": "boolean"},
+        "warnings": {"type": "array", "items": {"$ref": f"{COMPONENTS}Diagnostic"}},
+        "explain": {"anyOf": [{"$ref": f"{COMPONENTS}Explain"}, {"type": "null"}]},
+        "physical_tables": {"type": "array", "items": {"type": "string"}},
+        "cached": {"type": "boolean"},
+        "cached_at": {"type": ["string", "null"], "format": "date-time"},
+        "ttl_seconds": {"type": ["number", "null"]},
+        "ttl_source": {"type": ["string", "null"]},
+        "ttl_limiting_table": {"type": ["string", "null"]},
+    },
+    "required": ["sql", "dialect", "columns", "rows", "row_count", "execution_time_ms", "warnings", "cached"],
+}
+
+
+def _execute_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    described = answers(_RESULT_SCHEMA, "The result.")
+    content = described[200]["content"]
+    for media in MEDIA_TYPES.values():
+        name = media.partition(";")[0]
+        kind = {"type": "string"} if name.startswith("text/") or name.endswith("ndjson") else {"format": "binary"}
+        content.setdefault(name, {"schema": {"type": "string", **kind}})
+    described[200]["headers"] = {
+        "X-Result-Row-Count": {"schema": {"type": "integer"}, "description": "Rows; absent on streamed results."},
+        "X-Result-Truncated": {"schema": {"type": "boolean"}, "description": "Whether the default limit cut."},
+    }
+    return {**described, **errors(400, 404, 422, 502, 503, *statuses)}
+
+
+@router.post(
+    "/v1/sessions/{session_id}/query/execute",
+    operation_id="execute_query",
+    summary="Runs a query",
+    responses=_execute_responses(410),
+)
+async def execute_query(
+    request: Request, session_id: SessionId, body: Annotated[QueryRequest, Body()], parameters: Parameters
+) -> Response:
+    message = pb.ExecuteQueryRequest(
+        session_id=session_id,
+        model_id=body.model_id,
+        query_text=query_text(body.query),
+        dialect=body.dialect or "",
+    )
+    return await _execute(request, message, parameters)
+
+
+@router.post(
+    "/v1/query/execute",
+    operation_id="execute_query_shortcut",
+    summary="Runs a query (the only model)",
+    responses=_execute_responses(409),
+)
+async def execute_query_shortcut(
+    request: Request, body: Annotated[QueryBody, Body()], parameters: Parameters
+) -> Response:
+    return await _execute(request, pb.ExecuteQueryRequest(query_text=query_text(body)), parameters)
+
+
+@router.post(
+    "/v1/sessions/{session_id}/query/semantic-ql",
+    operation_id="execute_semantic_sql",
+    summary="Translates SQL on the model's virtual table and runs it",
+    responses=_execute_responses(410),
+)
+async def execute_semantic_sql(
+    request: Request, session_id: SessionId, body: Annotated[SemanticQuery, Body()], parameters: Parameters
+) -> Response:
+    message = pb.ExecuteQueryRequest(
+        session_id=session_id, model_id=body.model_id, semantic_sql=body.sql, dialect=body.dialect or ""
+    )
+    return await _execute(request, message, parameters)
+
+
+async def _execute(request: Request, message: pb.ExecuteQueryRequest, parameters: ResultParameters) -> Response:
+    try:
+        delivery = parameters.delivery(request.headers.get("accept", ""))
+    except UnknownLocale as error:
+        return HttpError(
+            400, {"detail": f"Unknown locale: '{error}'; send a BCP 47 tag such as de or en-US"}
+        ).response()
+    message.timezone = parameters.timezone or ""
+    call = stubs(request).queries.ExecuteQuery(message, metadata=metadata(request))
+    return await result_answer(call, delivery, request.app.state.settings.max_buffered_bytes)
