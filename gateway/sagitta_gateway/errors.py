@@ -180,7 +180,7 @@ def _transport(error: Any) -> HttpError:
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return HttpError(413, {"detail": "The request is larger than the engine accepts"})
         case _:
-            log.error("the engine answered %s without details: %s", code, error)
+            log.error("the engine answered %s without details: %s", error.code(), error)
             return HttpError(500, {"detail": "Internal server error"})
 
 

@@ -6,9 +6,9 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from sagitta_gateway.app import create_app
 from sagitta_gateway.config import PREFIX, GatewaySettings
 
 APPLICATION = "sagitta_gateway.main:application"
+READY_SECONDS = 5.0
+POLL_SECONDS = 0.05
 
 
 def application() -> FastAPI:
@@ -78,12 +80,28 @@ def _run_one(config: uvicorn.Config, listening: socket.socket, settings: Gateway
     return 0 if server.started else 1
 
 
+class _Workers(Multiprocess):
+    """Several workers; tells that it is ready when the first of them answers."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready_file: str, address: str) -> None:
+        super().__init__(config, sockets)
+        self._ready_file = ready_file
+        self._address = address
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        threading.Thread(target=self._tell_ready, daemon=True).start()
+
+    def _tell_ready(self) -> None:
+        while not self.should_exit.is_set():
+            if any(process.is_ready(READY_SECONDS) for process in self.processes):
+                _write_ready(self._ready_file, self._address)
+                return
+            self.should_exit.wait(POLL_SECONDS)
+
+
 def _run_many(config: uvicorn.Config, listening: socket.socket, settings: GatewaySettings, address: str) -> int:
-    supervisor = Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listening])
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: supervisor.should_exit.set())
-    _write_ready(settings.ready_file, address)
-    supervisor.run()
+    _Workers(config, [listening], settings.ready_file, address).run()
     return 0
 
 

@@ -63,6 +63,8 @@ _ERRORS: dict[int, tuple[str, Any]] = {
     503: ("The engine or the warehouse is not available.", "Query execution is not available."),
     504: ("The warehouse or the engine took too long.", "The query ran longer than it may."),
 }
+COMPONENT = "x-component"
+"""Marks a schema that stands for a component of this name: pydantic resolves references itself, and only its own."""
 EVERYWHERE = (401, 403, 500, 503, 504)
 """What any call to the engine may answer."""
 
@@ -139,8 +141,21 @@ def _document(app: FastAPI, tags: list[dict[str, str]]) -> dict[str, Any]:
     return document
 
 
+def _refer(node: Any) -> None:
+    """Replaces marked schemas by references, in place."""
+    items = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
+    if isinstance(node, dict) and COMPONENT in node:
+        name = node[COMPONENT]
+        node.clear()
+        node["$ref"] = f"{COMPONENTS}{name}"
+        return
+    for item in items:
+        _refer(item)
+
+
 def _mend(document: dict[str, Any]) -> None:
     """Names the body of our own 422 where FastAPI put its own, and adds 413 where a body is taken."""
+    _refer(document)
     for operations in document["paths"].values():
         for operation in operations.values():
             responses = operation.get("responses", {})

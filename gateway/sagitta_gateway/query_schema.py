@@ -45,7 +45,7 @@ QUERY_SCHEMAS: dict[str, Schema] = {
         "properties": {
             "dimensions": {
                 "type": "array",
-                "description": "`Name`, `Name:grain`, or an object with `dimension`, `grain`, `as` or `coalesce`, `as`.",
+                "description": "`Name`, `Name:grain`, or an object: `dimension`, `grain`, `as`; `coalesce`, `as`.",
                 "items": {"anyOf": [_NAME, {"type": "object"}]},
             },
             "measures": {

@@ -32,6 +32,8 @@ from sagitta_server.execution.source import (
 from sagitta_server.rpc.convert import diagnostic_message
 
 DOMAIN = "sagitta"
+UNSUPPORTED_DIALECT = "UNSUPPORTED_DIALECT"
+"""The compiler's code for a dialect it does not write; it has a reason of its own."""
 DETAIL_BYTES = 6_000
 """Diagnostics sent among the details, at most: a peer refuses metadata over 8 KiB unless it is told otherwise."""
 

@@ -16,7 +16,7 @@ from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.errors import HttpError
 from sagitta_gateway.negotiation import wanted_format
-from sagitta_gateway.openapi import answers, body_of, errors
+from sagitta_gateway.openapi import COMPONENT, answers, body_of, errors
 from sagitta_gateway.results.formats import MEDIA_TYPES, Delivery, ResultFormat
 from sagitta_gateway.results.formatting import UnknownLocale, find_locale
 from sagitta_gateway.results.stream import answer as result_answer
@@ -26,7 +26,7 @@ from sagitta_gateway.schemas import COMPONENTS
 router = APIRouter(tags=["queries"], default_response_class=Response)
 
 MAX_SQL = 200_000
-QueryBody = Annotated[dict[str, Any], WithJsonSchema({"$ref": f"{COMPONENTS}QueryObject"})]
+QueryBody = Annotated[dict[str, Any], WithJsonSchema({"type": "object", COMPONENT: "QueryObject"})]
 """A query object; the engine reads it, so that every surface answers its mistakes alike."""
 
 
@@ -206,6 +206,12 @@ class ResultParameters(BaseModel):
         return Delivery(chosen, display=display, locale=find_locale(self.locale) if self.locale else None)
 
 
+class ShortcutResultParameters(ResultParameters):
+    """The same, and the dialect, for which the body of the shortcut has no place."""
+
+    dialect: str | None = Field(default=None, description="When omitted: model, server, postgres.")
+
+
 Parameters = Annotated[ResultParameters, Query()]
 
 _RESULT_SCHEMA = {
@@ -281,9 +287,12 @@ async def execute_query(
     responses=_execute_responses(409),
 )
 async def execute_query_shortcut(
-    request: Request, body: Annotated[QueryBody, Body()], parameters: Parameters
+    request: Request,
+    body: Annotated[QueryBody, Body()],
+    parameters: Annotated[ShortcutResultParameters, Query()],
 ) -> Response:
-    return await _execute(request, pb.ExecuteQueryRequest(query_text=query_text(body)), parameters)
+    message = pb.ExecuteQueryRequest(query_text=query_text(body), dialect=parameters.dialect or "")
+    return await _execute(request, message, parameters)
 
 
 @router.post(

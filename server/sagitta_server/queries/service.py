@@ -9,7 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sagitta_compiler import CompileContext, CompiledQuery, CompileError, Diagnostic, Query, ResolvedModel, compile_query, read_query
+from sagitta_compiler import (
+    CompileContext,
+    CompiledQuery,
+    CompileError,
+    Diagnostic,
+    Query,
+    ResolvedModel,
+    compile_query,
+    read_query,
+)
+
 from sagitta_server.cache import CacheRequest, Contract, Lookup, ResultCache, contracts
 from sagitta_server.config import Settings
 from sagitta_server.errors import Reason, ServiceError
