@@ -74,10 +74,16 @@ class JoinGraph:
         self._roots: dict[frozenset[str], str | None] = {}
 
     def edges(self, name: str, mode: str) -> Iterable[Edge]:
-        """The steps that leave an object: `single` never multiplies, `many` may cross bridges, `any` goes everywhere."""
+        """The steps that leave an object.
+
+        `single` never multiplies, `many` may cross many-to-many joins, `any` goes everywhere, `down` follows every
+        join as it is declared.
+        """
         for edge in self._forward.get(name, ()):
             if mode != "single" or not edge.multiplies:
                 yield edge
+        if mode == "down":
+            return
         for edge in self._backward.get(name, ()):
             cardinality = edge.join.cardinality
             if (
@@ -125,9 +131,9 @@ class JoinGraph:
         )
 
     def _root(self, names: frozenset[str], mode: str) -> str | None:
-        down = "single" if mode == "up" else "many"
+        below = "down" if mode == "up" else "many"
         candidates = set.intersection(*(set(self._search(name, mode)) for name in names))
-        return min(candidates, key=lambda name: (len(self._search(name, down)), name), default=None)
+        return min(candidates, key=lambda name: (len(self._search(name, below)), name), default=None)
 
     def _search(self, source: str, mode: str) -> dict[str, tuple[int, tuple[Edge, ...]]]:
         """Breadth first: for each object its distance and the edges by which shortest paths enter it."""

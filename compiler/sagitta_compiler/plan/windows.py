@@ -93,7 +93,9 @@ def add_window(planner: Planner, frame: Frame, dims: tuple[BoundDimension, ...],
     frame = ready(planner, frame, value.input)
     argument = None if value.input is None else typed(value.input, frame.values[value.input])
     time = time_labels(dims, metric.time_dimension) if metric.time_dimension is not None else ()
-    if metric.partition_by:
+    if metric.time_dimension is not None and not time:
+        parts = dims  # the time is rolled up: the row sees itself alone
+    elif metric.partition_by:
         parts = named(dims, metric.partition_by)
     elif time and metric.function in (_W.LAG, _W.LEAD, _W.FIRST_VALUE, _W.LAST_VALUE):
         parts = others(dims, time)
