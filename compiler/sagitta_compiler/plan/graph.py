@@ -113,16 +113,15 @@ class JoinGraph:
         return self._search(source, mode)
 
     def common_root(self, names: Iterable[str]) -> str | None:
-        """The root of `names` that reaches least; ties alphabetical. Many-to-many joins count where nothing else leads."""
+        """The object from which all of `names` are seen; of several the one that reaches least, ties alphabetical.
+
+        Joins count as they are declared; one-to-one joins backward, then many-to-many joins, where nothing else leads.
+        """
         key = frozenset(names)
         if key not in self._roots:
-            self._roots[key] = next(iter(key)) if len(key) == 1 else self._root(key, "up") or self._root(key, "up many")
+            found = (self._root(key, mode) for mode in ("up declared", "up", "up many"))
+            self._roots[key] = next(iter(key)) if len(key) == 1 else next((root for root in found if root), None)
         return self._roots[key]
-
-    def single_root(self, names: Iterable[str]) -> str | None:
-        """The common root that meets each of `names` at most once."""
-        key = frozenset(names)
-        return next(iter(key)) if len(key) == 1 else self._root(key, "up")
 
     def any_path(self, source: str, target: str) -> Path | None:
         """A path that never multiplies if there is one, else one across many-to-many joins."""
@@ -131,7 +130,7 @@ class JoinGraph:
         )
 
     def _root(self, names: frozenset[str], mode: str) -> str | None:
-        below = "down" if mode == "up" else "many"
+        below = "many" if mode == "up many" else "down"
         candidates = set.intersection(*(set(self._search(name, mode)) for name in names))
         return min(candidates, key=lambda name: (len(self._search(name, below)), name), default=None)
 
@@ -146,7 +145,7 @@ class JoinGraph:
             distance += 1
             entered: dict[str, list[Edge]] = {}
             for name in frontier:
-                for edge in self._upward(name, mode) if mode in ("up", "up many") else self.edges(name, mode):
+                for edge in self._upward(name, mode) if mode.startswith("up") else self.edges(name, mode):
                     if edge.target not in found:
                         entered.setdefault(edge.target, []).append(edge)
             found.update((name, (distance, tuple(edges))) for name, edges in entered.items())
@@ -161,7 +160,9 @@ class JoinGraph:
                 yield edge
         for edge in self._forward.get(name, ()):
             cardinality = edge.join.cardinality
-            if cardinality is Cardinality.ONE_TO_ONE or (mode == "up many" and cardinality is Cardinality.MANY_TO_MANY):
+            if (cardinality is Cardinality.ONE_TO_ONE and mode != "up declared") or (
+                cardinality is Cardinality.MANY_TO_MANY and mode == "up many"
+            ):
                 yield edge
 
 
