@@ -26,12 +26,13 @@ from sagitta_compiler.model.resolved import (
     Measure,
     SemiAdditive,
     WithinGroup,
+    column_refs,
 )
 from sagitta_compiler.model.scope import Scope, about
 from sagitta_compiler.model.types import AbstractType, Aggregation, DataType, GrainMode, parse_data_type
 from sagitta_compiler.query.document import ColumnReference, FilterDocument
-from sagitta_compiler.query.filters import FilterReader
-from sagitta_compiler.query.query import Filter, FilterGroup, FilterNode
+from sagitta_compiler.query.filters import FilterReader, filter_leaves
+from sagitta_compiler.query.query import FilterNode
 from sagitta_compiler.source import Path
 
 TWO_COLUMN = frozenset(
@@ -300,19 +301,9 @@ def check_filter_fields(
         node = reader.read(document, (*path, at))
         if node is not None:
             nodes.append(node)
-            for leaf in leaves(node):
+            for leaf in filter_leaves((node,)):
                 check_field(scope, leaf.field, (*path, at), unknown_field)
     return tuple(nodes)
-
-
-def leaves(node: FilterNode) -> Iterator[Filter]:
-    """Yields the predicates of a filter."""
-    match node:
-        case Filter():
-            yield node
-        case FilterGroup():
-            for member in node.filters:
-                yield from leaves(member)
 
 
 def check_field(scope: Scope, name: str, path: Path, code: str | None = None) -> None:
@@ -329,12 +320,6 @@ def check_field(scope: Scope, name: str, path: Path, code: str | None = None) ->
         return
     codes = ("UNKNOWN_FILTER_DATA_OBJECT", "UNKNOWN_FILTER_COLUMN")
     scope.check_column(ColumnRef(data_object, column), path, object_path=path, codes=codes)
-
-
-def column_refs(name: str) -> Iterator[ColumnRef]:
-    """Yields every way to read `Object.Column`, the first dot first: names may hold dots."""
-    for match in re.finditer(r"\.", name):
-        yield ColumnRef(name[: match.start()].strip(), name[match.end() :].strip())
 
 
 def data_type(scope: Scope, text: str | None, code: str, path: Path) -> DataType | None:

@@ -35,7 +35,7 @@ def resolve_model(
     """
     scope = Scope(document, report, broken)
     counts = synthesise_counts(scope, lambda item: scope.objects[item].nested_in is not None)
-    scope.count_names = frozenset(counts)
+    scope.count_names = counts.keys()
     model = ResolvedModel(
         name=_name(scope, name),
         objects=resolve_objects(scope),

@@ -6,7 +6,8 @@ All mappings are keyed by the exact name and keep the order of the document.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -45,6 +46,12 @@ class ColumnRef:
 
     def __str__(self) -> str:
         return f"{self.object}.{self.column}"
+
+
+def column_refs(name: str) -> Iterator[ColumnRef]:
+    """Yields every way to read `Object.Column`, the first dot first: names may hold dots."""
+    for match in re.finditer(r"\.", name):
+        yield ColumnRef(name[: match.start()].strip(), name[match.end() :].strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from sagitta_compiler.model.document import (
@@ -24,7 +24,7 @@ class Scope:
     report: Reporter
     broken: frozenset[Path]
     objects: dict[str, DataObjectDocument] = field(init=False)
-    count_names: frozenset[str] = frozenset()
+    count_names: Collection[str] = ()
     joins_are_whole: bool = True
     """False when a join could not be read: what depends on the join graph is then not judged."""
 
@@ -35,9 +35,9 @@ class Scope:
             for name, data_object in self.objects.items()
         }
         self.joins_are_whole = not any("joins" in path for path in self.broken)
-        self._dimensions = {name.strip() for name in self.document.dimensions}
-        self._measures = {name.strip() for name in self.document.measures}
-        self._metrics = {name.strip() for name in self.document.metrics}
+        self._dimensions = dict.fromkeys(name.strip() for name in self.document.dimensions)
+        self._measures = dict.fromkeys(name.strip() for name in self.document.measures)
+        self._metrics = dict.fromkeys(name.strip() for name in self.document.metrics)
 
     def is_broken(self, *path: str | int) -> bool:
         """Whether an entry, or the part that would hold it, could not be read."""

@@ -10,6 +10,7 @@ from sagitta_compiler.plan.frames import as_select
 from sagitta_compiler.plan.legs import Coordinates, build_leg
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import Except, JoinKind, JoinTo, Output, Select, Source
+from sagitta_compiler.plan.routes import waypoint
 from sagitta_compiler.plan.scalars import Call, Field, all_of
 from sagitta_compiler.query.bound import BoundDimension, Clause
 
@@ -44,9 +45,9 @@ def absent_combinations(planner: Planner) -> Select:
 
 def _members(planner: Planner, dim: BoundDimension, clauses: tuple[Clause, ...]) -> Select:
     """The members of one dimension in its own object, NULL being none; filters that its rows can see apply."""
-    home = planner.anchor_of((dim,))
+    home = planner.graph.common_root(waypoint(member) for member in dim.members) or dim.members[0].ref.object
     reach = planner.graph.reach(home)
-    seen = tuple(c for c in clauses if c.members and all((m.via or m.ref.object) in reach for m in c.members))
+    seen = tuple(c for c in clauses if c.static or all(waypoint(m) in reach for m in c.members))
     frame = build_leg(planner, Coordinates(home, (dim,), seen), (), (dim,))
     condition = Call("is_not_null", (frame.dims[dim.label],))
     where = all_of(c for c in (frame.select.where, condition) if c is not None)

@@ -16,7 +16,7 @@ from sagitta_compiler.plan.planner import Planner, PlanningError
 from sagitta_compiler.plan.raw import raw_select
 from sagitta_compiler.plan.relations import Select
 from sagitta_compiler.plan.subtotals import with_subtotals
-from sagitta_compiler.query.bound import BoundQuery, values_of
+from sagitta_compiler.query.bound import BoundQuery, Clause, Member, values_of
 from sagitta_compiler.sql.result import Leg
 
 
@@ -70,24 +70,27 @@ def _check_reach(planner: Planner) -> None:
                 hint="Leave it out, or add a measure whose rows it describes.",
                 context={"dimension": dim.label, "dataObject": dim.members[0].ref.object, "homes": names},
             )
-    for clause, homes in planner.unseen.items():
-        fields = ", ".join(member.name for member in clause.members)
-        where = " and ".join(dict.fromkeys(homes))
-        context = {"filter": clause.text, "homes": tuple(dict.fromkeys(homes))}
-        if clause not in planner.filtered or clause.static:
-            planner.out.error(
-                "UNREACHABLE_REQUIRED_OBJECT",
-                f"The filter '{clause.text}' cannot be applied: {fields} cannot be reached from {where}",
-                "filters" if clause.static else "where",
-                hint="Remove the filter, or declare a join."
-                if clause.static
-                else "Filter by a field of the measured rows.",
-                context=context,
-            )
-        else:
-            planner.out.warning(
-                "FILTER_FIELD_UNREACHABLE",
-                f"{fields} cannot be reached from {where}: there it counts as NULL in '{clause.text}'",
-                "where",
-                context=context,
-            )
+    for (clause, member), homes in planner.unseen.items():
+        _report_filter(planner, clause, member, tuple(dict.fromkeys(homes)))
+
+
+def _report_filter(planner: Planner, clause: Clause, member: Member, homes: tuple[str, ...]) -> None:
+    where = " and ".join(homes)
+    context = {"filter": clause.text, "field": member.name, "homes": homes}
+    if clause.static or (clause, member) not in planner.reached:
+        planner.out.error(
+            "UNREACHABLE_REQUIRED_OBJECT",
+            f"The filter '{clause.text}' cannot be applied: {member.name} cannot be reached from {where}",
+            "filters" if clause.static else "where",
+            hint="Remove the filter, or declare a join."
+            if clause.static
+            else "Filter by a field of the measured rows.",
+            context=context,
+        )
+    else:
+        planner.out.warning(
+            "FILTER_FIELD_UNREACHABLE",
+            f"{member.name} cannot be reached from {where}: there it counts as NULL in '{clause.text}'",
+            "where",
+            context=context,
+        )

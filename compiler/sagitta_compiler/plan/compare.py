@@ -35,6 +35,7 @@ from sagitta_compiler.query.bound import (
     Clause,
     CompareValue,
     CumulativeValue,
+    LeafValue,
     Value,
     WindowValue,
     inputs_of,
@@ -94,6 +95,8 @@ def _reads_rows(value: Value) -> bool:
     """Whether a value depends on which rows there are beside its own."""
     if isinstance(value, WindowValue | CumulativeValue | CompareValue):
         return True
+    if isinstance(value, LeafValue) and value.grain is not None:
+        return True
     return any(_reads_rows(part) for part in inputs_of(value))
 
 
@@ -147,9 +150,9 @@ def _compared(value: CompareValue, current: Scalar, previous: Scalar) -> Scalar:
 def with_spine(
     planner: Planner, frame: Frame, dims: tuple[BoundDimension, ...], compared: tuple[CompareValue, ...]
 ) -> Frame:
-    """With the time dimension alone, every period between the first and the last has a row."""
+    """With the time dimension alone in the query, every period between the first and the last has a row."""
     time = time_labels(dims, compared[0].metric.time_dimension)
-    if not time or len(time) != len(dims):
+    if not time or len(time) != len(dims) or dims != planner.query.dimensions:
         return frame
     finest = time[0]
     labels = planner.labels

@@ -259,12 +259,7 @@ class _Leg:
     def _record(self) -> None:
         planner = self._planner
         planner.tables.update({self._route.root, *(step.to_object for step in self._scope.steps)})
-        unseen = {clause for clause, _ in self._conditions.unseen}
-        for clause in self._where.clauses:
-            if clause in unseen:
-                planner.unseen.setdefault(clause, []).append(self._where.home)
-            else:
-                planner.filtered.add(clause)
+        planner.record_filters(self._where.home, self._where.clauses, self._conditions.unseen)
         planner.legs.append(
             Leg(
                 tuple(leaf.name for leaf in self._leaves),

@@ -8,7 +8,7 @@ from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import Measure, ResolvedModel
 from sagitta_compiler.plan.frames import Labels
 from sagitta_compiler.plan.graph import AmbiguousPathError, JoinGraph, Path
-from sagitta_compiler.plan.routes import Route, member_path, route
+from sagitta_compiler.plan.routes import Route, member_path, route, waypoint
 from sagitta_compiler.plan.scope import ObjectFrames
 from sagitta_compiler.query.bound import BoundDimension, BoundQuery, Clause, Member
 from sagitta_compiler.sql.result import Leg
@@ -32,11 +32,20 @@ class Planner:
     tables: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     """The labels of the dimensions that some leg reaches."""
-    filtered: set[Clause] = field(default_factory=set)
-    """The clauses that some leg can apply."""
-    unseen: dict[Clause, list[str]] = field(default_factory=dict)
-    """The clauses that name a field which a leg does not reach, with the homes of those legs."""
+    reached: set[tuple[Clause, Member]] = field(default_factory=set)
+    """The fields of clauses that some leg reaches."""
+    unseen: dict[tuple[Clause, Member], list[str]] = field(default_factory=dict)
+    """The fields of clauses that a leg does not reach, with the homes of those legs."""
     shift: str | None = None
+
+    def record_filters(self, home: str, clauses: tuple[Clause, ...], unseen: list[tuple[Clause, Member]]) -> None:
+        """Remembers which fields of the filters a leg reaches and which it does not."""
+        for clause in clauses:
+            for member in clause.members:
+                if (clause, member) in unseen:
+                    self.unseen.setdefault((clause, member), []).append(home)
+                else:
+                    self.reached.add((clause, member))
 
     def fail(self, code: str, message: str, path: str = "select", **rest: object) -> PlanningError:
         """Records an error that ends the planning."""
@@ -88,11 +97,13 @@ class Planner:
 
     def anchor_of(self, dims: tuple[BoundDimension, ...]) -> str:
         """The object to read when nothing is measured: the common root of the dimensions, then of the filters."""
-        members = [dim.members[0] for dim in dims] or [m for clause in self.query.clauses for m in clause.members]
-        objects = [member.via or member.ref.object for member in members]
-        if not objects:
+        objects = [waypoint(member) for dim in dims for member in dim.members]
+        filtered = [waypoint(member) for clause in self.query.clauses for member in clause.members]
+        if not objects and not filtered:
             return next((name for name, obj in self.model.objects.items() if obj.joins), next(iter(self.model.objects)))
-        root = self.graph.common_root(objects)
+        root = self.graph.common_root([*objects, *filtered]) or self.graph.common_root(objects or filtered[:1])
+        if root is None and (first := [waypoint(dim.members[0]) for dim in dims]):
+            root = self.graph.common_root(first)
         if root is None:
             names = ", ".join(f"'{dim.label}'" for dim in dims)
             raise self.fail(

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from sagitta_compiler.plan.conditions import Conditions
 from sagitta_compiler.plan.finish import order_of
-from sagitta_compiler.plan.graph import AmbiguousPathError
+from sagitta_compiler.plan.graph import AmbiguousPathError, Path
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import Output, Select, Source, Union
-from sagitta_compiler.plan.routes import member_path, route
+from sagitta_compiler.plan.routes import route
 from sagitta_compiler.plan.scalars import Field, Literal
 from sagitta_compiler.plan.scope import Scope
 from sagitta_compiler.query.bound import BoundField
@@ -43,11 +43,20 @@ def _roots(planner: Planner) -> list[tuple[str, tuple[BoundField, ...]]]:
     if (root := planner.graph.common_root(objects)) is not None:
         return [(root, fields)]
     leaders = [
-        name for name in objects if not any(other != name and name in planner.graph.reach(other) for other in objects)
+        name
+        for name in objects
+        if not any(other != name and name in planner.graph.reach(other, "many") for other in objects)
     ]
     return [
-        (leader, tuple(f for f in fields if f.member.ref.object in planner.graph.reach(leader))) for leader in leaders
+        (leader, tuple(f for f in fields if f.member.ref.object in planner.graph.reach(leader, "many")))
+        for leader in leaders
     ]
+
+
+def _path(planner: Planner, root: str, field: BoundField) -> Path | None:
+    """The path to a field's object; rows meet all their partners, for raw rows are not counted."""
+    target = field.member.ref.object
+    return planner.graph.any_path(root, target)
 
 
 def _leg(planner: Planner, root: str, fields: tuple[BoundField, ...]) -> Select:
@@ -56,17 +65,12 @@ def _leg(planner: Planner, root: str, fields: tuple[BoundField, ...]) -> Select:
     conditions = Conditions(scope, planner.graph, route(planner.graph, root, ()), planner.out)
     outputs = []
     for field in query.fields:
-        path = member_path(planner.graph, root, field.member) if field in fields else None
+        path = _path(planner, root, field) if field in fields else None
         scalar = Literal(None, field.member.type) if path is None else scope.member(path, field.member, reason="field")
         outputs.append(Output(field.label, scalar))
         planner.seen.add(field.label)
     where = conditions.where(query.clauses)
-    unseen = {clause for clause, _ in conditions.unseen}
-    for clause in query.clauses:
-        if clause in unseen:
-            planner.unseen.setdefault(clause, []).append(root)
-        else:
-            planner.filtered.add(clause)
+    planner.record_filters(root, query.clauses, conditions.unseen)
     planner.tables.update({root, *(step.to_object for step in scope.steps)})
     texts = tuple(clause.text for clause in query.clauses)
     planner.legs.append(Leg((), root, root, f"'{root}' sees the fields", (), tuple(scope.steps), texts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,6 +196,16 @@ _TYPED_KEYS = {
     "boolean": "valueBoolean",
 }
 _GRAINS = {grain.value: grain for grain in TimeGrain}
+
+
+def filter_leaves(nodes: Iterable[FilterNode]) -> Iterator[Filter]:
+    """Yields the predicates of filters, those inside groups included."""
+    for node in nodes:
+        match node:
+            case Filter():
+                yield node
+            case FilterGroup():
+                yield from filter_leaves(node.filters)
 
 
 def split_grain(text: str) -> tuple[str, TimeGrain | None]:
