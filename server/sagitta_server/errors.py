@@ -189,7 +189,10 @@ def compile_error(error: CompileError, reason: Reason = Reason.QUERY_INVALID) ->
     message = first.message if first else "The query cannot be compiled."
     if len(errors) > 1:
         message = f"{message} (and {len(errors) - 1} more)"
-    return ServiceError(reason, message, diagnostics=error.diagnostics, metadata={"code": first.code} if first else {})
+    metadata = {"code": first.code} if first else {}
+    if first is not None and first.code == UNSUPPORTED_DIALECT:
+        reason, metadata = Reason.UNSUPPORTED_DIALECT, {**metadata, "dialect": str(first.context.get("dialect", ""))}
+    return ServiceError(reason, message, diagnostics=error.diagnostics, metadata=metadata)
 
 
 def source_error(error: SourceError) -> ServiceError:
