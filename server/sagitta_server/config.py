@@ -25,6 +25,7 @@ from pydantic_settings import (
 from sagitta_server.auth import AuthSettings
 from sagitta_server.cache.settings import CacheSettings
 from sagitta_server.execution.settings import SourceSettings
+from sagitta_server.flight.settings import FlightSettings
 
 CONFIG_FILE = "SAGITTA_CONFIG"
 """Names the TOML file."""
@@ -125,15 +126,6 @@ class GrpcSettings(Section):
     """Calls that are handled at once."""
     max_message_bytes: int = Field(default=16_777_216, ge=65_536)
     """Size of one gRPC message."""
-
-
-class FlightSettings(Section):
-    """The Flight SQL surface."""
-
-    enabled: bool = True
-    """Whether Flight SQL is served."""
-    address: str = "127.0.0.1:32010"
-    """`host:port`; port 0 takes a free one."""
 
 
 class HttpSettings(Section):

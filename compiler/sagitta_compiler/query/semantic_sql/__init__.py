@@ -21,6 +21,7 @@ from sagitta_compiler.query.semantic_sql.catalog import (
     TableColumn,
     TableKind,
     metadata_rows,
+    table_columns,
     tables,
 )
 from sagitta_compiler.query.semantic_sql.compose import compile_statement
@@ -52,6 +53,7 @@ __all__ = [
     "compile_statement",
     "metadata_rows",
     "read_semantic_sql",
+    "table_columns",
     "tables",
     "translate_sql",
 ]

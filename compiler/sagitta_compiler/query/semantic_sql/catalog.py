@@ -218,3 +218,10 @@ def _measure_row(measure: Measure) -> tuple[object, ...]:
         ", ".join(str(column) for column in measure.columns),
         measure.about.description,
     )
+
+
+def table_columns(model: ResolvedModel, schema: str, name: str) -> tuple[TableColumn, ...]:
+    """Returns the columns of a table that exists."""
+    found = table_named(schema, model, name)
+    assert found is not None
+    return found.columns

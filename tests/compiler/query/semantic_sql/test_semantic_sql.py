@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """SQL on a model gives the rows of the SQL that a person would write on the tables."""
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ ORDERED = [
 def test_order_limit_and_positions(
     semantic: str, expected: list[tuple[object, ...]], catalog: SqlCatalog, database: duckdb.DuckDBPyConnection
 ) -> None:
-    assert [row for row in rows(database, compiled(semantic, catalog)[0])] == expected
+    assert rows(database, compiled(semantic, catalog)[0]) == expected
 
 
 REFUSED = [

@@ -1,0 +1,143 @@
+"""Who calls, and in which session: one light middleware, because it runs for every call."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import secrets
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+from pyarrow import flight
+
+from sagitta_server.auth import AuthenticationError, Authenticator
+from sagitta_server.config import AccessSettings
+from sagitta_server.errors import Reason, ServiceError
+from sagitta_server.flight.errors import flight_error
+from sagitta_server.flight.tickets import Signer
+
+MIDDLEWARE = "sagitta"
+SESSION_COOKIE = "arrow_flight_session_id"
+ANONYMOUS = "anonymous"
+TOKEN_SECONDS = 86_400
+
+Headers = dict[str, list[str]]
+
+
+class NoHandshake(flight.ServerAuthHandler):  # type: ignore[misc]
+    """Lets the Handshake pass: the headers of the call say who it is, and the answer's headers hold the token."""
+
+    def authenticate(self, outgoing: Any, incoming: Any) -> None:
+        """Reads nothing."""
+
+    def is_valid(self, token: bytes) -> bytes:
+        """The middleware has decided already."""
+        return b""
+
+
+class Caller(flight.ServerMiddleware):  # type: ignore[misc]
+    """One call: the principal, the session and what to do when it ends."""
+
+    def __init__(self, principal: str, headers: Headers, session: str | None, answer: dict[str, str]) -> None:
+        super().__init__()
+        self.principal = principal
+        self.headers = headers
+        self.session = session
+        self._answer = answer
+        self._at_end: list[Callable[[], None]] = []
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Calls a function when the call has ended, however it ends."""
+        self._at_end.append(function)
+
+    def sending_headers(self) -> dict[str, str]:
+        return self._answer
+
+    def call_completed(self, exception: Exception | None) -> None:
+        for function in reversed(self._at_end):
+            function()
+
+
+class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
+    """Authenticates calls by Basic, Bearer or x-api-key, and keeps the session's cookie."""
+
+    def __init__(self, settings: AccessSettings, authenticator: Authenticator, signer: Signer) -> None:
+        super().__init__()
+        self._settings = settings
+        self._authenticator = authenticator
+        self._signer = signer
+        self._keys = tuple(key.get_secret_value().encode() for key in settings.api_keys)
+
+    def start_call(self, info: Any, headers: Headers) -> Caller:
+        try:
+            principal, token = self._authenticate(headers)
+        except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
+            told = flight_error(error)
+        else:
+            answer: dict[str, str] = {} if token is None else {"authorization": f"Bearer {token}"}
+            session = _session(headers)
+            if session is None and info.method in _STARTS_SESSION:
+                session = secrets.token_urlsafe(18)
+                answer["set-cookie"] = f"{SESSION_COOKIE}={session}; Path=/; HttpOnly"
+            return Caller(principal, headers, session, answer)
+        raise told from None
+
+    def _authenticate(self, headers: Headers) -> tuple[str, str | None]:
+        """Returns the principal, and the token to answer a login with."""
+        header = (headers.get("authorization") or [""])[0]
+        scheme, _, credential = header.partition(" ")
+        if scheme.lower() == "basic":
+            return self._login(*_basic(credential))
+        if self._settings.mode == "none":
+            return ANONYMOUS, None
+        if scheme.lower() == "bearer" and (issued := self._signer.token_principal(credential.strip())) is not None:
+            return issued, None
+        if self._settings.mode == "jwt":
+            return self._authenticator.authenticate(header).user_id, None
+        given = (headers.get(self._settings.api_key_header.lower()) or [""])[0]
+        return self._by_key(given or (credential.strip() if scheme.lower() == "bearer" else "")), None
+
+    def _login(self, user: str, password: str) -> tuple[str, str | None]:
+        """A password is an API key or a JWT, by the mode; the answer's token stands for it from then on."""
+        match self._settings.mode:
+            case "none":
+                return ANONYMOUS, self._signer.token(user or ANONYMOUS, TOKEN_SECONDS)
+            case "jwt":
+                return self._authenticator.authenticate(f"Bearer {password}").user_id, password
+            case "api_key":
+                principal = self._by_key(password)
+                return principal, self._signer.token(principal, TOKEN_SECONDS)
+
+    def _by_key(self, given: str) -> str:
+        if not given:
+            raise AuthenticationError("Log in with an API key: as password, as bearer token, or as x-api-key.")
+        matches = [hmac.compare_digest(given.encode(), key) for key in self._keys]
+        if not any(matches):
+            raise ServiceError(Reason.UNAUTHENTICATED, "The API key is not valid.")
+        return "api-key"
+
+
+_STARTS_SESSION = frozenset({flight.FlightMethod.DO_ACTION, flight.FlightMethod.HANDSHAKE})
+
+
+def _basic(credential: str) -> tuple[str, str]:
+    try:
+        user, colon, password = base64.b64decode(credential, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise AuthenticationError("The Basic credential is malformed.") from error
+    if not colon:
+        raise AuthenticationError("The Basic credential is malformed.")
+    return user, password
+
+
+def _session(headers: Headers) -> str | None:
+    for text in headers.get("cookie") or ():
+        try:
+            found = SimpleCookie(text).get(SESSION_COOKIE)
+        except CookieError:
+            continue
+        if found is not None and found.value:
+            return found.value
+    return None

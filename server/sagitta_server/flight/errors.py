@@ -1,0 +1,73 @@
+"""The boundary of the Flight surface: every failure becomes a Flight error without a traceback.
+
+pyarrow shows a client the Python traceback of anything but a `FlightError`, and only those carry `extra_info`, which
+travels as `grpc-status-details-bin`. The code inside must be the gRPC code of the error's class, and there is none for
+INVALID_ARGUMENT or NOT_FOUND: a user's mistake is UNKNOWN on the wire, with its reason in `ErrorInfo`.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from google.rpc import code_pb2
+from pyarrow import flight
+
+from sagitta_server.errors import is_defect, to_status
+
+log = logging.getLogger("sagitta.flight")
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+MAX_MESSAGE = 2_000
+"""Characters of a message: it travels in a header."""
+
+_CLASSES: dict[int, type[Exception]] = {
+    code_pb2.UNAUTHENTICATED: flight.FlightUnauthenticatedError,
+    code_pb2.PERMISSION_DENIED: flight.FlightUnauthorizedError,
+    code_pb2.UNAVAILABLE: flight.FlightUnavailableError,
+    code_pb2.DEADLINE_EXCEEDED: flight.FlightTimedOutError,
+    code_pb2.CANCELLED: flight.FlightCancelledError,
+    code_pb2.INTERNAL: flight.FlightInternalError,
+}
+_HAVE_NO_CLASS = flight.FlightServerError
+
+
+def flight_error(error: Exception) -> Exception:
+    """Returns the Flight error that tells a client about an exception."""
+    told: Exception
+    if isinstance(error, flight.FlightError):
+        told = error
+        return told
+    request_id = secrets.token_hex(8)
+    if is_defect(error):
+        log.error("a call failed (request %s)", request_id, exc_info=error)
+    status = to_status(error, request_id)
+    kind: Any = _CLASSES.get(status.code, _HAVE_NO_CLASS)
+    message = _message(status.message, status.code, kind)
+    status.message = message
+    status.code = status.code if kind is not _HAVE_NO_CLASS else code_pb2.UNKNOWN
+    told = kind(message, extra_info=status.SerializeToString())
+    return told
+
+
+def _message(text: str, code: int, kind: Any) -> str:
+    name = "" if kind is not _HAVE_NO_CLASS else f"{code_pb2.Code.Name(code)}: "
+    return (name + text)[:MAX_MESSAGE]
+
+
+def guarded(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Wraps a method of the server."""
+
+    @functools.wraps(method)
+    def call(*arguments: _P.args, **named: _P.kwargs) -> _R:
+        try:
+            return method(*arguments, **named)
+        except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
+            told = flight_error(error)
+        raise told from None
+
+    return call

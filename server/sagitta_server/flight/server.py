@@ -1,0 +1,91 @@
+"""Starts and stops the Flight SQL surface."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sagitta_server.auth.keys import dev_secret
+from sagitta_server.flight.access import MIDDLEWARE, Access, NoHandshake
+from sagitta_server.flight.service import FlightSqlServer
+from sagitta_server.flight.settings import FlightSettings
+from sagitta_server.flight.statements import Statements
+from sagitta_server.flight.tickets import Signer
+
+if TYPE_CHECKING:
+    from sagitta_server.app import Engine
+
+SECRET_FOLDER = "flight"  # noqa: S105 - the folder's name
+
+
+class FlightStartError(Exception):
+    """The address cannot be listened on, or the TLS files cannot be read."""
+
+
+@dataclass(frozen=True)
+class RunningFlight:
+    """A surface that answers."""
+
+    location: str
+    """`grpc://host:port` with the real port."""
+    server: FlightSqlServer
+
+    def stop(self, grace_seconds: float) -> None:
+        """Cancels what runs, refuses new calls, and waits for the calls to end."""
+        self.server.running.cancel_all()
+        closing = threading.Thread(target=self.server.shutdown, name="flight-shutdown", daemon=True)
+        closing.start()
+        closing.join(grace_seconds)
+
+
+def start_flight(engine: Engine) -> RunningFlight:
+    """Serves the engine's models over Flight SQL.
+
+    Raises:
+        FlightStartError: it cannot listen there.
+    """
+    settings = engine.settings.flight
+    signer = Signer(_secret(settings, engine.settings.data_dir))
+    host, _, port = settings.address.rpartition(":")
+    scheme = "grpc+tls" if settings.tls_certificate else "grpc"
+    try:
+        server = FlightSqlServer(
+            f"{scheme}://{host}:{port}",
+            settings,
+            engine.models,
+            Statements(engine.queries),
+            signer,
+            auth_handler=NoHandshake(),
+            middleware={MIDDLEWARE: Access(engine.settings.access, engine.authenticator, signer)},
+            **_tls(settings),
+        )
+    except OSError as error:
+        raise FlightStartError(f"Flight SQL cannot listen on {settings.address}: {error}") from error
+    return RunningFlight(f"{scheme}://{host}:{server.port}", server)
+
+
+def _secret(settings: FlightSettings, data_dir: Path) -> str:
+    if settings.secret is not None:
+        return settings.secret.get_secret_value()
+    return dev_secret(data_dir / SECRET_FOLDER)
+
+
+def _tls(settings: FlightSettings) -> dict[str, Any]:
+    if not settings.tls_certificate:
+        return {}
+    options: dict[str, Any] = {
+        "tls_certificates": [(_read(settings.tls_certificate), _read(settings.tls_key))],
+    }
+    if settings.tls_client_ca:
+        options["verify_client"] = True
+        options["root_certificates"] = _read(settings.tls_client_ca)
+    return options
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FlightStartError(f"The TLS file {Path(path).name!r} cannot be read: {error.strerror}.") from error

@@ -1,0 +1,300 @@
+"""The Flight SQL server: each method reads a command and answers it, nothing else."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from google.protobuf.message import Message
+from pyarrow import flight
+from sagitta.flight.sql import FlightSql_pb2 as fs
+from sagitta.flight.v1 import ticket_pb2 as pb
+from sagitta_compiler.query.semantic_sql import Acknowledgement, SqlCatalog
+
+from sagitta_server.errors import Reason, ServiceError
+from sagitta_server.execution import CancelToken, ResultStream, batches_of
+from sagitta_server.flight.access import MIDDLEWARE, Caller
+from sagitta_server.flight.actions import ACTIONS, Actions
+from sagitta_server.flight.catalog import metadata, metadata_schema
+from sagitta_server.flight.commands import pack, read_command
+from sagitta_server.flight.errors import flight_error, guarded
+from sagitta_server.flight.parameters import read_values, write_values
+from sagitta_server.flight.partitions import partitioned
+from sagitta_server.flight.running import Running, Watch
+from sagitta_server.flight.sessions import SessionContext, Sessions, with_headers
+from sagitta_server.flight.settings import FlightSettings
+from sagitta_server.flight.statements import Asked, Models, Plan, Statements
+from sagitta_server.flight.tickets import Signer
+
+if TYPE_CHECKING:
+    from sagitta_server.models import ModelStore
+
+READ_ONLY = ServiceError(Reason.INVALID_REQUEST, "Models are read-only; nothing can be written through Flight SQL.")
+
+
+class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
+    """Serves models over Flight SQL."""
+
+    def __init__(
+        self,
+        location: str,
+        settings: FlightSettings,
+        models: ModelStore,
+        statements: Statements,
+        signer: Signer,
+        **options: Any,
+    ) -> None:
+        self._settings = settings
+        self._models = models
+        self._statements = statements
+        self._signer = signer
+        self._sessions = Sessions(settings.session_seconds, settings.max_sessions)
+        self.running = Running()
+        self._actions = Actions(self)
+        super().__init__(location, **options)
+
+    # what the actions share
+
+    @property
+    def settings(self) -> FlightSettings:
+        return self._settings
+
+    @property
+    def signer(self) -> Signer:
+        return self._signer
+
+    @property
+    def sessions(self) -> Sessions:
+        return self._sessions
+
+    def models(self) -> Models:
+        """Returns the models that are served now."""
+        return Models(self._settings.catalog_name, self._models.served())
+
+    def caller(self, context: Any) -> Caller:
+        """Returns what the middleware knows of a call."""
+        caller: Caller = context.get_middleware(MIDDLEWARE)
+        return caller
+
+    def session_keys(self, context: Any) -> tuple[str, ...]:
+        """Returns the keys of a call's session: its cookie, and its connection for clients that keep no cookies."""
+        caller = self.caller(context)
+        peer = context.peer()
+        connection = f"peer:{peer.decode() if isinstance(peer, bytes) else peer}:{caller.principal}"
+        return (f"cookie:{caller.session}:{caller.principal}", connection) if caller.session else (connection,)
+
+    def session_context(self, context: Any) -> SessionContext:
+        """Returns the options for a call: those of its session, then those of its headers."""
+        return with_headers(self._sessions.get(self.session_keys(context)), self.caller(context).headers)
+
+    def plan(self, statement: pb.Statement, *, preparing: bool = False) -> Plan:
+        """Returns the plan of a statement as it travels in tickets and handles."""
+        values = None if preparing else read_values(statement.parameters)
+        now = dt.datetime.fromtimestamp(statement.now_micros / 1_000_000, dt.UTC)
+        asked = Asked(statement.sql, values, SessionContext.from_message(statement.context), now)
+        return self._statements.plan(asked, self.models())
+
+    def new_statement(self, context: Any, sql: str) -> pb.Statement:
+        """Returns a statement as it travels, with the options of the call."""
+        return pb.Statement(
+            sql=sql,
+            context=self.session_context(context).to_message(),
+            now_micros=int(self._signer.now() * 1_000_000),
+        )
+
+    # methods of the protocol
+
+    @guarded
+    def get_flight_info(self, context: Any, descriptor: Any) -> Any:
+        command = _command(descriptor)
+        schema = metadata_schema(command)
+        if schema is not None:
+            return _info(schema, descriptor, [flight.FlightEndpoint(descriptor.command, [])])
+        return self._statement_info(context, descriptor, self._statement(context, command))
+
+    @guarded
+    def get_schema(self, context: Any, descriptor: Any) -> Any:
+        command = _command(descriptor)
+        schema = metadata_schema(command)
+        return flight.SchemaResult(schema or self.plan(self._statement(context, command)).schema)
+
+    def _statement(self, context: Any, command: Message) -> pb.Statement:
+        """Returns the statement that a command asks to run."""
+        match command:
+            case fs.CommandStatementQuery():
+                return self.new_statement(context, command.query)
+            case fs.CommandPreparedStatementQuery():
+                return self._prepared(context, command.prepared_statement_handle)
+            case fs.CommandStatementSubstraitPlan():
+                raise ServiceError(
+                    Reason.INVALID_REQUEST,
+                    "Substrait plans are not served: a plan names tables and joins, a model has labels. Send SQL.",
+                )
+            case _:
+                raise ServiceError(Reason.INVALID_REQUEST, f"{type(command).__name__} gives no rows.")
+
+    def _prepared(self, context: Any, handle: bytes) -> pb.Statement:
+        """Returns the statement of a handle; values bound under a handle that a client did not renew count too."""
+        prepared = self._signer.prepared(handle, self.caller(context).principal)
+        statement = prepared.statement
+        if not statement.parameters and (bound := self._actions.bound(prepared.handle_id)) is not None:
+            statement.parameters = bound
+        statement.now_micros = int(self._signer.now() * 1_000_000)
+        return statement
+
+    def _statement_info(self, context: Any, descriptor: Any, statement: pb.Statement) -> Any:
+        plan = self.plan(statement)
+        if isinstance(plan.translation, Acknowledgement):
+            self._actions.acknowledge(context, plan.translation)
+        statement.model_version = plan.version
+        caller, expires = self.caller(context), int(self._signer.now()) + self._settings.ticket_seconds
+        ticket = pb.Ticket(
+            principal=caller.principal,
+            expires_at=expires,
+            query_id=secrets.token_bytes(16),
+            statement=statement,
+            schema=plan.schema.serialize().to_pybytes(),
+        )
+        endpoints = [
+            flight.FlightEndpoint(
+                pack(fs.TicketStatementQuery(statement_handle=self._signer.sign(part))),
+                [],
+                pa.scalar(expires * 1_000_000_000, pa.timestamp("ns", "UTC")),
+            )
+            for part in self._parts(ticket, plan)
+        ]
+        return _info(plan.schema, descriptor, endpoints, ordered=len(endpoints) == 1)
+
+    def _parts(self, ticket: pb.Ticket, plan: Plan) -> Iterator[pb.Ticket]:
+        count = min(ticket.statement.context.partitions, self._settings.max_partitions)
+        if count <= 1 or plan.compiled is None:
+            yield ticket
+            return
+        partitioned(plan.compiled, plan.schema, 0, count)  # refuses what cannot be cut before anyone runs it
+        for index in range(count):
+            part = pb.Ticket()
+            part.CopyFrom(ticket)
+            part.partition.CopyFrom(pb.Partition(index=index, count=count))
+            yield part
+
+    @guarded
+    def do_get(self, context: Any, ticket: Any) -> Any:
+        command = read_command(ticket.ticket)
+        caller = self.caller(context)
+        if metadata_schema(command) is not None:
+            rows = metadata(command, self._catalog(context))
+            return flight.RecordBatchStream(rows)
+        found = self._ticket(context, command)
+        token = self._statements.token(SessionContext.from_message(found.statement.context))
+        self._accompany(caller, context, found.query_id, token)
+        stream = self._run(found, token)
+        caller.at_end(stream.close)
+        return _data_stream(stream)
+
+    def _catalog(self, context: Any) -> SqlCatalog:
+        models = self.models()
+        return SqlCatalog(models.catalog_name, {name: handle.model for name, handle in models.handles.items()})
+
+    def _ticket(self, context: Any, command: Message) -> pb.Ticket:
+        """Returns the ticket to run: a signed one, or one made now for clients that skip GetFlightInfo."""
+        if isinstance(command, fs.TicketStatementQuery):
+            return self._signer.ticket(command.statement_handle, self.caller(context).principal)
+        return pb.Ticket(query_id=secrets.token_bytes(16), statement=self._statement(context, command))
+
+    def _accompany(self, caller: Caller, context: Any, query_id: bytes, token: CancelToken) -> None:
+        """Ties a statement to its call: the client's going, a cancelled query and the call's end reach it."""
+        self.running.add(query_id, token)
+        watch = Watch(context, token)
+        caller.at_end(token.finish)
+        caller.at_end(lambda: self.running.remove(query_id, token))
+        caller.at_end(watch.stop)
+
+    def _run(self, ticket: pb.Ticket, token: CancelToken) -> ResultStream:
+        models = self.models()
+        plan = self.plan(ticket.statement)
+        if ticket.schema and plan.version != ticket.statement.model_version:
+            promised = pa.ipc.read_schema(pa.py_buffer(ticket.schema))
+            if not plan.schema.equals(promised):
+                raise ServiceError(
+                    Reason.INVALID_REQUEST, "The model has changed since the ticket was made; ask again."
+                )
+        if ticket.HasField("partition") and plan.compiled is not None:
+            part = ticket.partition
+            plan = Plan(
+                plan.translation,
+                plan.schema,
+                partitioned(plan.compiled, plan.schema, part.index, part.count),
+                plan.parameters,
+                plan.version,
+            )
+        return self._statements.run(plan, models, SessionContext.from_message(ticket.statement.context), token)
+
+    @guarded
+    def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        command = _command(descriptor)
+        match command:
+            case fs.CommandPreparedStatementQuery():
+                handle = self._actions.bind(context, command.prepared_statement_handle, write_values(reader))
+                result = fs.DoPutPreparedStatementResult(prepared_statement_handle=handle)
+                writer.write(pa.py_buffer(result.SerializeToString()))
+            case fs.CommandStatementUpdate():
+                self._update(context, self.new_statement(context, command.query), writer)
+            case fs.CommandPreparedStatementUpdate():
+                self._update(context, self._prepared(context, command.prepared_statement_handle), writer)
+            case _:
+                raise READ_ONLY
+
+    def _update(self, context: Any, statement: pb.Statement, writer: Any) -> None:
+        """SET, USE, BEGIN and the like change no rows; anything else is no update."""
+        plan = self.plan(statement)
+        if not isinstance(plan.translation, Acknowledgement):
+            raise ServiceError(Reason.INVALID_REQUEST, "This is a query; execute it as one.")
+        self._actions.acknowledge(context, plan.translation)
+        writer.write(pa.py_buffer(fs.DoPutUpdateResult(record_count=0).SerializeToString()))
+
+    @guarded
+    def do_action(self, context: Any, action: Any) -> list[bytes]:
+        return self._actions.run(context, action.type, action.body.to_pybytes() if action.body else b"")
+
+    @guarded
+    def list_actions(self, context: Any) -> list[tuple[str, str]]:
+        return list(ACTIONS.items())
+
+    @guarded
+    def list_flights(self, context: Any, criteria: bytes) -> Iterator[Any]:
+        """Flight SQL lists tables by GetTables; there are no other flights."""
+        return iter(())
+
+    @guarded
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        raise ServiceError(Reason.INVALID_REQUEST, "DoExchange is not part of Flight SQL.")
+
+
+def _command(descriptor: Any) -> Message:
+    if descriptor.descriptor_type != flight.DescriptorType.CMD:
+        raise ServiceError(Reason.INVALID_REQUEST, "Send a command; flights have no paths here.")
+    return read_command(descriptor.command)
+
+
+def _info(schema: Any, descriptor: Any, endpoints: list[Any], *, ordered: bool = True) -> Any:
+    return flight.FlightInfo(schema, descriptor, endpoints, -1, -1, ordered)
+
+
+def _data_stream(stream: ResultStream) -> Any:
+    """Hands native readers over as they are; others run through a generator that tells failures properly."""
+    if stream.native:
+        return flight.RecordBatchStream(stream.reader)
+    return flight.GeneratorStream(stream.schema, _told(stream))
+
+
+def _told(stream: ResultStream) -> Iterator[Any]:
+    try:
+        yield from batches_of(stream)
+    except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
+        told = flight_error(error)
+    else:
+        return
+    raise told from None

@@ -1,0 +1,35 @@
+"""Settings of the Flight SQL surface."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class FlightSettings(BaseModel):
+    """The Flight SQL surface."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = True
+    address: str = "127.0.0.1:32010"
+    """`host:port`; port 0 takes a free one."""
+    catalog_name: str = "sagitta"
+    """The name of the one catalog."""
+    ticket_seconds: int = Field(default=3600, ge=1)
+    """How long a ticket is good for; RenewFlightEndpoint extends it."""
+    prepared_seconds: int = Field(default=86_400, ge=1)
+    """How long a prepared statement is good for."""
+    session_seconds: int = Field(default=3600, ge=1)
+    """Idle time after which session options are forgotten."""
+    max_sessions: int = Field(default=10_000, ge=1)
+    """Sessions whose options are remembered; the one idle longest goes first."""
+    secret: SecretStr | None = None
+    """Signs tickets, handles and issued tokens; replicas need the same. None: a secret in the data directory."""
+    max_partitions: int = Field(default=64, ge=1)
+    """Parts into which a client may have its result cut."""
+    tls_certificate: str = ""
+    """PEM file of the server's certificate chain; empty: no TLS."""
+    tls_key: str = ""
+    """PEM file of the certificate's key."""
+    tls_client_ca: str = ""
+    """PEM file of the authority whose client certificates are required; empty: none are."""

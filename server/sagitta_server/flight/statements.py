@@ -1,0 +1,217 @@
+"""SQL text to a plan with a schema, and a plan to a stream."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+from sagitta_compiler import CompileContext, CompiledQuery, compile_query
+from sagitta_compiler.model.resolved import ResolvedModel
+from sagitta_compiler.query.query import Scalar
+from sagitta_compiler.query.semantic_sql import (
+    Acknowledgement,
+    CatalogStatement,
+    Core,
+    Parameter,
+    SemanticStatement,
+    SqlCatalog,
+    Translation,
+    compile_statement,
+    metadata_rows,
+    table_columns,
+    translate_sql,
+)
+
+from sagitta_server.errors import Reason, ServiceError
+from sagitta_server.execution import CancelToken, ResultStream, conform
+from sagitta_server.execution.conform import plain_schema
+from sagitta_server.flight.catalog import column_type, information_schema
+from sagitta_server.flight.sessions import SessionContext
+from sagitta_server.queries.plan_cache import PlanCache
+
+if TYPE_CHECKING:
+    from sagitta_server.models import ModelHandle
+    from sagitta_server.queries import QueryService
+
+PLANS = 4096
+_CLOCK_WORDS = ("current_", "now", "today", "getdate")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A statement with everything that its answer depends on besides the models."""
+
+    sql: str
+    values: tuple[Scalar, ...] | None
+    """The bound values; None while it is being prepared."""
+    context: SessionContext
+    now: dt.datetime
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A statement that can run: the schema of its rows is known and what happens is decided."""
+
+    translation: Translation
+    schema: Any
+    compiled: CompiledQuery | None
+    parameters: tuple[Parameter, ...]
+    version: str
+    """Changes when one of the models changes."""
+
+
+class Models:
+    """The models that can be queried by SQL, by schema name."""
+
+    def __init__(self, catalog_name: str, served: Iterable[ModelHandle]) -> None:
+        self.catalog_name = catalog_name
+        self.handles = {handle.name: handle for handle in served}
+        self.version = "|".join(f"{name}={handle.content_key}" for name, handle in sorted(self.handles.items()))
+
+    def catalog(self, context: SessionContext) -> SqlCatalog:
+        """Returns the catalog as a session sees it; a catalog that is a model's name chooses that model."""
+        chosen = context.schema or (context.catalog if context.catalog != self.catalog_name else "")
+        models = {name: handle.model for name, handle in self.handles.items()}
+        catalog = SqlCatalog(self.catalog_name, models)
+        if not chosen:
+            return catalog
+        found = catalog.model(chosen)
+        if found is None:
+            raise ServiceError(Reason.MODEL_NOT_FOUND, f"There is no model {chosen!r}.", metadata={"model": chosen})
+        return replace(catalog, default=found[0])
+
+
+class Statements:
+    """Plans statements and runs them; every method may be called from any thread."""
+
+    def __init__(self, queries: QueryService) -> None:
+        self._queries = queries
+        self._plans: PlanCache[Plan] = PlanCache(PLANS)
+
+    def plan(self, asked: Asked, models: Models) -> Plan:
+        """Returns the plan of a statement.
+
+        Raises:
+            CompileError: it is no SQL, or means nothing on the models.
+            ServiceError: there is no warehouse for it.
+            SourceError: the warehouse does not know its tables.
+        """
+        text = asked.sql.lower()
+        moment = asked.now if any(word in text for word in _CLOCK_WORDS) else asked.now.date()
+        key = (models.version, asked.sql, repr(asked.values), asked.context, moment)
+        return self._plans.get(key, lambda: self._plan(asked, models))
+
+    def _plan(self, asked: Asked, models: Models) -> Plan:
+        catalog = models.catalog(asked.context)
+        translation = translate_sql(asked.sql, catalog, parameters=asked.values, now=asked.now)
+        match translation:
+            case SemanticStatement():
+                return self._semantic(_limited(translation, asked.context), asked, models)
+            case CatalogStatement():
+                schema = _catalog_rows(translation, catalog).schema
+                return Plan(translation, schema, None, translation.parameters, models.version)
+            case Acknowledgement():
+                return Plan(translation, pa.schema([]), None, (), models.version)
+
+    def _semantic(self, statement: SemanticStatement, asked: Asked, models: Models) -> Plan:
+        def compiled_core(core: Core) -> CompiledQuery:
+            model = _in_zone(core.model, asked.context.time_zone)
+            dialect = self._queries.dialect(model)
+            return compile_query(model, core.query, CompileContext(dialect=dialect, now=asked.now))
+
+        compiled = compile_statement(statement, compiled_core)
+        schema = self._queries.result_schema(compiled)
+        return Plan(statement, schema, compiled, statement.parameters, models.version)
+
+    def run(self, plan: Plan, models: Models, context: SessionContext, token: CancelToken) -> ResultStream:
+        """Starts a plan; the stream has exactly the plan's schema."""
+        match plan.translation:
+            case SemanticStatement():
+                assert plan.compiled is not None
+                stream = self._queries.execute(plan.compiled, token=token)
+                try:
+                    return conform(stream, plan.schema)
+                except BaseException:
+                    stream.close()
+                    raise
+            case CatalogStatement():
+                return table_stream(_catalog_rows(plan.translation, models.catalog(context)), token)
+            case Acknowledgement():
+                return table_stream(pa.schema([]).empty_table(), token)
+
+    def token(self, context: SessionContext) -> CancelToken:
+        """Returns the token for one statement, with the session's time limit or the server's, whichever is shorter."""
+        return self._queries.token(context.statement_timeout_seconds or None)
+
+
+def _limited(statement: SemanticStatement, context: SessionContext) -> SemanticStatement:
+    """Applies the session's row limit to a statement."""
+    limit = context.row_limit
+    if not limit:
+        return statement
+    if statement.outer is not None:
+        outer = statement.outer.copy()
+        own = outer.args.get("limit")
+        if own is None or not own.expression.is_int or int(own.expression.name) > limit:
+            outer = outer.limit(limit)
+        return replace(statement, outer=outer)
+    core = statement.cores[0]
+    query = core.query
+    if query.limit is None or query.limit > limit:
+        query = replace(query, limit=limit)
+    return replace(statement, cores=(replace(core, query=query),))
+
+
+def _in_zone(model: ResolvedModel, zone: str) -> ResolvedModel:
+    if not zone:
+        return model
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise ServiceError(
+            Reason.UNKNOWN_TIMEZONE, f"There is no time zone {zone!r}.", metadata={"time_zone": zone}
+        ) from error
+    return replace(model, settings=replace(model.settings, query_timezone=zone))
+
+
+def table_stream(table: Any, token: CancelToken) -> ResultStream:
+    """Returns a stream over rows that are in memory."""
+    return ResultStream(
+        schema=table.schema,
+        reader=table.to_reader(),
+        cancel=token.cancel,
+        close=token.finish,
+        native=True,
+        token=token,
+    )
+
+
+def _catalog_rows(statement: CatalogStatement, catalog: SqlCatalog) -> Any:
+    """Runs a statement over catalog relations in a database of its own, which can reach nothing."""
+    with duckdb.connect(config={"enable_external_access": "false", "lock_configuration": "true"}) as database:
+        for name, relation in statement.relations:
+            database.register(name, _relation(relation, catalog))
+        try:
+            table = database.sql(statement.tree.sql(dialect="duckdb")).to_arrow_table()
+        except duckdb.Error as error:
+            raise ServiceError(
+                Reason.QUERY_INVALID, f"The catalog cannot be asked this: {str(error).splitlines()[0]}"
+            ) from error
+    return table.cast(plain_schema(table.schema))
+
+
+def _relation(relation: str, catalog: SqlCatalog) -> Any:
+    schema, _, name = relation.rpartition(".")
+    if schema == "information_schema":
+        return information_schema(catalog, name)
+    columns = table_columns(catalog.models[schema], schema, name)
+    rows = metadata_rows(catalog.models[schema], name)
+    values = list(zip(*rows, strict=True)) or [() for _ in columns]
+    return pa.table(
+        [pa.array(v, column_type(c)) for v, c in zip(values, columns, strict=True)], names=[c.name for c in columns]
+    )

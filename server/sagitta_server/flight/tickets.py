@@ -1,0 +1,101 @@
+"""Tickets and prepared-statement handles: signed, self-contained, bound to a principal, expiring.
+
+They hold all that is needed to run, so any replica with the same secret serves them, also after a restart and as often
+as a client retries. They come back from clients: nothing in them counts before the signature was checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from sagitta.flight.v1 import ticket_pb2 as pb
+
+from sagitta_server.auth import AuthenticationError
+from sagitta_server.errors import Reason, ServiceError
+
+KEY_ID_CHARACTERS = 12
+_Payload = TypeVar("_Payload", pb.Ticket, pb.PreparedStatement)
+
+
+class Signer:
+    """Signs messages with HMAC-SHA-256 and checks them when they come back."""
+
+    def __init__(self, secret: str, *, now: Callable[[], float] = time.time) -> None:
+        self._secret = hashlib.sha256(b"sagitta flight v1\0" + secret.encode()).digest()
+        self._key_id = hashlib.sha256(self._secret).hexdigest()[:KEY_ID_CHARACTERS]
+        self.now = now
+
+    def sign(self, message: Message) -> bytes:
+        """Returns the message with its signature."""
+        payload = message.SerializeToString()
+        kind = message.DESCRIPTOR.full_name
+        return pb.Signed(
+            payload=payload, signature=self._signature(kind, payload), key_id=self._key_id
+        ).SerializeToString()
+
+    def ticket(self, body: bytes, principal: str) -> pb.Ticket:
+        """Reads a ticket.
+
+        Raises:
+            ServiceError: it was not made here or has expired.
+            AuthenticationError: it was given to someone else.
+        """
+        return self._read(body, pb.Ticket, principal)
+
+    def prepared(self, body: bytes, principal: str) -> pb.PreparedStatement:
+        """Reads a prepared-statement handle; raises what `ticket` raises."""
+        return self._read(body, pb.PreparedStatement, principal)
+
+    def token(self, principal: str, lifetime_seconds: int) -> str:
+        """Issues a bearer token for a principal whose password was checked."""
+        ticket = pb.Ticket(
+            principal=principal,
+            expires_at=int(self.now()) + lifetime_seconds,
+            query_id=secrets.token_bytes(16),
+        )
+        payload = ticket.SerializeToString()
+        signed = pb.Signed(payload=payload, signature=self._signature("token", payload), key_id=self._key_id)
+        return "sgt_" + signed.SerializeToString().hex()
+
+    def token_principal(self, token: str) -> str | None:
+        """Returns whose token it is; None for a token of another kind.
+
+        Raises:
+            AuthenticationError: it is one of ours, but forged or expired.
+        """
+        if not token.startswith("sgt_"):
+            return None
+        try:
+            signed = pb.Signed.FromString(bytes.fromhex(token[4:]))
+            ticket = pb.Ticket.FromString(signed.payload)
+        except (ValueError, DecodeError) as error:
+            raise AuthenticationError("The token is malformed.") from error
+        if not hmac.compare_digest(signed.signature, self._signature("token", signed.payload)):
+            raise AuthenticationError("The token is not from this server.")
+        if ticket.expires_at < self.now():
+            raise AuthenticationError("The token has expired; log in again.")
+        return ticket.principal
+
+    def _read(self, body: bytes, kind: type[_Payload], principal: str) -> _Payload:
+        try:
+            signed = pb.Signed.FromString(body)
+            expected = self._signature(kind.DESCRIPTOR.full_name, signed.payload)
+            if not hmac.compare_digest(signed.signature, expected):
+                raise ServiceError(Reason.INVALID_REQUEST, "The ticket was not made by this server; ask again.")
+            message = kind.FromString(signed.payload)
+        except DecodeError as error:
+            raise ServiceError(Reason.INVALID_REQUEST, "The ticket is malformed; ask again.") from error
+        if message.principal != principal:
+            raise ServiceError(Reason.PERMISSION_DENIED, "The ticket was given to someone else.")
+        if message.expires_at < self.now():
+            raise ServiceError(Reason.INVALID_REQUEST, "The ticket has expired; ask again.")
+        return message
+
+    def _signature(self, kind: str, payload: bytes) -> bytes:
+        return hmac.digest(self._secret, kind.encode() + b"\0" + payload, "sha256")
