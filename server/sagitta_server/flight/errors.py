@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from google.rpc import code_pb2
 from pyarrow import flight
+from sagitta_compiler import CompileError
 
 from sagitta_server.errors import is_defect, to_status
 
@@ -22,6 +23,8 @@ log = logging.getLogger("sagitta.flight")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_SHOWN_AS = "<sagitta>"
+"""The file of the wrapper's frame: GetSchema alone shows a traceback even of a `FlightError`."""
 MAX_MESSAGE = 2_000
 """Characters of a message: it travels in a header."""
 
@@ -47,11 +50,19 @@ def flight_error(error: Exception) -> Exception:
         log.error("a call failed (request %s)", request_id, exc_info=error)
     status = to_status(error, request_id)
     kind: Any = _CLASSES.get(status.code, _HAVE_NO_CLASS)
-    message = _message(status.message, status.code, kind)
+    message = _message(_explained(error) or status.message, status.code, kind)
     status.message = message
     status.code = status.code if kind is not _HAVE_NO_CLASS else code_pb2.UNKNOWN
     told = kind(message, extra_info=status.SerializeToString())
     return told
+
+
+def _explained(error: Exception) -> str | None:
+    """The mistakes of a statement as a person reads them: code, message and hint, a line each."""
+    if not isinstance(error, CompileError):
+        return None
+    lines = [f"[{d.code}] {d.message}" + (f" {d.hint}" if d.hint else "") for d in error.diagnostics if d.is_error]
+    return "\n".join(lines)
 
 
 def _message(text: str, code: int, kind: Any) -> str:
@@ -70,4 +81,5 @@ def guarded(method: Callable[_P, _R]) -> Callable[_P, _R]:
             told = flight_error(error)
         raise told from None
 
+    call.__code__ = call.__code__.replace(co_filename=_SHOWN_AS)
     return call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -213,7 +214,6 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         caller.at_end(watch.stop)
 
     def _run(self, ticket: pb.Ticket, token: CancelToken) -> ResultStream:
-        models = self.models()
         plan = self.plan(ticket.statement)
         if ticket.schema and plan.version != ticket.statement.model_version:
             promised = pa.ipc.read_schema(pa.py_buffer(ticket.schema))
@@ -223,14 +223,8 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
                 )
         if ticket.HasField("partition") and plan.compiled is not None:
             part = ticket.partition
-            plan = Plan(
-                plan.translation,
-                plan.schema,
-                partitioned(plan.compiled, plan.schema, part.index, part.count),
-                plan.parameters,
-                plan.version,
-            )
-        return self._statements.run(plan, models, SessionContext.from_message(ticket.statement.context), token)
+            plan = replace(plan, compiled=partitioned(plan.compiled, plan.schema, part.index, part.count))
+        return self._statements.run(plan, token)
 
     @guarded
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:

@@ -63,6 +63,8 @@ class Plan:
     parameters: tuple[Parameter, ...]
     version: str
     """Changes when one of the models changes."""
+    rows: Any = None
+    """The answer itself, when it comes from the catalog."""
 
 
 class Models:
@@ -113,8 +115,8 @@ class Statements:
             case SemanticStatement():
                 return self._semantic(_limited(translation, asked.context), asked, models)
             case CatalogStatement():
-                schema = _catalog_rows(translation, catalog).schema
-                return Plan(translation, schema, None, translation.parameters, models.version)
+                rows = _catalog_rows(translation, catalog)
+                return Plan(translation, rows.schema, None, translation.parameters, models.version, rows)
             case Acknowledgement():
                 return Plan(translation, pa.schema([]), None, (), models.version)
 
@@ -128,7 +130,7 @@ class Statements:
         schema = self._queries.result_schema(compiled)
         return Plan(statement, schema, compiled, statement.parameters, models.version)
 
-    def run(self, plan: Plan, models: Models, context: SessionContext, token: CancelToken) -> ResultStream:
+    def run(self, plan: Plan, token: CancelToken) -> ResultStream:
         """Starts a plan; the stream has exactly the plan's schema."""
         match plan.translation:
             case SemanticStatement():
@@ -140,7 +142,7 @@ class Statements:
                     stream.close()
                     raise
             case CatalogStatement():
-                return table_stream(_catalog_rows(plan.translation, models.catalog(context)), token)
+                return table_stream(plan.rows, token)
             case Acknowledgement():
                 return table_stream(pa.schema([]).empty_table(), token)
 
