@@ -70,8 +70,20 @@ def _check_reach(planner: Planner) -> None:
                 hint="Leave it out, or add a measure whose rows it describes.",
                 context={"dimension": dim.label, "dataObject": dim.members[0].ref.object, "homes": names},
             )
+    for (predicate, member), (measure, home) in planner.unnarrowed.items():
+        _report_own_filter(planner, member, measure, home, reached=(predicate, member) in planner.narrowed)
     for (clause, member), homes in planner.unseen.items():
         _report_filter(planner, clause, member, tuple(dict.fromkeys(homes)))
+
+
+def _report_own_filter(planner: Planner, member: Member, measure: str, home: str, *, reached: bool) -> None:
+    report = planner.out.warning if reached else planner.out.error
+    report(
+        "FILTER_FIELD_UNREACHABLE" if reached else "INVALID_MEASURE_FILTER",
+        f"The filter of '{measure}' names {member.name}, which cannot be reached from '{home}'",
+        f"measures.{measure}.filters",
+        context={"measure": measure, "field": member.name, "home": home},
+    )
 
 
 def _report_filter(planner: Planner, clause: Clause, member: Member, homes: tuple[str, ...]) -> None:

@@ -150,9 +150,9 @@ def _compared(value: CompareValue, current: Scalar, previous: Scalar) -> Scalar:
 def with_spine(
     planner: Planner, frame: Frame, dims: tuple[BoundDimension, ...], compared: tuple[CompareValue, ...]
 ) -> Frame:
-    """With the time dimension alone in the query, every period between the first and the last has a row."""
+    """With the time dimension alone, every period between the first and the last has a row."""
     time = time_labels(dims, compared[0].metric.time_dimension)
-    if not time or len(time) != len(dims) or dims != planner.query.dimensions:
+    if not time or len(time) != len(dims):
         return frame
     finest = time[0]
     labels = planner.labels

@@ -109,11 +109,14 @@ def truncated(scope: Scope, member: Member, scalar: Scalar) -> Scalar:
 class Conditions:
     """Turns predicates into conditions of one scope; a field that cannot be seen is NULL there, with a warning."""
 
-    def __init__(self, scope: Scope, graph: JoinGraph, route: Route, out: Diagnostics) -> None:
+    def __init__(
+        self, scope: Scope, graph: JoinGraph, route: Route, out: Diagnostics, policies: tuple[Clause, ...] = ()
+    ) -> None:
         self._scope = scope
         self._graph = graph
         self._route = route
         self._out = out
+        self._policies = policies
         self.unseen: list[tuple[Clause, Member]] = []
 
     def where(self, clauses: Iterable[Clause]) -> Scalar | None:
@@ -160,6 +163,26 @@ class Conditions:
         last = max(at for at, edge in enumerate(path, start=1) if edge.join.required)
         back = tuple(edge.reversed() for edge in reversed(path[:last]))
         return self._correlated(self._scope.at(self._route.to_home), back, lambda _: None)
+
+    def policies(self) -> list[Scalar]:
+        """The row policies of the objects that the home reaches or that are read on the way."""
+        route = self._route
+        reached = {*self._graph.reach(route.home, "many"), route.root}
+        reached |= {edge.target for path in (route.to_home, *route.paths.values()) for edge in path or ()}
+        bound = (p for p in self._policies if all(member.ref.object in reached for member in p.members))
+        found = (self.where((policy,)) for policy in bound)
+        return [condition for condition in found if condition is not None]
+
+    def _policies_inside(self, inner: Scope, start: str) -> list[Scalar]:
+        """The row policies of the object that a sub-select reads from."""
+        reached = self._graph.reach(start)
+
+        def see(member: Member) -> Scalar:
+            path = member_path(self._graph, start, member)
+            return NULL if path is None else truncated(inner, member, inner.member(path, member, reason="policy"))
+
+        bound = (p for p in self._policies if all(member.ref.object in reached for member in p.members))
+        return [self.predicate(policy.predicate, see) for policy in bound]
 
     # seeing
 
@@ -247,7 +270,8 @@ class Conditions:
         near = inner.at(back[:-1], inner=True, reason="filter")
         tie = inner.on(last, near, outer)
         condition = build(inner)
-        where = tie if condition is None else all_of((tie, condition))
+        allowed = self._policies_inside(inner, back[0].source)
+        where = all_of(part for part in (tie, condition, *allowed) if part is not None)
         return Exists(
             Select(
                 (Output("one", Literal(1)),), inner.source, tuple(inner.joins), where, name="related", note="semi-join"

@@ -11,7 +11,7 @@ from sagitta_compiler.plan.conditions import combine, test
 from sagitta_compiler.plan.frames import Frame, close
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import Output, Select
-from sagitta_compiler.plan.scalars import Field, Scalar, SortKey, all_of
+from sagitta_compiler.plan.scalars import Field, Scalar, SortKey, all_of, has_aggregate
 from sagitta_compiler.query.bound import BoundQuery, Group, Member, Predicate, RowExists, Selected, Test, values_of
 from sagitta_compiler.query.query import NullsOrder
 
@@ -21,6 +21,8 @@ def finish(planner: Planner, frame: Frame, extra: tuple[Output, ...] = ()) -> Se
     query = planner.query
     if query.having:
         frame = _filtered(planner, frame)
+    if frame.select.group == () and not _aggregates(frame, query):
+        frame = close(frame, planner.labels, "one row")
     outputs = {dim.label: Output(dim.label, frame.dims[dim.label]) for dim in query.dimensions}
     for measure in query.measures:
         outputs[measure.label] = Output(measure.label, typed(measure.value, frame.values[measure.value]))
@@ -35,6 +37,12 @@ def finish(planner: Planner, frame: Frame, extra: tuple[Output, ...] = ()) -> Se
         offset=query.offset,
         name="result",
     )
+
+
+def _aggregates(frame: Frame, query: BoundQuery) -> bool:
+    """Whether an aggregate among the outputs makes one row of all."""
+    shown = [frame.values[measure.value] for measure in query.measures]
+    return frame.select.having is not None or any(has_aggregate(scalar) for scalar in shown)
 
 
 def _filtered(planner: Planner, frame: Frame) -> Frame:

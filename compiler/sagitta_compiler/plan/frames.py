@@ -119,6 +119,8 @@ def unite(frames: list[Frame], dims: tuple[BoundDimension, ...], labels: Labels,
 
     Grouping is null-safe by nature, and every value comes from one frame, so that MAX is only the choice of it.
     """
+    if not dims:
+        frames = [frame for frame in frames if frame.values] or frames[:1]  # one row anyway
     if len(frames) == 1:
         return frames[0]
     values = list(dict.fromkeys(value for frame in frames for value in frame.values))

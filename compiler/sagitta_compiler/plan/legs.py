@@ -100,7 +100,7 @@ class _Leg:
             planner.frames,
             numbered=where.home if numbered else None,
         )
-        self._conditions = Conditions(self._scope, planner.graph, self._route, planner.out)
+        self._conditions = Conditions(self._scope, planner.graph, self._route, planner.out, planner.query.policies)
         self._partners: list[Scalar] = []
 
     def frame(self) -> Frame:
@@ -109,7 +109,11 @@ class _Leg:
             scope.at(route.to_home, inner=True, reason="home of the measures")
         dims = {dim.label: self._dimension(dim) for dim in self._where.grain}
         self._demand()
-        where = all_of(c for c in (self._conditions.where(self._where.clauses), *self._partners) if c is not None)
+        where = all_of(
+            c
+            for c in (self._conditions.where(self._where.clauses), *self._conditions.policies(), *self._partners)
+            if c is not None
+        )
         values = {leaf: self._aggregate(leaf) for leaf in self._leaves}
         self._record()
         select = Select((), scope.source, tuple(scope.joins), where, note=self._note())
@@ -156,16 +160,18 @@ class _Leg:
         return whole if default is None or counts else coalesce(whole, default)
 
     def _own_conditions(self, leaf: LeafValue) -> list[Scalar]:
-        before = len(self._conditions.unseen)
-        conditions = [self._conditions.condition(predicate) for predicate in leaf.filters]
-        for _, member in self._conditions.unseen[before:]:
-            self._planner.out.warning(
-                "FILTER_FIELD_UNREACHABLE",
-                f"{member.name} cannot be reached from {self._where.home}: it counts as NULL in the filter of '{leaf.name}'",
-                f"measures.{leaf.name}.filters",
-                context={"measure": leaf.name, "field": member.name},
-            )
-        del self._conditions.unseen[before:]
+        planner = self._planner
+        conditions: list[Scalar] = []
+        for predicate in leaf.filters:
+            before = len(self._conditions.unseen)
+            conditions.append(self._conditions.condition(predicate))
+            unseen = {member for _, member in self._conditions.unseen[before:]}
+            del self._conditions.unseen[before:]
+            for member in members_of(predicate):
+                if member in unseen:
+                    planner.unnarrowed[id(predicate), member] = (leaf.name, self._where.home)
+                else:
+                    planner.narrowed.add((id(predicate), member))
         return conditions
 
     # once per home row
@@ -223,7 +229,11 @@ class _Leg:
             scope.at(route.to_home, inner=True, reason="home of the measures")
         dims = {dim.label: self._dimension(dim) for dim in self._where.grain}
         self._demand()
-        where = all_of(c for c in (self._conditions.where(self._where.clauses), *self._partners) if c is not None)
+        where = all_of(
+            c
+            for c in (self._conditions.where(self._where.clauses), *self._conditions.policies(), *self._partners)
+            if c is not None
+        )
         own = self._own_conditions(leaf)
         labels = Labels(dims)
         moment = self._of_home(time)

@@ -36,6 +36,10 @@ class Planner:
     """The fields of clauses that some leg reaches."""
     unseen: dict[tuple[Clause, Member], list[str]] = field(default_factory=dict)
     """The fields of clauses that a leg does not reach, with the homes of those legs."""
+    narrowed: set[tuple[int, Member]] = field(default_factory=set)
+    """The fields of measures' own filters (by identity) that some leaf reaches."""
+    unnarrowed: dict[tuple[int, Member], tuple[str, str]] = field(default_factory=dict)
+    """Those that a leaf does not reach: the measure and its home."""
     shift: str | None = None
 
     def record_filters(self, home: str, clauses: tuple[Clause, ...], unseen: list[tuple[Clause, Member]]) -> None:
@@ -101,7 +105,7 @@ class Planner:
         filtered = [waypoint(member) for clause in self.query.clauses for member in clause.members]
         if not objects and not filtered:
             return next((name for name, obj in self.model.objects.items() if obj.joins), next(iter(self.model.objects)))
-        root = self.graph.common_root([*objects, *filtered]) or self.graph.common_root(objects or filtered[:1])
+        root = self.graph.common_root(objects or filtered) or self.graph.common_root([*objects, *filtered])
         if root is None and (first := [waypoint(dim.members[0]) for dim in dims]):
             root = self.graph.common_root(first)
         if root is None:

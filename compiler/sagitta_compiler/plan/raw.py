@@ -10,7 +10,7 @@ from sagitta_compiler.plan.graph import AmbiguousPathError, Path
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import Output, Select, Source, Union
 from sagitta_compiler.plan.routes import route
-from sagitta_compiler.plan.scalars import Field, Literal
+from sagitta_compiler.plan.scalars import Field, Literal, all_of
 from sagitta_compiler.plan.scope import Scope
 from sagitta_compiler.query.bound import BoundField
 from sagitta_compiler.sql.result import Leg
@@ -62,14 +62,14 @@ def _path(planner: Planner, root: str, field: BoundField) -> Path | None:
 def _leg(planner: Planner, root: str, fields: tuple[BoundField, ...]) -> Select:
     query = planner.query
     scope = Scope(planner.model, planner.graph, root, planner.frames)
-    conditions = Conditions(scope, planner.graph, route(planner.graph, root, ()), planner.out)
+    conditions = Conditions(scope, planner.graph, route(planner.graph, root, ()), planner.out, query.policies)
     outputs = []
     for field in query.fields:
         path = _path(planner, root, field) if field in fields else None
         scalar = Literal(None, field.member.type) if path is None else scope.member(path, field.member, reason="field")
         outputs.append(Output(field.label, scalar))
         planner.seen.add(field.label)
-    where = conditions.where(query.clauses)
+    where = all_of(c for c in (conditions.where(query.clauses), *conditions.policies()) if c is not None)
     planner.record_filters(root, query.clauses, conditions.unseen)
     planner.tables.update({root, *(step.to_object for step in scope.steps)})
     texts = tuple(clause.text for clause in query.clauses)

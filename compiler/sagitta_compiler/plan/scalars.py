@@ -172,6 +172,19 @@ def same(left: Scalar, right: Scalar) -> Scalar:
     return Call("same", (left, right))
 
 
+def has_aggregate(scalar: Scalar) -> bool:
+    """Whether an aggregate is part of the expression."""
+    found = False
+
+    def change(part: Scalar) -> Scalar | None:
+        nonlocal found
+        found = found or isinstance(part, Aggregate)
+        return part if found else None
+
+    rewrite(scalar, change)
+    return found
+
+
 def rewrite(scalar: Scalar, change: Callable[[Scalar], Scalar | None]) -> Scalar:
     """A copy of the expression in which `change` has replaced what it answers for, top down."""
     if (changed := change(scalar)) is not None:

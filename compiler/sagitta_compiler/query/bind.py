@@ -85,6 +85,7 @@ class _Binder:
             query.allow_fan_out,
             query.grouping,
             query.column_order,
+            self._policies(),
         )
 
     def _check_shape(self) -> None:
@@ -287,7 +288,7 @@ class _Binder:
         )
         asked = self._where.clauses(self._query.where)
         found: dict[Predicate, Clause] = {}
-        for clause in (*static, *self._policies(), *asked):
+        for clause in (*static, *asked):
             found.setdefault(clause.predicate, clause)
         return tuple(found.values())
 

@@ -224,6 +224,8 @@ class BoundQuery:
     allow_fan_out: bool = False
     grouping: Grouping | None = None
     column_order: tuple[str, ...] = ()
+    policies: tuple[Clause, ...] = ()
+    """What the caller's rows must pass, wherever they are read."""
 
 
 def members_of(predicate: Predicate) -> tuple[Member, ...]:
