@@ -184,8 +184,8 @@ class Frame:
         )
 
     def _spine(self, level: Level, found: Iterable[RowKey]) -> list[RowKey]:
-        """Every period between the first and the last, when time is the only dimension of a comparison (rule e)."""
-        if len(self.parts) != 1 or level != (0,):
+        """Every period between the first and the last, where the compared time is the only dimension that a row keeps."""
+        if len(level) != 1:
             return []
         compared = {
             metric.time_dimension
@@ -193,12 +193,12 @@ class Frame:
             for metric in self.metrics_inside(name)
             if isinstance(metric, PeriodOverPeriodMetric)
         }
-        if self.parts[0].names[0] not in compared:
+        if self.parts[level[0]].names[0] not in compared:
             return []
         members = [row.members[0] for row in found if row.level == level and row.members[0] is not None]
         if not members:
             return []
-        grain, here, last = self.grain_of(0), min(members), max(members)
+        grain, here, last = self.grain_of(level[0]), min(members), max(members)
         spine = []
         while here <= last:
             spine.append(RowKey(level, (here,)))

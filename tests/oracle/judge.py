@@ -89,10 +89,10 @@ def _refusal(expected: Result | v.RefusedError | v.UndecidedError, codes: tuple[
 
 def describe(outcome: Outcome) -> str:
     """Prints an outcome for a person."""
-    lines = [f"{outcome.verdict}: {outcome.reason}", *(f"  {line}" for line in outcome.details)]
+    lines = [f"{outcome.verdict}: {outcome.reason}", *(f"  {line}" for line in outcome.details[:8])]
     if outcome.expected is not None:
         lines.append(f"expected {list(outcome.expected.columns)}")
-        lines.extend(f"  {show(row)}" for row in outcome.expected.rows)
+        lines.extend(f"  {show(row)}" for row in outcome.expected.rows[:40])
     if outcome.sql:
         lines.append(outcome.sql)
     return "\n".join(lines)
