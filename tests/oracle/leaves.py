@@ -253,7 +253,8 @@ class Leaves:
     def _check_single_valued(self, measure: Measure, scope: Scope) -> None:
         for ref in self.own_refs(measure, ()):
             path = scope.paths[ref]
-            if path is not None and any(step.multiplies for step in path[len(scope.to_home) :]):
+            beyond = () if path is None else path[len(scope.to_home) :]
+            if any(step.multiplies for step in beyond):
                 raise v.UndecidedError("an argument on the far side of a join that multiplies")
 
     def _contribution(self, measure: Measure, scope: Scope, context: Context) -> Contribution:

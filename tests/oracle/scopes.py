@@ -93,7 +93,7 @@ class Scoper:
     def _path(self, home: str, root: str, to_home: Path, ref: FieldRef) -> Path | None:
         if self.is_near(home, ref):
             near = self.graph.path_via(home, ref.via, ref.column.object)
-            return None if near is None else to_home + near
+            return None if near is None else _joined(to_home, near)
         if root == home or not self.graph.reaches(root, ref.column.object, ref.via) or not self.roots(home, [ref]):
             return None
         return self.graph.path_via(root, ref.via, ref.column.object)
@@ -188,6 +188,13 @@ class Scoper:
             return self.world.value(self.world.follow(row, path), ref.column.object, ref.column.column)
 
         return filters.passes(clause, value, filters.FilterWorld(self.world.calendar, self.world.context.now))
+
+
+def _joined(way: Path, on: Path) -> Path:
+    """Returns one way after the other; a step that is walked straight back is not walked at all."""
+    while way and on and way[-1].join == on[0].join and way[-1].forward != on[0].forward:
+        way, on = way[:-1], on[1:]
+    return way + on
 
 
 def flat_clauses(clauses: Iterable[FilterNode]) -> tuple[FilterNode, ...]:
