@@ -184,7 +184,7 @@ class Frame:
         )
 
     def _spine(self, level: Level, found: Iterable[RowKey]) -> list[RowKey]:
-        """Every period between the first and the last, where the compared time is the only dimension that a row keeps."""
+        """Every period between the first and the last, where a row keeps nothing but the compared time."""
         if len(level) != 1:
             return []
         compared = {

@@ -48,9 +48,9 @@ class Case:
     features: frozenset[str] = frozenset()
 
 
-def draw_populated(chooser: Chooser) -> Populated:
+def draw_populated(chooser: Chooser, most_rows: int = 10) -> Populated:
     """Draws a world with a handful of measures and metrics."""
-    world = draw_world(chooser)
+    world = draw_world(chooser, most_rows)
     model = copy.deepcopy(world.model)
     made: list[Made] = []
     model["measures"], model["metrics"] = {}, {}

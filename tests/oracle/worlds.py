@@ -115,17 +115,19 @@ COLUMN_TYPES = {
 }
 
 
-def draw_world(chooser: Chooser) -> World:
+def draw_world(chooser: Chooser, most_rows: int = 10) -> World:
     """Draws joins, objects, data and plain dimensions; measures and metrics are added by `features`."""
     shape = chooser.choose(tuple(SHAPES))
     count, edges = SHAPES[shape]
-    return build_world(chooser, shape, NAMES[:count], edges)
+    return build_world(chooser, shape, NAMES[:count], edges, most_rows)
 
 
-def build_world(chooser: Chooser, shape: str, objects: Sequence[str], edges: tuple[Edge, ...]) -> World:
+def build_world(
+    chooser: Chooser, shape: str, objects: Sequence[str], edges: tuple[Edge, ...], most_rows: int = 10
+) -> World:
     """Draws the data and the details of a world whose objects and joins are given."""
     secondary = shape == "two paths"
-    ids = [_draw_ids(chooser) for _ in objects]
+    ids = [_draw_ids(chooser, most_rows) for _ in objects]
     tables = {
         name.lower(): _draw_table(chooser, place, ids, edges, secondary=secondary) for place, name in enumerate(objects)
     }
@@ -148,8 +150,9 @@ def _settings(chooser: Chooser, model: Document, features: set[str]) -> None:
         features.add("calendar: own")
 
 
-def _draw_ids(chooser: Chooser) -> list[int]:
-    return list(range(1, 1 + chooser.choose((0, 1, 2, 3, 4, 5, 6, 8, 10))))
+def _draw_ids(chooser: Chooser, most_rows: int) -> list[int]:
+    sizes = [size for size in (0, 1, 2, 3, 4, 5, 6, 8, 10) if size <= most_rows]
+    return list(range(1, 1 + chooser.choose(sizes)))
 
 
 def _draw_table(
