@@ -77,7 +77,7 @@ def test_a_further_dimension_never_changes_the_roll_up(
     rolled: Counter[Any] = Counter()
     for member, _, count in fine:
         rolled[member] += count
-    assert dict(rolled) == {member: count for member, count in coarse}
+    assert dict(rolled) == dict(coarse)
 
 
 @given(question=questions(), data=st.data())
