@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
@@ -111,7 +112,12 @@ def http_error(error: Any) -> HttpError:
     headers = {"Retry-After": str(details.retry_after)} if details.retry_after is not None else {}
     if code == 401:
         headers["WWW-Authenticate"] = _challenge(details)
-    return HttpError(code, {"detail": _detail(status.message, details)}, headers)
+    return HttpError(code, {"detail": _detail(status.message, details), "code": _code(details)}, headers)
+
+
+def _code(details: _Details) -> str:
+    """The code that every surface gives: that of the first mistake in a model or a query, else the reason."""
+    return details.metadata.get("code") or details.reason or "INTERNAL"
 
 
 def _challenge(details: _Details) -> str:
@@ -172,25 +178,32 @@ def _transport(error: Any) -> HttpError:
     """A call that failed before the engine could say why."""
     match error.code():
         case grpc.StatusCode.UNAVAILABLE:
-            return HttpError(503, {"detail": "The engine cannot be reached; retry later"}, {"Retry-After": "1"})
+            return HttpError(
+                503,
+                {"detail": "The engine cannot be reached; retry later", "code": "UNAVAILABLE"},
+                {"Retry-After": "1"},
+            )
         case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return HttpError(504, {"detail": "The engine did not answer in time"})
+            return HttpError(504, {"detail": "The engine did not answer in time", "code": "DEADLINE_EXCEEDED"})
         case grpc.StatusCode.CANCELLED:
-            return HttpError(503, {"detail": "The call was cancelled"})
+            return HttpError(503, {"detail": "The call was cancelled", "code": "CANCELLED"})
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return HttpError(413, {"detail": "The request is larger than the engine accepts"})
+            return HttpError(
+                413, {"detail": "The request is larger than the engine accepts", "code": "REQUEST_TOO_LARGE"}
+            )
         case _:
             log.error("the engine answered %s without details: %s", error.code(), error)
-            return HttpError(500, {"detail": "Internal server error"})
+            return HttpError(500, {"detail": "Internal server error", "code": "INTERNAL"})
 
 
 def validation_error(error: RequestValidationError) -> HttpError:
     """The answer for a body or parameter that FastAPI refused; unknown keys are named as the API names them."""
     found = [{"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]} for item in error.errors()]
-    body: Body = {"detail": found}
+    body: Body = {"detail": found, "code": "INVALID_REQUEST"}
     unknown = [item for item in found if item["type"] == "extra_forbidden"]
     if unknown and len(unknown) == len(found):
         body |= {
+            "code": "UNKNOWN_PROPERTY",
             "message": f"Unknown property: {', '.join(str(item['loc'][-1]) for item in unknown)}",
             "errors": [
                 {
@@ -218,11 +231,12 @@ def install(app: FastAPI) -> None:
 
     async def on_http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return HttpError(error.status_code, {"detail": error.detail}, dict(error.headers or {})).response()
+        body = {"detail": error.detail, "code": HTTPStatus(error.status_code).name}
+        return HttpError(error.status_code, body, dict(error.headers or {})).response()
 
     async def on_defect(_: Request, error: Exception) -> Response:
         log.error("request %s failed", REQUEST_ID.get(), exc_info=error)
-        return HttpError(500, {"detail": "Internal server error"}).response()
+        return HttpError(500, {"detail": "Internal server error", "code": "INTERNAL"}).response()
 
     app.add_exception_handler(grpc.aio.AioRpcError, on_call)
     app.add_exception_handler(RequestValidationError, on_validation)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -128,11 +129,21 @@ def _write_ready(path: str, address: str) -> None:
 def _settings(arguments: Sequence[str] | None) -> GatewaySettings:
     parser = argparse.ArgumentParser(prog="python -m sagitta_gateway", description="Serves the REST API.")
     parser.add_argument("--engine", help="host:port of the engine's gRPC surface")
-    parser.add_argument("--listen", help="host:port to listen on; port 0 takes a free one")
+    parser.add_argument("--http", "--listen", dest="listen", help="host:port to listen on; port 0 takes a free one")
     parser.add_argument("--workers", type=int, help="processes that share the port")
     parser.add_argument("--ready-file", help="written with the address once the gateway answers")
+    parser.add_argument("--follow-stdin", action="store_true", help="end when standard input closes, with its writer")
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    if given.pop("follow_stdin"):
+        threading.Thread(target=_follow_stdin, name="follow-stdin", daemon=True).start()
     return GatewaySettings(**given)
+
+
+def _follow_stdin() -> None:
+    """Ends this process when nobody can write to its standard input any more: its parent is gone."""
+    while os.read(0, 4096):  # not through sys.stdin, whose lock the interpreter wants when it ends
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _export(settings: GatewaySettings) -> None:

@@ -14,6 +14,8 @@ import click
 from sagitta_server.cli.failures import failure
 
 COMMANDS = {
+    "demo": "Serve generated TPC-H data with its model; the quickest way to see everything work.",
+    "serve": "Start everything: Flight SQL, gRPC and, as a child process, the REST gateway.",
     "engine": "Start Flight SQL and gRPC without the gateway.",
     "gateway": "Start the REST gateway alone; it asks an engine over gRPC.",
     "validate": "Check model files and point at every mistake.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from types import ModuleType
 from typing import Any
@@ -95,25 +96,15 @@ def from_settings(error: Exception) -> Failure | None:
 
 
 def from_rpc(error: Exception) -> Failure | None:
-    """A gRPC status: the code of its ErrorInfo, else the status' own."""
+    """A gRPC status: the code of its details, else the status' own."""
     module = loaded("grpc")
     if module is None or not isinstance(error, module.RpcError):
         return None
-    call: Any = error
-    return Failure(reason_of(call) or call.code().name, call.details() or call.code().name)
-
-
-def reason_of(call: Any) -> str | None:
-    """Returns the reason in the details of a failed call."""
-    from google.rpc import error_details_pb2
     from grpc_status import rpc_status
 
-    status = rpc_status.from_call(call)
-    for detail in status.details if status else ():
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info):
-            return str(info.reason)
-    return None
+    call: Any = error
+    told = rpc_status.from_call(call)
+    return (from_status(told) if told else None) or Failure(call.code().name, call.details() or call.code().name)
 
 
 def from_adbc(error: Exception) -> Failure | None:
@@ -121,8 +112,33 @@ def from_adbc(error: Exception) -> Failure | None:
     module = loaded("adbc_driver_manager")
     if module is None or not isinstance(error, module.Error):
         return None
+    from google.rpc import status_pb2
+
     refused: Any = error
-    return Failure(refused.status_code.name, first_line(error))
+    packed = dict(refused.details or ()).get(STATUS_DETAILS)
+    told = from_status(status_pb2.Status.FromString(packed)) if packed else None
+    return told or Failure(refused.status_code.name, DRIVER_WORDS.sub("", first_line(error)))
+
+
+STATUS_DETAILS = "grpc-status-details-bin"
+"""Under this key a server's status travels with its details."""
+
+DRIVER_WORDS = re.compile(r"^\w+: (?:\[FlightSQL\] )?|(?: \(\w+; \w+\))?\. Vendor code: \d+$")
+"""What the driver puts around a message."""
+
+
+def from_status(status: Any) -> Failure | None:
+    """The reason (or, of a mistake in a query, its own code), the message and the hints of a status."""
+    from google.rpc import error_details_pb2
+    from sagitta.semantic.v1 import diagnostic_pb2
+
+    info, found = error_details_pb2.ErrorInfo(), diagnostic_pb2.Diagnostics()
+    for detail in status.details:
+        _ = detail.Unpack(info) or detail.Unpack(found)
+    if not info.reason:
+        return None
+    hints = [diagnostic.hint for diagnostic in found.diagnostics if diagnostic.hint]
+    return Failure(info.metadata.get("code") or info.reason, status.message, "\n  ".join(hints) or None)
 
 
 def from_system(error: Exception) -> Failure | None:

@@ -52,7 +52,9 @@ def run(settings: Settings, *, gateway: bool, ready: Ready) -> None:
             ready(Addresses(engine.flight, engine.grpc))
             wait(requested, None)
             return
-        with GatewayProcess(["--engine", engine.grpc, "--http", settings.http.address]) as child:
+        with GatewayProcess(
+            ["--engine", engine.grpc, "--http", settings.http.address, "--workers", str(settings.http.workers)]
+        ) as child:
             if url := child.wait_until_ready(requested.is_set):
                 ready(Addresses(engine.flight, engine.grpc, url))
                 wait(requested, child)
