@@ -65,6 +65,10 @@ docs: install  ## Renews the parts of the docs that the code knows better.
 oracle: install  ## Compares the compiler with the naive evaluator on many more generated models and queries.
 	$(PYTEST) tests/oracle tests/properties --hypothesis-profile thorough
 
+.PHONY: fuzz
+fuzz: install  ## Loads 50,000 random and wounded texts as models and queries.
+	$(PYTEST) tests/compiler/model/test_fuzz.py --hypothesis-profile fuzz --timeout 3600
+
 .PHONY: clients
 clients: install  ## Runs the tests with clients in other languages (those whose tools are present).
 	$(PYTEST) tests/clients -rs

@@ -52,6 +52,7 @@ _DOCUMENT = {
         "A key has a value of the wrong kind, or a required key is missing.",
         "Compare with the JSON Schema of the language.",
     ),
+    "TOO_MANY_FINDINGS": ("There are more findings than are shown.", "Correct those that are shown first."),
     "UNKNOWN_PROPERTY": (
         "A key is not part of the language here.",
         "Remove it, or take the spelling that is suggested.",

@@ -21,7 +21,7 @@ from yaml._yaml import CParser
 from sagitta_compiler.diagnostics import Diagnostic, Severity, Span
 
 MAX_CHARACTERS: Final = 5_000_000
-MAX_NODES: Final = 500_000
+MAX_NODES: Final = 300_000
 MAX_DEPTH: Final = 20
 
 Path = tuple[str | int, ...]
@@ -51,8 +51,17 @@ _CORE_TAG = "tag:yaml.org,2002:"
 class MapNode(dict[str, Any]):
     """A mapping with the offsets of its keys and values: four per key, in the order of the text."""
 
-    __slots__ = ("offsets",)
+    __slots__ = ("_positions", "offsets")
     offsets: array[int] | None
+    _positions: dict[str, int]
+
+    def place_of(self, key: str) -> int:
+        """Returns where among the keys of the text one stands."""
+        try:
+            return self._positions[key]
+        except AttributeError:
+            self._positions = {name: at for at, name in enumerate(self)}
+            return self._positions[key]
 
 
 class ListNode(list[Any]):
@@ -134,7 +143,7 @@ def read_document(text: str | Mapping[str, Any], name: str = "model") -> Documen
     try:
         root, duplicates = _compose(source)
     except RefusedError as refused:
-        if (root := _as_json(text)) is not None:
+        if refused.diagnostic.code == "YAML_PARSE_ERROR" and (root := _as_json(text)) is not None:
             return Document(source, root)
         return Document(source, None, (refused.diagnostic,))
     return Document(source, root, tuple(duplicates))
@@ -353,7 +362,7 @@ def _finite(text: str) -> float | str:
 def _from_value(value: Any, depth: int = 0, budget: list[int] | None = None) -> Any:
     """Copies plain values into nodes without places, within the same limits as a text."""
     budget = [MAX_NODES] if budget is None else budget
-    budget[0] -= 1
+    budget[0] -= 1 + (len(value) if isinstance(value, Mapping) else 0)
     if budget[0] < 0:
         raise _safety(f"The document has more than {MAX_NODES:,} values")
     is_map = isinstance(value, Mapping)
@@ -382,7 +391,7 @@ def _offsets(root: Any, path: Path, *, key: bool) -> tuple[int, int] | None:
             name = step if step in node else _snake(step)
             if name not in node:
                 break
-            at = 4 * list(node).index(name)
+            at = 4 * node.place_of(name)
             value = node[name]
             by_key = isinstance(value, dict | list) or (key and position == len(path) - 1)
             place = tuple(node.offsets[at : at + 2] if by_key else node.offsets[at + 2 : at + 4])

@@ -72,6 +72,7 @@ def load_model(
     if _stops(merged.diagnostics):
         return LoadedModel(None, merged.document, tuple(report.diagnostics), Health(), source, merged.sources)
     model = resolve_model(merged.document, report, merged.broken, name)
+    report.close()
     usable = None if report.diagnostics.has_errors else model
     found = tuple(sorted(report.diagnostics, key=_place))
     return LoadedModel(usable, merged.document, found, health(model), source, merged.sources)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,6 +27,8 @@ _CODES = {
     "countLabelPattern": "INVALID_COUNT_LABEL_PATTERN",
 }
 _MAX_ROUNDS = 4
+MAX_FINDINGS = 200
+"""How many mistakes of shape are reported and worked around."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ def _no_mapping(root: Any) -> Diagnostic:
     return Diagnostic("SCHEMA_VALIDATION", f"A model is a mapping, and this text is {kind}", "(root)", hint=hint)
 
 
+def _too_many(count: int) -> Diagnostic:
+    message = f"There are {count:,} mistakes in the shape of the text; the first {MAX_FINDINGS} are shown"
+    return Diagnostic("SCHEMA_VALIDATION", message, "(root)", hint="Correct these first.")
+
+
 def section_code(path: Path) -> str:
     """Returns the code of a mistake in the document's shape, by where it is."""
     if path[:1] == ("dataObjects",) and path[2:3] == ("refresh",):
@@ -79,7 +87,10 @@ def _validate(root: dict[str, Any], found: list[tuple[Diagnostic, Path]]) -> tup
             return ModelDocument.model_validate(tree), broken
         except ValidationError as error:
             if round_number == 0:
-                found.extend(findings(error, (), section_code, ModelDocument))
+                found.extend(islice(findings(error, (), section_code, ModelDocument), MAX_FINDINGS))
+            if error.error_count() > MAX_FINDINGS:
+                found.append((_too_many(error.error_count()), ()))
+                break
             for detail in error.errors(include_url=False, include_input=False, include_context=False):
                 cut = _what_to_cut(tuple(detail["loc"]), detail["type"], round_number)
                 tree = _without(tree, cut)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -24,6 +25,9 @@ from sagitta_compiler.query.query import (
 )
 from sagitta_compiler.query.rules import check_query
 from sagitta_compiler.source import Document, Path, path_text, read_document
+
+MAX_FINDINGS: Final = 200
+"""How many mistakes of shape are reported."""
 
 
 def read_query(data: object) -> tuple[Query | None, tuple[Diagnostic, ...]]:
@@ -66,7 +70,8 @@ class _QueryReader:
         try:
             written = QueryDocument.model_validate(self._document.root)
         except ValidationError as error:
-            for diagnostic, path in findings(error, (), lambda _: "SCHEMA_VALIDATION", QueryDocument):
+            found = findings(error, (), lambda _: "SCHEMA_VALIDATION", QueryDocument)
+            for diagnostic, path in islice(found, MAX_FINDINGS):
                 self._report(diagnostic, path)
             return None, tuple(self._found)
         query = self._query(written)
