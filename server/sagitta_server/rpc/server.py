@@ -13,8 +13,11 @@ from grpc_reflection.v1alpha import reflection
 
 from sagitta_server.rpc import (
     batch_service,
+    dialect_service,
+    discovery_service,
     model_service,
     query_service,
+    reference_service,
     session_service,
     settings_service,
 )
@@ -31,6 +34,9 @@ REGISTRARS: tuple[Registrar, ...] = (
     model_service.register,
     query_service.register,
     settings_service.register,
+    discovery_service.register,
+    dialect_service.register,
+    reference_service.register,
     batch_service.register,
 )
 """Each adds its services to the server and returns their full names."""

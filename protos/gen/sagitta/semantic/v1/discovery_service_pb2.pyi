@@ -1068,6 +1068,66 @@ class ListComposablesRequest(_message.Message):
 Global___ListComposablesRequest: _TypeAlias = ListComposablesRequest  # noqa: Y015
 
 @_typing.final
+class Composable(_message.Message):
+    """Something that can be added to a query, and what it costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    COMPOSITE_FIELD_NUMBER: _builtins.int
+    JOINS_FIELD_NUMBER: _builtins.int
+    SCANS_FIELD_NUMBER: _builtins.int
+    DEDUPLICATED_FIELD_NUMBER: _builtins.int
+    NULL_FOR_FIELD_NUMBER: _builtins.int
+    REQUIRES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    kind: _model_pb2.ArtefactType.ValueType
+    """Its kind."""
+    composite: _builtins.bool
+    """Whether it makes the plan a united one."""
+    @_builtins.property
+    def joins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The joins that it adds."""
+
+    @_builtins.property
+    def scans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The facts that it reads besides."""
+
+    @_builtins.property
+    def deduplicated(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The objects whose rows have to be deduplicated for it."""
+
+    @_builtins.property
+    def null_for(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The measures that have no value for it."""
+
+    @_builtins.property
+    def requires(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The dimensions that must be selected with it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _model_pb2.ArtefactType.ValueType = ...,
+        composite: _builtins.bool = ...,
+        joins: _abc.Iterable[_builtins.str] | None = ...,
+        scans: _abc.Iterable[_builtins.str] | None = ...,
+        deduplicated: _abc.Iterable[_builtins.str] | None = ...,
+        null_for: _abc.Iterable[_builtins.str] | None = ...,
+        requires: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["composite", b"composite", "deduplicated", b"deduplicated", "joins", b"joins", "kind", b"kind", "name", b"name", "null_for", b"null_for", "requires", b"requires", "scans", b"scans"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Composable: _TypeAlias = Composable  # noqa: Y015
+
+@_typing.final
 class ListComposablesResponse(_message.Message):
     """What can still be added."""
 
@@ -1079,6 +1139,7 @@ class ListComposablesResponse(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     CFL_MEASURES_FIELD_NUMBER: _builtins.int
     CFL_METRICS_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def anchor_objects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The objects that the query reads."""
@@ -1103,6 +1164,10 @@ class ListComposablesResponse(_message.Message):
     def cfl_metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Metrics that make the plan a united one."""
 
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Composable]:
+        """Everything that can be added, with what it costs."""
+
     def __init__(
         self,
         *,
@@ -1112,10 +1177,11 @@ class ListComposablesResponse(_message.Message):
         metrics: _abc.Iterable[_builtins.str] | None = ...,
         cfl_measures: _abc.Iterable[_builtins.str] | None = ...,
         cfl_metrics: _abc.Iterable[_builtins.str] | None = ...,
+        items: _abc.Iterable[Global___Composable] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_objects", b"anchor_objects", "cfl_measures", b"cfl_measures", "cfl_metrics", b"cfl_metrics", "dimensions", b"dimensions", "measures", b"measures", "metrics", b"metrics"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_objects", b"anchor_objects", "cfl_measures", b"cfl_measures", "cfl_metrics", b"cfl_metrics", "dimensions", b"dimensions", "items", b"items", "measures", b"measures", "metrics", b"metrics"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
