@@ -139,7 +139,7 @@ def test_names_never_share_an_address() -> None:
 def test_awkward_names_make_a_valid_graph() -> None:
     awkward = """
 dataObjects:
-  "Ventes <été> \\"1\\"": 
+  "Ventes <été> \\"1\\"":
     {code: t, columns: {"Prix €": {code: p, abstractType: float}, "Prix $": {abstractType: float}}}
 measures:
   "100% {of} total": {columns: [{dataObject: "Ventes <été> \\"1\\"", column: "Prix €"}], aggregation: sum}
