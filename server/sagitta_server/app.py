@@ -15,6 +15,8 @@ from sagitta_server.execution import Source, open_source
 from sagitta_server.models import CompiledModels, ModelStore, SessionStore
 from sagitta_server.models.curated import CuratedModels
 from sagitta_server.queries import QueryService
+from sagitta_server.reviews.assembly import Reviews, build_reviews
+from sagitta_server.reviews.run_rows import RunRows
 from sagitta_server.state import Database, open_database
 
 if TYPE_CHECKING:
@@ -55,6 +57,18 @@ class Engine:
         compiled = CompiledModels(settings.models.cache_size)
         self.models = ModelStore(settings, self.sessions, compiled, CuratedModels(settings.models, compiled))
         self.queries = QueryService(settings, self.sources, self.cache)
+        self.reviews: Reviews = build_reviews(
+            settings.reviews,
+            settings.data_dir,
+            self.database,
+            models=self.models,
+            execution=self.queries,
+            sources=self.sources,
+            flight_location=lambda: self.flight_location,
+        )
+        self.run_rows = RunRows(
+            self.reviews.service.work, self.reviews.spool, self.authenticator, self.reviews.ticket_key
+        )
         self._stopping = threading.Event()
         self._sweeper: threading.Thread | None = None
         self._grpc: RunningGrpc | None = None
@@ -77,6 +91,7 @@ class Engine:
 
             self._flight = start_flight(self)
         self._grpc = start_grpc(self)
+        self.reviews.start()
         return ReadyAddresses(self._grpc.address, self._flight.location if self._flight else None)
 
     @property
@@ -93,6 +108,7 @@ class Engine:
             self._flight.stop(grace_seconds)
         if self._grpc is not None:
             self._grpc.stop(grace_seconds)
+        self.reviews.stop()
         self.models.curated.stop()
         if self._sweeper is not None:
             self._sweeper.join()

@@ -25,6 +25,7 @@ from pydantic_settings import (
 from sagitta_server.auth import AuthSettings
 from sagitta_server.cache.settings import CacheSettings
 from sagitta_server.execution.settings import SourceSettings
+from sagitta_server.reviews.settings import ReviewSettings
 from sagitta_server.flight.settings import FlightSettings
 
 CONFIG_FILE = "SAGITTA_CONFIG"
@@ -213,6 +214,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     access: AccessSettings = AccessSettings()
     auth: AuthSettings = AuthSettings()
+    reviews: ReviewSettings = ReviewSettings()
     log: LogSettings = LogSettings()
 
     @property

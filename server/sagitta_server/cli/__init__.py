@@ -21,6 +21,7 @@ COMMANDS = {
     "validate": "Check model files and point at every mistake.",
     "compile": "Show the SQL of a query, and why it is that SQL.",
     "query": "Ask a running server, or a model file and a warehouse, and write the answer.",
+    "token": "Print a bearer token for development.",
     "health": "Ask a running server whether it can serve.",
     "settings": "Show every setting, its value here and what it is for.",
 }

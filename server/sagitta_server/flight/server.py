@@ -57,6 +57,7 @@ def start_flight(engine: Engine) -> RunningFlight:
             engine.models,
             Statements(engine.queries),
             signer,
+            run_rows=engine.run_rows,
             auth_handler=NoHandshake(),
             middleware={MIDDLEWARE: Access(engine.settings.access, engine.authenticator, signer)},
             **_tls(settings),

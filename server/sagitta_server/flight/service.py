@@ -29,6 +29,8 @@ from sagitta_server.flight.sessions import SessionContext, Sessions, with_header
 from sagitta_server.flight.settings import FlightSettings
 from sagitta_server.flight.statements import Asked, Models, Plan, Statements
 from sagitta_server.flight.tickets import Signer
+from sagitta_server.reviews.run_rows import RunRows
+from sagitta_server.reviews.run_tickets import is_run_ticket
 
 if TYPE_CHECKING:
     from sagitta_server.models import ModelStore
@@ -46,12 +48,15 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         models: ModelStore,
         statements: Statements,
         signer: Signer,
+        *,
+        run_rows: RunRows | None = None,
         **options: Any,
     ) -> None:
         self._settings = settings
         self._models = models
         self._statements = statements
         self._signer = signer
+        self._run_rows = run_rows
         self._sessions = Sessions(settings.session_seconds, settings.max_sessions)
         self.running = Running()
         self._actions = Actions(self)
@@ -183,6 +188,8 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
 
     @guarded
     def do_get(self, context: Any, ticket: Any) -> Any:
+        if self._run_rows is not None and is_run_ticket(ticket.ticket):
+            return self._review_rows(self._run_rows, self.caller(context), ticket.ticket)
         command = read_command(ticket.ticket)
         caller = self.caller(context)
         if metadata_schema(command) is not None:
@@ -194,6 +201,12 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         stream = self._run(found, token)
         caller.at_end(stream.close)
         return _data_stream(stream)
+
+    def _review_rows(self, run_rows: RunRows, caller: Caller, ticket: bytes) -> Any:
+        """The rows of a review's run; they need the bearer to whom the ticket was given, in every mode."""
+        rows = run_rows.by_ticket(ticket, next(iter(caller.headers.get("authorization") or ()), None))
+        caller.at_end(rows.close)
+        return flight.RecordBatchStream(rows)
 
     def _catalog(self, context: Any) -> SqlCatalog:
         models = self.models()

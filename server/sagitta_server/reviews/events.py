@@ -12,7 +12,6 @@ from sagitta_server.reviews.values import (
     Finding,
     Mapping,
     Preview,
-    PreviewStatus,
     Question,
     QuestionState,
     Review,
@@ -118,8 +117,6 @@ def _preview(before: Review | None, after: Review) -> Iterator[Event]:
     same = was is not None and was.preview_id == preview.preview_id
     if not same or (was is not None and was.preview_status is not preview.preview_status):
         yield Event(f"preview.{preview.preview_status}", preview)
-    elif was is not None and preview.stale_reason is not None and was.stale_reason is None:
-        yield Event(f"preview.{PreviewStatus.STALE}", preview)
 
 
 def _run(before: Review | None, after: Review) -> Iterator[Event]:

@@ -184,7 +184,8 @@ def _about_filters(review: Review) -> Iterator[Wanted]:
                 f"The source gives two values for {name}. Choose one.",
                 f"filter-conflict:{item.column_name or item.filter_name}",
             )
-        if review.dataset is not None and _names_nothing(item, known, read):
+        importing = review.session.import_task_id is not None  # variables may still be found
+        if review.dataset is not None and not importing and _names_nothing(item, known, read):
             yield Wanted(
                 "FILTER_COLUMN_UNKNOWN",
                 f"{name} is neither a column of this dataset nor read by its template, so it has no effect.",

@@ -16,6 +16,9 @@ from sagitta_server.rpc.access import CALL, AccessControl, Call
 
 log = logging.getLogger("sagitta.rpc")
 
+OWN_BOUNDARY = "/sagitta.review."
+"""Services whose errors are worded by a contract of their own; they authenticate and fail by themselves."""
+
 Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 
 
@@ -32,7 +35,7 @@ class Boundary(grpc.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith("/sagitta."):
+        if handler is None or not method.startswith("/sagitta.") or method.startswith(OWN_BOUNDARY):
             return handler
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(

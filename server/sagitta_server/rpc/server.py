@@ -18,6 +18,7 @@ from sagitta_server.rpc import (
     model_service,
     query_service,
     reference_service,
+    review_service,
     session_service,
     settings_service,
 )
@@ -38,6 +39,7 @@ REGISTRARS: tuple[Registrar, ...] = (
     dialect_service.register,
     reference_service.register,
     batch_service.register,
+    review_service.register,
 )
 """Each adds its services to the server and returns their full names."""
 

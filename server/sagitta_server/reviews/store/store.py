@@ -173,6 +173,37 @@ class ReviewStore:
         row = connection.execute(query).mappings().one_or_none()
         return None if row is None else from_row(Run, row)
 
+    def preview(self, connection: Connection, session_id: str, preview_id: str) -> Preview | None:
+        """One preview of a session, also one that is no longer the latest."""
+        columns = tables.PREVIEWS.c
+        query = select(tables.PREVIEWS).where(columns.session_id == session_id, columns.preview_id == preview_id)
+        row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else from_row(Preview, row)
+
+    def owner(self, connection: Connection, session_id: str) -> str | None:
+        """The owner of a session; None when there is no such session."""
+        query = select(tables.SESSIONS.c.owner_id).where(tables.SESSIONS.c.session_id == session_id)
+        return connection.execute(query).scalar_one_or_none()
+
+    def mark_reviewed(self, connection: Connection, session: Session) -> None:
+        """Stores that the documentation was exported, with the decision that follows; no version is spent on it."""
+        connection.execute(
+            update(tables.SESSIONS)
+            .where(tables.SESSIONS.c.session_id == session.session_id)
+            .values(
+                reviewed=True,
+                readiness_state=session.readiness_state.value,
+                current_phase=session.current_phase.value,
+                recommended_action=session.recommended_action.value,
+            )
+        )
+
+    def run_by_id(self, connection: Connection, run_context_id: str) -> Run | None:
+        """One run, whosever it is."""
+        query = select(tables.RUNS).where(tables.RUNS.c.run_context_id == run_context_id)
+        row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else from_row(Run, row)
+
     def run_owner(self, connection: Connection, run_context_id: str) -> tuple[str, str] | None:
         """Session and owner of a run."""
         query = (

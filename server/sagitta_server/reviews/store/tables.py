@@ -44,7 +44,10 @@ def _column_type(hint: Any) -> TypeEngine[Any]:
 def _columns(cls: type, key: str | None) -> list[Column[Any]]:
     return [
         Column(
-            name, _ID if name == key else _column_type(hint), primary_key=name == key, nullable=type(None) in get_args(hint)
+            name,
+            _ID if name == key else _column_type(hint),
+            primary_key=name == key,
+            nullable=type(None) in get_args(hint),
         )
         for name, hint in field_hints(cls)
         if name != "session_id"
@@ -172,7 +175,7 @@ ARTIFACTS = Table(
     Column("sha256", String(64), nullable=False),
     Column("created_by_user_id", String(255)),
     Column("created_at", UtcDateTime(), nullable=False),
-    UniqueConstraint("session_id", "artifact_type", "format", "variant", "version"),
+    UniqueConstraint("session_id", "artifact_type", "format", "variant", "version", name="uq_review_artifacts_version"),
 )
 
 IDEMPOTENCY = Table(

@@ -120,12 +120,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("artifact_id", name="pk_review_artifacts"),
         sa.UniqueConstraint(
-            "session_id",
-            "artifact_type",
-            "format",
-            "variant",
-            "version",
-            name="uq_review_artifacts_session_id_artifact_type_format_variant_version",
+            "session_id", "artifact_type", "format", "variant", "version", name="uq_review_artifacts_version"
         ),
     )
     op.create_table(

@@ -1,0 +1,41 @@
+"""`sagitta token`: a bearer token for development."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("token")
+@click.option("--sub", "subject", required=True, metavar="NAME", help="Whom the token is for.")
+@click.option(
+    "--permissions",
+    default="all",
+    show_default=True,
+    metavar="LIST",
+    help="What it allows: `all`, or names separated by commas.",
+)
+@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="The server's data.")
+@click.option("--hours", type=click.IntRange(1, 8760), default=24, show_default=True, help="How long it is valid.")
+def command(subject: str, permissions: str, data_dir: Path | None, hours: int) -> None:
+    """Prints a bearer token for a server with the same data directory.
+
+    \b
+    For development: it is signed with the random secret that the server keeps in its data directory. A server that
+    verifies tokens of an identity provider (auth mode hs256 or jwks) does not accept it.
+
+    \b
+    Example:
+      TOKEN=$(sagitta token --sub alice --permissions all)
+      curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8080/api/dataset-orchestration/sessions
+    """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
+    from sagitta_server.auth.tokens import TokenIssuer, expand_permissions
+    from sagitta_server.config import Settings
+
+    try:
+        granted = expand_permissions(permissions)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--permissions") from error
+    folder = data_dir if data_dir is not None else Settings().data_dir
+    click.echo(TokenIssuer.for_data_dir(folder).issue(subject, granted, lifetime_s=hours * 3600))

@@ -1,0 +1,268 @@
+"""What the review service asks of the place where a dataset lives.
+
+An environment resolves sources, describes datasets, compiles and runs. It does I/O and may be slow; the service calls
+it outside of transactions. The embedded `local` environment is one implementation; others plug in behind this protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sagitta_server.reviews.candidates import Entry
+from sagitta_server.reviews.json_text import EMPTY_OBJECT, JsonText
+from sagitta_server.reviews.values import (
+    Condition,
+    Dataset,
+    Filter,
+    SemanticSourceType,
+    SourceKind,
+    TrustLevel,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRequest:
+    """What a session was started from, and for whom."""
+
+    source_kind: SourceKind
+    source_input: str
+    user_id: str
+    chosen_dataset: str | None = None
+    """The dataset that the owner named where the source was ambiguous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """What a source names: one dataset, several possible ones, or none."""
+
+    dataset_key: str | None = None
+    """The environment's own key of the dataset; None while it is not known which."""
+    dataset_ref: str = "unresolved:source"
+    dataset_id: int | None = None
+    dashboard_id: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    """What stands in the way, e.g. `DATASET_AMBIGUOUS` with its options."""
+    nothing_found: bool = False
+    """The named thing does not exist and nothing else was recovered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Filters found in a source; their ids are given by the service."""
+
+    filters: tuple[Filter, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedSource:
+    """A semantic source worth offering."""
+
+    source_type: SemanticSourceType
+    source_ref: str
+    display_name: str
+    trust_level: TrustLevel
+    overlap: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTexts:
+    """What another dataset says about its fields."""
+
+    display_name: str
+    trust_level: TrustLevel
+    entries: tuple[Entry, ...]
+    overlap: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompileRequest:
+    """The dataset as the source shows it, with a value for every variable that has one."""
+
+    dataset: Dataset
+    values: dict[str, JsonText]
+    """Variable name to value, JSON null where there is none."""
+    filters: tuple[Filter, ...]
+    time_column: str | None
+    row_limit: int
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiled text and how it came about."""
+
+    sql: str
+    dialect: str | None
+    strategy: str
+    kind: str = "local"
+    executed_rows: int = 0
+    warnings: tuple[str, ...] = ()
+    """Filters that the text does not mention."""
+
+
+class CompilationError(Exception):
+    """The environment refused to compile; a preview fails with this code and message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class EnvironmentUnavailableError(Exception):
+    """The environment cannot be reached or refuses its account; `code` is a finding's code."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """What a launch learns about the dataset right before it."""
+
+    revision: str
+    launchable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A previewed text to run."""
+
+    session_id: str
+    run_context_id: str
+    owner_id: str
+    sql: str
+    dialect: str | None
+    dataset: Dataset
+    row_limit: int
+    template_params: JsonText = EMPTY_OBJECT
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """Where a run can be looked at, known before it ends."""
+
+    sql_lab_session_ref: str
+    redirect_url: str
+    flight_ticket: str | None = None
+    flight_endpoints: tuple[str, ...] = ()
+    flight_schema: str | None = None
+    flight_expires_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended."""
+
+    error: str | None = None
+    row_count: int | None = None
+    truncated: bool = False
+    executed_sql: str | None = None
+    diverged: bool = False
+    outcome_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether an environment can be used."""
+
+    reachable: bool
+    message: str = ""
+    features: tuple[str, ...] = ()
+
+
+class Environment(Protocol):
+    """One configured environment; every method may be called from any thread."""
+
+    @property
+    def environment_id(self) -> str:
+        """Its configured name."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """`local` or `superset`."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """Where it lives; empty for the embedded one."""
+        ...
+
+    @property
+    def run_row_limit(self) -> int:
+        """Rows of a launched run."""
+        ...
+
+    def check_source(self, request: SourceRequest) -> None:
+        """Parses a source without any network.
+
+        Raises:
+            ReviewError: it cannot be understood; no session is made.
+        """
+        ...
+
+    def identify(self, request: SourceRequest) -> Identified:
+        """Finds what the source names.
+
+        Raises:
+            EnvironmentUnavailableError: it could not be asked.
+        """
+        ...
+
+    def describe(self, request: SourceRequest, dataset_key: str) -> Dataset:
+        """Reads the dataset.
+
+        Raises:
+            EnvironmentUnavailableError: it could not be read.
+        """
+        ...
+
+    def filters(self, request: SourceRequest, dataset: Dataset) -> Recovered:
+        """Reads the filters of the source."""
+        ...
+
+    def offered_sources(self, request: SourceRequest, dataset: Dataset) -> tuple[OfferedSource, ...]:
+        """Reference datasets and neighbours whose texts may help."""
+        ...
+
+    def dataset_texts(self, source_type: SemanticSourceType, ref: str, dataset: Dataset, user_id: str) -> DatasetTexts:
+        """What a reference or neighbour dataset says about its fields.
+
+        Raises:
+            ReviewError: `semantic_source_not_found`.
+        """
+        ...
+
+    def compile(self, request: CompileRequest) -> Compiled:
+        """Compiles without executing.
+
+        Raises:
+            CompilationError: the attempt failed; that is a result.
+        """
+        ...
+
+    def live_state(self, request: SourceRequest, dataset: Dataset) -> LiveState:
+        """The dataset's revision and whether it may be run, asked right now.
+
+        Raises:
+            EnvironmentUnavailableError: it could not be asked.
+        """
+        ...
+
+    def prepare_run(self, request: RunRequest) -> RunStart:
+        """Makes the places where a run can be looked at; called once per run."""
+        ...
+
+    def execute_run(self, request: RunRequest, *, first: bool, cancelled: Callable[[], bool]) -> RunOutcome:
+        """Runs the text to its end, or adopts what an earlier attempt of the same run did (`first` is False then)."""
+        ...
+
+    def health(self) -> Health:
+        """Whether it can be used."""
+        ...

@@ -1,0 +1,439 @@
+"""The compiled SQL and its runs: what is stored when, and what the background does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sagitta_server.auth import Principal
+from sagitta_server.reviews.environment import (
+    CompilationError,
+    Compiled,
+    CompileRequest,
+    Environment,
+    EnvironmentUnavailableError,
+    LiveState,
+    RunOutcome,
+    RunRequest,
+    RunStart,
+)
+from sagitta_server.reviews.errors import ReviewError
+from sagitta_server.reviews.fingerprint import (
+    effective_filters,
+    fingerprint,
+    preview_status,
+    uses_relative_time,
+    variable_values,
+)
+from sagitta_server.reviews.gates import Gate, failing, gates, is_unsettled, missing_required
+from sagitta_server.reviews.importer import source_request
+from sagitta_server.reviews.json_text import dump, load
+from sagitta_server.reviews.lifecycle import require_dataset
+from sagitta_server.reviews.settle import random_id
+from sagitta_server.reviews.sql_safety import is_read_only, template_marks_block
+from sagitta_server.reviews.store.codec import to_plain
+from sagitta_server.reviews.store.tasks import Task, TaskKind
+from sagitta_server.reviews.values import (
+    ApprovalState,
+    CandidateStatus,
+    FieldProvenance,
+    FindingSeverity,
+    LaunchStatus,
+    MappingStatus,
+    Preview,
+    PreviewStatus,
+    Review,
+    Run,
+    SessionStatus,
+)
+from sagitta_server.reviews.work import Effects, ReviewWork
+
+MAX_ERROR = 4000
+MAX_PREVIEW_TEXT = 1_048_576
+_CANCELLED = "The run was cancelled."
+
+
+class Previewer:
+    """Asks for previews and performs preview tasks."""
+
+    def __init__(self, work: ReviewWork, environments: Callable[[str], Environment]) -> None:
+        self._work = work
+        self._environments = environments
+
+    def request(self, review: Review, effects: Effects, *, force: bool) -> Review:
+        """The review with a preview under way, or unchanged when an equal one exists or is being made.
+
+        Raises:
+            ReviewError: the execution context is incomplete.
+        """
+        _require_complete(review)
+        wanted = fingerprint(review)
+        context = effects.context
+        preview = review.preview
+        if preview is not None and preview.preview_fingerprint == wanted:
+            status = preview_status(review, context.now, context.preview_ttl)
+            if status is PreviewStatus.PENDING or (status is PreviewStatus.READY and not force):
+                return review
+        preview_id = context.new_id()
+        pending = Preview(
+            preview_id=preview_id,
+            preview_status=PreviewStatus.PENDING,
+            preview_fingerprint=wanted,
+            created_at=context.now,
+            task_id=effects.enqueue(review.session_id, TaskKind.PREVIEW, preview_id),
+            revision=review.dataset.revision if review.dataset else "",
+            uses_relative_time=uses_relative_time(review),
+        )
+        return replace(review, preview=pending)
+
+    def perform(self, task: Task) -> None:
+        """Compiles; the result belongs to the preview that the task was made for, also when a newer one exists."""
+        with self._work.database.read() as connection:
+            review = self._work.store.load(connection, task.session_id)
+        if review is None or review.preview is None or review.preview.preview_id != task.reference:
+            self._finish(task, None, None)
+            return
+        try:
+            compiled = self._compile(review)
+        except CompilationError as error:
+            self._finish(task, None, error)
+            return
+        except EnvironmentUnavailableError as error:
+            self._finish(task, None, CompilationError(error.code.lower(), error.message))
+            return
+        self._finish(task, compiled, None)
+
+    def abandon(self, task: Task, reason: str) -> None:
+        """Fails a preview whose compilation failed again and again."""
+        self._finish(task, None, CompilationError("internal_error", f"The SQL could not be compiled ({reason})."))
+
+    def _compile(self, review: Review) -> Compiled:
+        assert review.dataset is not None
+        environment = self._environments(review.session.environment_id)
+        compiled = environment.compile(
+            CompileRequest(
+                dataset=review.dataset,
+                values=dict(variable_values(review)),
+                filters=effective_filters(review),
+                time_column=review.session.main_time_column or review.dataset.main_time_column,
+                row_limit=review.session.run_row_limit,
+                user_id=review.session.owner_id,
+            )
+        )
+        _check_text(compiled)
+        return compiled
+
+    def _finish(self, task: Task, compiled: Compiled | None, error: CompilationError | None) -> None:
+        def mutation(review: Review, effects: Effects) -> Review:
+            effects.finished_tasks.append(task.task_id)
+            preview = review.preview
+            if preview is None or preview.preview_id != task.reference:
+                return review
+            if compiled is not None:
+                return replace(review, preview=_ready(preview, compiled, effects))
+            if error is not None:
+                failed = replace(
+                    preview,
+                    preview_status=PreviewStatus.FAILED,
+                    error_code=error.code,
+                    error_details=error.message[:MAX_ERROR],
+                )
+                return replace(review, preview=failed)
+            return review
+
+        self._work.system_change(task.session_id, mutation)
+
+
+class Launcher:
+    """Launches runs and performs launch tasks."""
+
+    def __init__(self, work: ReviewWork, environments: Callable[[str], Environment]) -> None:
+        self._work = work
+        self._environments = environments
+        self._cancelled: set[str] = set()
+        self._lock = threading.Lock()
+        self.on_finished: Callable[[Effects, Review, Run], None] = lambda _e, _r, _n: None
+
+    def look(self, principal: Principal, review: Review) -> tuple[LiveState | None, RunStart | None, str]:
+        """What has to be learnt before the launch's transaction: the live dataset, and places for the run."""
+        run_id = random_id()
+        first = failing(self._gates(review))
+        if first or review.dataset is None or review.preview is None:
+            return None, None, run_id
+        environment = self._environments(review.session.environment_id)
+        try:
+            live = environment.live_state(source_request(review), review.dataset)
+        except EnvironmentUnavailableError as error:
+            raise ReviewError("superset_unreachable", error.message) from error
+        if live.revision != review.dataset.revision or not live.launchable:
+            return live, None, run_id
+        return live, environment.prepare_run(_run_request(review, run_id, principal.user_id)), run_id
+
+    def launch(
+        self,
+        review: Review,
+        effects: Effects,
+        principal: Principal,
+        looked: tuple[LiveState | None, RunStart | None, str],
+    ) -> tuple[Review, tuple[Gate, ...]]:
+        """The review with a run started, or the gates that are not passed."""
+        live, start, run_id = looked
+        if live is not None:
+            review = _with_live_state(review, live)
+        blocked = failing(self._gates(review, effects))
+        if blocked:
+            return review, blocked
+        if start is None:
+            raise ReviewError("session_version_conflict", "The session changed meanwhile; launch again.")
+        run = _new_run(review, run_id, start, effects)
+        self._audit(effects, review, run, principal, "launch.requested")
+        return replace(review, run=run), ()
+
+    def perform(self, task: Task) -> None:
+        """Runs the previewed text, or adopts what an earlier attempt of this run did."""
+        with self._work.database.read() as connection:
+            review = self._work.store.load(connection, task.session_id)
+        run = review.run if review is not None else None
+        stale = run is None or run.run_context_id != task.reference or run.launch_status is not LaunchStatus.STARTED
+        if review is None or run is None or stale:
+            self._finish(task, None)
+            return
+        request = _run_request(review, run.run_context_id, review.session.owner_id)
+        cancelled = self._watcher(run)
+        if cancelled():
+            self._finish(task, RunOutcome(error=_CANCELLED))
+            return
+        environment = self._environments(run.environment_id)
+        try:
+            outcome = environment.execute_run(request, first=task.attempts <= 1, cancelled=cancelled)
+        except EnvironmentUnavailableError as error:
+            outcome = RunOutcome(error=error.message)
+        self._finish(task, outcome)
+
+    def abandon(self, task: Task, reason: str) -> None:
+        """Ends a run whose execution failed again and again."""
+        self._finish(task, RunOutcome(error=f"The run could not be carried out ({reason})."))
+
+    def request_cancel(self, run_context_id: str) -> None:
+        """Makes the run's worker in this process stop at once."""
+        with self._lock:
+            self._cancelled.add(run_context_id)
+
+    def _watcher(self, run: Run) -> Callable[[], bool]:
+        """Whether the run was asked to stop: at once when asked here, within half a second when asked elsewhere."""
+        looked_at = [0.0]
+
+        def cancelled() -> bool:
+            with self._lock:
+                if run.run_context_id in self._cancelled:
+                    return True
+            if time.monotonic() - looked_at[0] < 0.5:
+                return False
+            looked_at[0] = time.monotonic()
+            with self._work.database.read() as connection:
+                row = self._work.store.run_by_id(connection, run.run_context_id)
+            return row is None or row.cancel_requested
+
+        return cancelled
+
+    def _gates(self, review: Review, effects: Effects | None = None) -> tuple[Gate, ...]:
+        context = effects.context if effects else self._work.context()
+        return gates(review, preview_status(review, context.now, context.preview_ttl))
+
+    def _finish(self, task: Task, outcome: RunOutcome | None) -> None:
+        def mutation(review: Review, effects: Effects) -> Review:
+            effects.finished_tasks.append(task.task_id)
+            run = review.run
+            if outcome is None or run is None or run.run_context_id != task.reference:
+                return review
+            ended = _ended(run, outcome, effects)
+            self._audit(effects, review, ended, None, "launch.finished")
+            changed = replace(review, run=ended)
+            if ended.launch_status is LaunchStatus.SUCCESS and review.session.status is SessionStatus.ACTIVE:
+                changed = replace(changed, session=replace(changed.session, status=SessionStatus.COMPLETED))
+            self.on_finished(effects, changed, ended)
+            return changed
+
+        self._work.system_change(task.session_id, mutation)
+        with self._lock:
+            self._cancelled.discard(task.reference or "")
+
+    def _audit(self, effects: Effects, review: Review, run: Run, principal: Principal | None, kind: str) -> None:
+        self._work.store.audit(
+            effects.connection,
+            session_id=review.session_id,
+            run_context_id=run.run_context_id,
+            at=effects.context.now,
+            kind=kind,
+            actor=principal.user_id if principal else "system",
+            token_id=principal.token_id if principal else None,
+            body=audit_body(review, run),
+        )
+
+
+def blocked_error(blocked: tuple[Gate, ...]) -> ReviewError:
+    """The answer to a launch that gates block; a single one gives its own code."""
+    blockers = [{"gate": g.gate, "code": g.code, "message": g.message, "refs": list(g.refs)} for g in blocked]
+    if len(blocked) == 1:
+        return ReviewError(blocked[0].code, blocked[0].message, {"blockers": blockers})
+    return ReviewError("launch_blocked", f"{len(blocked)} gates are not passed.", {"blockers": blockers})
+
+
+def audit_body(review: Review, run: Run) -> dict[str, Any]:
+    """Everything that has to be known about a run later, also when the session is gone."""
+    approvals = {m.mapping_id: m for m in review.mappings}
+    preview = review.preview
+    return {
+        "environment_id": run.environment_id,
+        "dataset_ref": run.dataset_ref,
+        "dataset_revision": preview.revision if preview else "",
+        "owner_id": review.session.owner_id,
+        "preview_id": run.preview_id,
+        "preview_fingerprint": preview.preview_fingerprint if preview else "",
+        "sql": run.sql,
+        "executed_sql": run.executed_sql,
+        "effective_filters": to_plain(run.effective_filters),
+        "template_params": load(run.template_params),
+        "approved_mappings": [
+            {"mapping_id": i, "by": approvals[i].approved_by_user_id, "at": to_plain(approvals[i].approved_at)}
+            for i in run.approved_mapping_ids
+            if i in approvals
+        ],
+        "semantic_decision_refs": list(run.semantic_decision_refs),
+        "open_warning_refs": list(run.open_warning_refs),
+        "sql_lab_session_ref": run.sql_lab_session_ref,
+        "started_at": to_plain(run.created_at),
+        "finished_at": to_plain(run.finished_at),
+        "launch_status": run.launch_status.value,
+        "row_count": run.row_count,
+        "error": run.launch_error,
+    }
+
+
+def _require_complete(review: Review) -> None:
+    require_dataset(review)
+    broken = [c for c in review.conditions if c.code == "TEMPLATE_SYNTAX_ERROR"]
+    missing = missing_required(review)
+    invalid = tuple(v.variable_id for v in review.variables if v.mapping_status is MappingStatus.INVALID)
+    if broken:
+        raise _incomplete("template_invalid", broken[0].message, ())
+    if invalid:
+        refs = tuple(m.mapping_id for m in review.mappings if m.is_invalid)
+        raise _incomplete("mapping_invalid", "A value does not fit its variable; change it first.", refs)
+    if missing:
+        names = [v.variable_name for v in review.variables if v.variable_id in missing]
+        raise _incomplete("required_values_missing", f"Give a value first: {', '.join(names)}.", missing)
+
+
+def _incomplete(code: str, message: str, refs: tuple[str, ...]) -> ReviewError:
+    gate = {"required_values_missing": "G4", "mapping_invalid": "G5"}.get(code, "G3")
+    return ReviewError(
+        code, message, {"blockers": [{"gate": gate, "code": code, "message": message, "refs": list(refs)}]}
+    )
+
+
+def _check_text(compiled: Compiled) -> None:
+    if not compiled.sql.strip():
+        raise CompilationError("empty_compilation", "The environment compiled the dataset to nothing.")
+    if len(compiled.sql.encode()) > MAX_PREVIEW_TEXT:
+        raise CompilationError("compilation_failed", "The compiled text is larger than 1 MiB.")
+    if template_marks_block(compiled.sql):
+        raise CompilationError("unresolved_template", "The compiled text still holds template marks.")
+    if not is_read_only(compiled.sql, compiled.dialect):
+        raise CompilationError("not_read_only", "The compiled text is not one read-only statement.")
+
+
+def _ready(preview: Preview, compiled: Compiled, effects: Effects) -> Preview:
+    return replace(
+        preview,
+        preview_status=PreviewStatus.READY,
+        compiled_sql=compiled.sql,
+        dialect=compiled.dialect,
+        compiled_at=effects.context.now,
+        compiler_kind=compiled.kind,
+        strategy=compiled.strategy,
+        executed_rows=compiled.executed_rows,
+        warnings=compiled.warnings,
+    )
+
+
+def _with_live_state(review: Review, live: LiveState) -> Review:
+    if review.dataset is None or review.preview is None:
+        return review
+    if live.launchable != review.dataset.launchable:
+        review = replace(review, dataset=replace(review.dataset, launchable=live.launchable))
+    if review.dataset is not None and review.preview is not None and live.revision != review.dataset.revision:
+        review = replace(review, preview=replace(review.preview, stale_reason="dataset_changed"))
+    return review
+
+
+def _new_run(review: Review, run_id: str, start: RunStart, effects: Effects) -> Run:
+    assert review.preview is not None
+    now = effects.context.now
+    expires = timedelta(seconds=start.flight_expires_s) if start.flight_expires_s is not None else None
+    return Run(
+        run_context_id=run_id,
+        dataset_ref=review.session.dataset_ref,
+        environment_id=review.session.environment_id,
+        preview_id=review.preview.preview_id,
+        sql_lab_session_ref=start.sql_lab_session_ref,
+        redirect_url=start.redirect_url,
+        created_at=now,
+        task_id=effects.enqueue(review.session_id, TaskKind.LAUNCH, run_id),
+        effective_filters=effective_filters(review),
+        template_params=dump({name: load(value) for name, value in variable_values(review).items()}),
+        approved_mapping_ids=tuple(m.mapping_id for m in review.mappings if m.approval_state is ApprovalState.APPROVED),
+        semantic_decision_refs=tuple(
+            f.field_id
+            for f in review.fields
+            if f.provenance is FieldProvenance.MANUAL_OVERRIDE
+            or any(c.status is CandidateStatus.ACCEPTED for c in f.candidates)
+        ),
+        open_warning_refs=tuple(
+            f.finding_id for f in review.findings if f.severity is FindingSeverity.WARNING and is_unsettled(f)
+        ),
+        sql=review.preview.compiled_sql or "",
+        flight_ticket=start.flight_ticket,
+        flight_endpoints=start.flight_endpoints,
+        flight_schema=start.flight_schema,
+        flight_expires_at=now + expires if expires is not None else None,
+    )
+
+
+def _run_request(review: Review, run_id: str, owner_id: str) -> RunRequest:
+    assert review.dataset is not None
+    assert review.preview is not None
+    sql = review.run.sql if review.run and review.run.run_context_id == run_id else review.preview.compiled_sql
+    return RunRequest(
+        session_id=review.session_id,
+        run_context_id=run_id,
+        owner_id=owner_id,
+        sql=sql or "",
+        dialect=review.preview.dialect,
+        dataset=review.dataset,
+        row_limit=review.session.run_row_limit,
+    )
+
+
+def _ended(run: Run, outcome: RunOutcome, effects: Effects) -> Run:
+    failed = outcome.error is not None or outcome.outcome_unknown
+    return replace(
+        run,
+        launch_status=LaunchStatus.FAILED if failed else LaunchStatus.SUCCESS,
+        launch_error=None if outcome.error is None else outcome.error[:MAX_ERROR],
+        executed_sql=outcome.executed_sql or (None if failed else run.sql),
+        row_count=outcome.row_count,
+        truncated=outcome.truncated,
+        finished_at=effects.context.now,
+        outcome_unknown=outcome.outcome_unknown,
+        diverged=outcome.diverged,
+    )
+
+
+def with_cancel_requested(review: Review, run: Run) -> Review:
+    """The review whose run is asked to stop."""
+    return replace(review, run=replace(run, cancel_requested=True))

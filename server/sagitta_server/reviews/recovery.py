@@ -1,0 +1,263 @@
+"""What an import finds, merged into a review without losing what the owner did.
+
+Items are found again by their natural key (name and kind; column, operator and origin; variable name), so that ids,
+locks, manual texts, approvals of unchanged values and answers survive. What has vanished is removed and reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from sagitta_server.reviews.candidates import Entry, own_metadata_candidate, record, settle_field
+from sagitta_server.reviews.environment import Identified, OfferedSource
+from sagitta_server.reviews.json_text import Json, dump, load
+from sagitta_server.reviews.settle import Context
+from sagitta_server.reviews.template_variables import DiscoveredVariable, Discovery, discover
+from sagitta_server.reviews.values import (
+    Column,
+    Condition,
+    Dataset,
+    Field,
+    FieldKind,
+    Filter,
+    FilterConfidenceState,
+    FilterRecoveryStatus,
+    Metric,
+    Review,
+    SemanticSourceStatus,
+    Source,
+    TrustLevel,
+    Variable,
+)
+
+STEPS = (
+    "identify",
+    "dataset",
+    "detail",
+    "filters",
+    "variables",
+    "sources",
+    "semantics",
+    "mappings",
+    "questions",
+    "summary",
+)
+"""The steps of an import, in order."""
+MAX_FIELDS = 2000
+MAX_FILTERS = 200
+MAX_VARIABLES = 200
+MAX_TEMPLATE = 1_048_576
+_KEPT_CONDITIONS = frozenset(
+    {
+        "SEMANTIC_SOURCE_NO_OVERLAP",
+        "SEMANTIC_SOURCE_FAILED",
+        "SEMANTIC_SOURCE_DUPLICATES",
+        "SEMANTIC_LOCKED_SKIPPED",
+        "AI_PROVIDER_UNAVAILABLE",
+        "EXPERT_REVIEW_REQUESTED",
+    }
+)
+
+
+def begin_import(review: Review, task_id: str) -> Review:
+    """The review with an import under way; what the last import complained about is forgotten."""
+    session = replace(review.session, import_task_id=task_id, imported=False)
+    kept = tuple(c for c in review.conditions if c.code in _KEPT_CONDITIONS)
+    return replace(review, session=session, conditions=kept)
+
+
+def end_import(review: Review) -> Review:
+    """The review after its import has ended, well or badly."""
+    return replace(review, session=replace(review.session, import_task_id=None, imported=True))
+
+
+def with_conditions(review: Review, conditions: Iterable[Condition]) -> Review:
+    """The review with further conditions; the same one (code and ref) is updated."""
+    fresh = {(c.code, c.ref): c for c in conditions}
+    kept = tuple(c for c in review.conditions if (c.code, c.ref) not in fresh)
+    return replace(review, conditions=(*kept, *fresh.values()))
+
+
+def without_conditions(review: Review, *codes: str, ref: str | None = None) -> Review:
+    """The review without the conditions of these codes (and this ref, when given)."""
+    return replace(
+        review,
+        conditions=tuple(c for c in review.conditions if c.code not in codes or (ref is not None and c.ref != ref)),
+    )
+
+
+def with_identity(review: Review, found: Identified) -> Review:
+    """The review knowing what its source names."""
+    session = replace(
+        review.session,
+        dataset_ref=found.dataset_ref,
+        dataset_id=found.dataset_id,
+        dashboard_id=found.dashboard_id,
+    )
+    return with_conditions(replace(review, session=session), found.conditions)
+
+
+def with_dataset(review: Review, dataset: Dataset, context: Context) -> Review:
+    """The review with the dataset and its fields."""
+    fields, removed = _merge_fields(review.fields, dataset, context)
+    total = len(dataset.columns) + len(dataset.metrics)
+    conditions = list(_removed("field", removed))
+    if total > MAX_FIELDS:
+        conditions.append(
+            Condition(
+                "DATASET_LIMIT_EXCEEDED",
+                f"The dataset has {total} fields; the first {MAX_FIELDS} are reviewed.",
+                "dataset",
+            )
+        )
+    session = replace(review.session, dataset_ref=dataset.ref)
+    return with_conditions(replace(review, session=session, dataset=dataset, fields=fields), conditions)
+
+
+def with_filters(review: Review, found: Iterable[Filter], context: Context) -> Review:
+    """The review with the recovered filters; those that the owner dropped stay dropped, confirmed ones confirmed."""
+    known = {natural_key(f): f for f in review.filters}
+    merged: list[Filter] = []
+    for item in list(found)[:MAX_FILTERS]:
+        key = natural_key(item)
+        if key in review.removed_filters:
+            continue
+        was = known.pop(key, None)
+        fresh = replace(item, filter_id=was.filter_id if was else context.new_id())
+        merged.append(_confirmed(fresh) if key in review.confirmed_filters else fresh)
+    kept = [f for f in known.values() if f.is_placeholder]
+    gone = [f.display_name or f.filter_name for f in known.values() if not f.is_placeholder]
+    left = {f.filter_id for f in (*merged, *kept)}
+    mappings = tuple(m for m in review.mappings if m.filter_id in left)
+    changed = replace(review, filters=(*merged, *kept), mappings=mappings)
+    return with_conditions(changed, _removed("filter", gone))
+
+
+def with_variables(review: Review, context: Context) -> Review:
+    """The review with the variables that the dataset's templates read."""
+    if review.dataset is None:
+        return review
+    params = load(review.dataset.template_params)
+    given = params if isinstance(params, dict) else {}
+    texts = [t for t in review.dataset.templates if len(t.text) <= MAX_TEMPLATE]
+    discovery = discover(texts, frozenset(given))
+    known = {v.variable_name: v for v in review.variables}
+    variables = tuple(
+        _variable(found, known.pop(found.name, None), given, context) for found in discovery.variables[:MAX_VARIABLES]
+    )
+    left = {v.variable_id for v in variables}
+    fields = (*review.fields, *_parameter_fields(review, variables, context))
+    mappings = tuple(m for m in review.mappings if m.variable_id in left)
+    changed = replace(review, variables=variables, mappings=mappings, fields=fields)
+    return with_conditions(changed, (*_template_conditions(discovery), *_removed("variable", list(known))))
+
+
+def with_offers(review: Review, offered: Iterable[OfferedSource], context: Context) -> Review:
+    """The review with the sources that are offered; applied ones stay as they are."""
+    known = {(s.source_type, s.source_ref): s for s in review.sources}
+    for offer in offered:
+        was = known.get((offer.source_type, offer.source_ref))
+        if was is None:
+            known[offer.source_type, offer.source_ref] = Source(
+                source_id=context.new_id(),
+                source_type=offer.source_type,
+                source_ref=offer.source_ref,
+                display_name=offer.display_name,
+                trust_level=offer.trust_level,
+                status=SemanticSourceStatus.AVAILABLE,
+                created_at=context.now,
+                schema_overlap_score=offer.overlap,
+            )
+        elif was.status is SemanticSourceStatus.AVAILABLE:
+            known[offer.source_type, offer.source_ref] = replace(was, schema_overlap_score=offer.overlap)
+    return replace(review, sources=tuple(known.values()))
+
+
+def natural_key(item: Filter) -> str:
+    """What a filter is found again by."""
+    return f"{item.column_name or item.filter_name}\x1f{item.operator}\x1f{item.origin}"
+
+
+def _merge_fields(
+    existing: tuple[Field, ...], dataset: Dataset, context: Context
+) -> tuple[tuple[Field, ...], list[str]]:
+    known = {(f.field_name, f.field_kind): f for f in existing}
+    trust = TrustLevel.TRUSTED if dataset.certified else TrustLevel.RECOMMENDED
+    described: list[tuple[Column | Metric, FieldKind]] = [
+        *((c, FieldKind.COLUMN) for c in dataset.columns),
+        *((m, FieldKind.METRIC) for m in dataset.metrics),
+    ]
+    merged = [
+        _with_own_texts(known.pop((item.name, kind), None), item, kind, trust, context)
+        for item, kind in described[:MAX_FIELDS]
+    ]
+    others = [f for f in known.values() if f.field_kind in {FieldKind.PARAMETER, FieldKind.FILTER_DIMENSION}]
+    gone = [f.field_name for f in known.values() if f not in others]
+    return (*merged, *others), gone
+
+
+def _with_own_texts(
+    was: Field | None, item: Column | Metric, kind: FieldKind, trust: TrustLevel, context: Context
+) -> Field:
+    base = was or Field(field_id=context.new_id(), field_name=item.name, field_kind=kind)
+    entry = Entry(item.name, item.label, item.description, item.display_format)
+    candidate = own_metadata_candidate(context.new_id, entry)
+    found = () if candidate is None else (replace(candidate, trust_level=trust),)
+    return settle_field(record(replace(base, type_group=item.type_group), found, None))
+
+
+def _parameter_fields(review: Review, variables: tuple[Variable, ...], context: Context) -> list[Field]:
+    known = {(f.field_name, f.field_kind) for f in review.fields}
+    wanted = [(v.variable_name, FieldKind.PARAMETER) for v in variables]
+    wanted += [(f.column_name or f.filter_name, FieldKind.FILTER_DIMENSION) for f in review.filters if not f.removable]
+    return [
+        Field(field_id=context.new_id(), field_name=name, field_kind=kind)
+        for name, kind in dict.fromkeys(wanted)
+        if (name, kind) not in known
+    ]
+
+
+def _variable(found: DiscoveredVariable, was: Variable | None, given: Mapping[str, Json], context: Context) -> Variable:
+    default = dump(given[found.name]) if found.name in given else found.default_value
+    return Variable(
+        variable_id=was.variable_id if was else context.new_id(),
+        variable_name=found.name,
+        expression_source=found.expression_source,
+        variable_kind=found.kind,
+        is_required=found.is_required,
+        default_value=default,
+        shape=found.shape,
+        is_escaped=found.is_escaped,
+        keeps_operator=found.keeps_operator,
+    )
+
+
+def _template_conditions(discovery: Discovery) -> list[Condition]:
+    conditions = [Condition(issue.code, issue.message, issue.ref) for issue in discovery.issues]
+    if discovery.reads_user:
+        conditions.append(
+            Condition(
+                "SERVICE_ACCOUNT_CONTEXT",
+                "The template asks who the user is; it will be told the environment's service account.",
+                "dataset",
+            )
+        )
+    return conditions
+
+
+def _removed(what: str, names: list[str]) -> list[Condition]:
+    if not names:
+        return []
+    shown = ", ".join(names[:10]) + (" and others" if len(names) > 10 else "")
+    message = f"No longer found upstream and removed here ({what}s): {shown}."
+    return [Condition("REIMPORT_REMOVED_ITEMS", message, f"{what}s", cause=shown)]
+
+
+def _confirmed(item: Filter) -> Filter:
+    return replace(
+        item,
+        confidence_state=FilterConfidenceState.CONFIRMED,
+        requires_confirmation=False,
+        recovery_status=FilterRecoveryStatus.RECOVERED,
+    )

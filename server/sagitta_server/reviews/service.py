@@ -1,0 +1,815 @@
+"""Every operation of the review service, one method each.
+
+Permission is checked before a session is looked up, ownership before its version, its version before its status.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from sagitta_server.auth import Permission, Principal
+from sagitta_server.reviews.ai import AiProvider, AiUnavailableError, EmbeddedProvider, draft_request
+from sagitta_server.reviews.answers import Answer, answer, resume
+from sagitta_server.reviews.candidates import Content
+from sagitta_server.reviews.changes import Change, fold
+from sagitta_server.reviews.dictionaries import DictionaryReader, StoredFile, new_source
+from sagitta_server.reviews.environment import Environment, SourceRequest
+from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
+from sagitta_server.reviews.events import Event, StoredEvent
+from sagitta_server.reviews.exporting import Exporter
+from sagitta_server.reviews.field_decisions import FieldUpdate, find_field, lock, unlock, update_field, with_field
+from sagitta_server.reviews.gates import Gate
+from sagitta_server.reviews.importer import Importer
+from sagitta_server.reviews.lifecycle import change_status, is_running, require_active, require_dataset, run_in_progress
+from sagitta_server.reviews.mapping_decisions import (
+    MappingUpdate,
+    approve_mapping,
+    find_mapping,
+    update_mapping,
+)
+from sagitta_server.reviews.names import norm, schema_overlap
+from sagitta_server.reviews.preview_launch import Launcher, Previewer, blocked_error, with_cancel_requested
+from sagitta_server.reviews.recovery import begin_import, with_conditions, without_conditions
+from sagitta_server.reviews.semantics import apply_to_review, with_failed_source
+from sagitta_server.reviews.settings import ReviewSettings
+from sagitta_server.reviews.settle import decided_session, random_id, settle
+from sagitta_server.reviews.store import artifacts
+from sagitta_server.reviews.store.artifacts import Artifact, Replay, Upload
+from sagitta_server.reviews.store.store import Page
+from sagitta_server.reviews.store.tasks import Task, TaskKind, enqueue, exists
+from sagitta_server.reviews.task_runner import TaskRunner
+from sagitta_server.reviews.values import (
+    ArtifactFormat,
+    ArtifactType,
+    Condition,
+    Field,
+    Finding,
+    Preview,
+    PreviewStatus,
+    Profile,
+    ReadinessState,
+    Review,
+    Run,
+    SemanticSourceType,
+    Session,
+    SessionStatus,
+    SourceKind,
+    TrustLevel,
+)
+from sagitta_server.reviews.values import (
+    Mapping as FilterMapping,
+)
+from sagitta_server.reviews.work import Effects, ReviewWork, session_not_found
+from sagitta_server.state import Database
+
+log = logging.getLogger("sagitta.reviews")
+MAX_SOURCE_BYTES = 16_384
+MAX_KEY = 128
+MAX_NOTE = 2000
+_LISTED = (SessionStatus.ACTIVE, SessionStatus.PAUSED, SessionStatus.COMPLETED)
+_MUTATION_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A started session; `replayed` when an idempotency key brought an earlier one back."""
+
+    review: Review
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewAnswer:
+    """A preview as it now is."""
+
+    review: Review
+    preview: Preview
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchAnswer:
+    """A run as it now is."""
+
+    review: Review
+    run: Run
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOutcome:
+    """A review after an answer and the findings that it settled or raised."""
+
+    review: Review
+    changed_findings: tuple[Finding, ...]
+
+
+class ReviewService:
+    """The review service; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: ReviewSettings,
+        environments: Mapping[str, Environment],
+        dictionaries: DictionaryReader,
+        ai: AiProvider | None = None,
+        *,
+        work: ReviewWork | None = None,
+    ) -> None:
+        self.settings = settings
+        self.work = work or ReviewWork(database, settings)
+        self.environments = dict(environments)
+        self._dictionaries = dictionaries
+        self._ai = ai or EmbeddedProvider()
+        self._importer = Importer(self.work, self.environment, dictionaries)
+        self._previewer = Previewer(self.work, self.environment)
+        self._launcher = Launcher(self.work, self.environment)
+        self._exporter = Exporter(self.work)
+        self._launcher.on_finished = self._exporter.store_run_summary
+        self.runner = TaskRunner(self.work, self._perform, self._abandon)
+
+    def start(self) -> None:
+        """Starts the background; unfinished tasks of earlier processes go on once their lease has run out."""
+        self.runner.start()
+
+    def stop(self) -> None:
+        """Stops the background."""
+        self.runner.stop()
+
+    def environment(self, environment_id: str) -> Environment:
+        """A configured environment.
+
+        Raises:
+            ReviewError: `environment_not_found`.
+        """
+        found = self.environments.get(environment_id)
+        if found is None:
+            known = ", ".join(self.environments)
+            raise ReviewError(
+                "environment_not_found", f"There is no environment {environment_id!r}; there are: {known}."
+            )
+        return found
+
+    # Sessions
+
+    def list_sessions(
+        self,
+        principal: Principal,
+        status: SessionStatus | None,
+        readiness: ReadinessState | None,
+        page: int,
+        page_size: int,
+    ) -> Page:
+        """One page of the caller's sessions; without `status` those that can be resumed."""
+        principal.require(Permission.SESSION_READ)
+        violations = [
+            *([Violation("query.page", "must be at least 1")] if page < 1 else []),
+            *([Violation("query.page_size", "must be between 1 and 100")] if not 1 <= page_size <= 100 else []),
+        ]
+        if violations:
+            raise validation_error(*violations)
+        self._refresh_stale(principal.user_id)
+        wanted = _LISTED if status is None else (status,)
+        with self.work.database.read() as connection:
+            return self.work.store.page(
+                connection, principal.user_id, wanted, readiness, offset=(page - 1) * page_size, limit=page_size
+            )
+
+    def start_session(
+        self,
+        principal: Principal,
+        source_kind: SourceKind,
+        source_input: str,
+        environment_id: str,
+        *,
+        key: str = "",
+        wait: bool = True,
+    ) -> Started:
+        """Starts a review and waits a short while for its import."""
+        principal.require(Permission.SESSION_MANAGE)
+        self.work.rate_limit.check(principal.user_id)
+        _check_source(source_input, environment_id)
+        _check_key(key)
+        environment = self.environment(environment_id)
+        environment.check_source(SourceRequest(source_kind, source_input, principal.user_id))
+        digest = _digest(source_kind, source_input, environment_id)
+        review, replayed = self._create(principal, source_kind, source_input, environment, key=key, digest=digest)
+        if replayed or not wait:
+            return Started(review, replayed)
+        return Started(self._await_import(principal, review))
+
+    def get_session(self, principal: Principal, session_id: str) -> Review:
+        """A session with everything that hangs off it."""
+        return self.work.read(principal, session_id)
+
+    def update_session(
+        self, principal: Principal, session_id: str, status: SessionStatus, note: str | None, expected: int | None
+    ) -> Review:
+        """Changes what the owner decided about a session."""
+        if note is not None and len(note) > MAX_NOTE:
+            raise validation_error(Violation("body.note", f"may have {MAX_NOTE} characters"))
+        cancelled: list[str] = []
+
+        def mutation(review: Review, effects: Effects) -> Review:
+            change = change_status(review, status)
+            changed = change.review
+            effects.note = note if changed != review or change.wants_import else None
+            if change.wants_cancel and review.run is not None:
+                changed = with_cancel_requested(changed, review.run)
+                cancelled.append(review.run.run_context_id)
+            if changed.session.status is not review.session.status and status in _ENDING:
+                effects.events.append(Event(f"session.{status.value}"))
+            return self._with_import(changed, effects) if change.wants_import else changed
+
+        after = self.work.change(principal, session_id, expected, mutation, needs_active=False)
+        for run_id in cancelled:
+            self._launcher.request_cancel(run_id)
+        return after
+
+    def delete_session(self, principal: Principal, session_id: str, *, hard: bool, expected: int | None) -> None:
+        """Archives a session, or removes it; audit records stay."""
+        if not hard:
+            self._archive(principal, session_id, expected)
+            return
+        principal.require(Permission.SESSION_MANAGE)
+        self.work.rate_limit.check(principal.user_id)
+        with self.work.database.write() as connection:
+            review = self.work.owned(connection, principal, session_id, lock=True)
+            self.work.check_version(review, expected)
+            if is_running(review):
+                raise run_in_progress()
+            self.work.store.delete(connection, session_id)
+        self.work.notify()
+
+    def events(self, principal: Principal, session_id: str, after: int, limit: int) -> tuple[StoredEvent, ...]:
+        """Events after a sequence number.
+
+        Raises:
+            ReviewError: the session is gone or somebody else's.
+        """
+        principal.require(Permission.SESSION_READ)
+        with self.work.database.read() as connection:
+            self._check_owner(connection, principal, session_id)
+            return self.work.store.events(connection, session_id, after, limit)
+
+    def diff(
+        self, principal: Principal, session_id: str, older: int | None, newer: int | None
+    ) -> tuple[int, int, tuple[Change, ...]]:
+        """What changed in meaning between two versions."""
+        principal.require(Permission.SESSION_READ)
+        with self.work.database.read() as connection:
+            review = self.work.owned(connection, principal, session_id)
+            current = review.session.version
+            first, last = older if older is not None else 0, newer if newer is not None else current
+            if not 0 <= first <= last <= current:
+                raise ReviewError(
+                    "version_not_found", f"Versions go from 0 to {current}, the older one first.", {"current": current}
+                )
+            return first, last, fold(self.work.store.changes(connection, session_id, first, last))
+
+    # Semantic review
+
+    def apply_source(
+        self, principal: Principal, session_id: str, kind: SemanticSourceType, ref: str, expected: int | None
+    ) -> Review:
+        """Resolves a source, records its candidates and applies what may be applied."""
+        principal.require(Permission.SESSION_MANAGE)
+        if not ref.strip():
+            raise validation_error(Violation("body.source_ref", "must not be empty"))
+        review = self.work.read(_with_read(principal), session_id)
+        self.work.check_version(review, expected)
+        require_active(review)
+        require_dataset(review)
+        try:
+            content, duplicates, note = self._resolve(principal, review, kind, ref)
+        except ReviewError as error:
+            if error.code in {"semantic_source_invalid", "upload_too_large", "unsupported_media_type"}:
+                self._record_failure(principal, session_id, kind, ref, error)
+            raise
+
+        def mutation(current: Review, effects: Effects) -> Review:
+            require_dataset(current)
+            applied = apply_to_review(current, content, effects.context, duplicates)
+            if kind is SemanticSourceType.AI_GENERATED:
+                applied = without_conditions(applied, "AI_PROVIDER_UNAVAILABLE")
+                applied = with_conditions(applied, [note]) if note is not None else applied
+            return applied
+
+        return self.work.change(principal, session_id, expected, mutation)
+
+    def update_field(
+        self, principal: Principal, session_id: str, field_id: str, update: FieldUpdate, expected: int | None
+    ) -> tuple[Review, Field]:
+        """A decision about a field."""
+        return self._change_field(
+            principal,
+            session_id,
+            field_id,
+            expected,
+            lambda review, effects: update_field(review, field_id, update, effects.context.now),
+        )
+
+    def lock_field(
+        self, principal: Principal, session_id: str, field_id: str, expected: int | None
+    ) -> tuple[Review, Field]:
+        """Protects a field from automatic writers."""
+        return self._change_field(
+            principal,
+            session_id,
+            field_id,
+            expected,
+            lambda review, _: with_field(review, lock(find_field(review, field_id))),
+        )
+
+    def unlock_field(
+        self, principal: Principal, session_id: str, field_id: str, expected: int | None
+    ) -> tuple[Review, Field]:
+        """Lets automatic writers change a field again."""
+        return self._change_field(
+            principal,
+            session_id,
+            field_id,
+            expected,
+            lambda review, _: with_field(review, unlock(find_field(review, field_id))),
+        )
+
+    def upload(self, principal: Principal, file_name: str, media_type: str, content: bytes) -> Upload:
+        """Stores a dictionary for a while."""
+        principal.require(Permission.SESSION_MANAGE)
+        self.work.rate_limit.check(principal.user_id)
+        if not file_name.strip() or len(file_name) > 255:
+            raise validation_error(Violation("file_name", "must have 1 to 255 characters"))
+        if len(content) > self.settings.max_upload_bytes:
+            raise ReviewError("upload_too_large", f"A dictionary may have {self.settings.max_upload_bytes} bytes.")
+        now = self.work.clock()
+        upload = Upload(
+            upload_id=random_id(),
+            owner_id=principal.user_id,
+            file_name=file_name.replace("\\", "/").rsplit("/", 1)[-1],
+            media_type=media_type[:128],
+            content=content,
+            created_at=now,
+            expires_at=now + timedelta(seconds=self.settings.upload_ttl_s),
+        )
+        with self.work.database.write() as connection:
+            artifacts.insert_upload(connection, upload)
+        return upload
+
+    # Clarification
+
+    def submit_answer(
+        self, principal: Principal, session_id: str, given: Answer, expected: int | None
+    ) -> AnswerOutcome:
+        """Answers the current question and applies what follows."""
+        before: list[Review] = []
+
+        def mutation(review: Review, effects: Effects) -> Review:
+            before.append(review)
+            answered = answer(review, given, effects.context)
+            if answered.is_repeat:
+                return review
+            changed = answered.review
+            if changed.clarification is not None:
+                changed = replace(changed, clarification=replace(changed.clarification, summary_delta=answered.delta))
+            return self._with_import(changed, effects) if answered.wants_import else changed
+
+        after = self.work.change(principal, session_id, expected, mutation)
+        known = {f.finding_id: f for f in before[0].findings}
+        changed = tuple(
+            f
+            for f in after.findings
+            if f.finding_id not in known or known[f.finding_id].resolution_state is not f.resolution_state
+        )
+        return AnswerOutcome(after, changed)
+
+    def resume_clarification(self, principal: Principal, session_id: str, expected: int | None) -> Review:
+        """Starts or resumes the conversation."""
+        return self.work.change(
+            principal, session_id, expected, lambda review, effects: resume(review, effects.context.now)
+        )
+
+    # Mappings
+
+    def update_mapping(
+        self, principal: Principal, session_id: str, mapping_id: str, update: MappingUpdate, expected: int | None
+    ) -> tuple[Review, FilterMapping]:
+        """A change of a mapping."""
+        if update.note is not None and len(update.note) > MAX_NOTE:
+            raise ReviewError("value_too_long", f"A note may have {MAX_NOTE} characters.")
+
+        def mutation(review: Review, effects: Effects) -> Review:
+            return update_mapping(review, mapping_id, update, principal.user_id, effects.context.now)
+
+        after = self.work.change(principal, session_id, expected, mutation)
+        return after, find_mapping(after, mapping_id)
+
+    def approve_mapping(
+        self, principal: Principal, session_id: str, mapping_id: str, note: str | None, expected: int | None
+    ) -> tuple[Review, FilterMapping]:
+        """Approves a mapping."""
+
+        def mutation(review: Review, effects: Effects) -> Review:
+            approved = approve_mapping(review, mapping_id, principal.user_id, effects.context.now)
+            effects.note = note[:MAX_NOTE] if note and approved != review else None
+            return approved
+
+        after = self.work.change(principal, session_id, expected, mutation)
+        return after, find_mapping(after, mapping_id)
+
+    # Preview and launch
+
+    def request_preview(
+        self,
+        principal: Principal,
+        session_id: str,
+        expected: int | None,
+        *,
+        key: str = "",
+        force: bool = False,
+        wait: bool = True,
+    ) -> PreviewAnswer:
+        """Compiles the dataset, or returns the preview that still holds; waits a short while."""
+        _check_key(key)
+        replayed: list[str] = []
+
+        def mutation(review: Review, effects: Effects) -> Review:
+            again = self._replay(effects, principal, "preview", key, _digest(session_id, force))
+            if again is not None:
+                replayed.append(again)
+                return review
+            after = self._previewer.request(review, effects, force=force)
+            assert after.preview is not None
+            self._remember(
+                effects,
+                principal,
+                "preview",
+                key,
+                Replay(_digest(session_id, force), session_id, after.preview.preview_id, effects.context.now),
+            )
+            return after
+
+        after = self.work.change(principal, session_id, expected, mutation)
+        assert after.preview is not None
+        if replayed:
+            return PreviewAnswer(after, self._preview_by_id(after, replayed[0]), replayed=True)
+        if after.preview.preview_status is PreviewStatus.PENDING and wait:
+            self._await_task(after.preview.task_id, self.settings.preview_wait_ms / 1000)
+            after = self.work.read(_with_read(principal), session_id)
+        assert after.preview is not None
+        return PreviewAnswer(after, after.preview)
+
+    def launch(
+        self, principal: Principal, session_id: str, expected: int | None, *, key: str = "", wait: bool = True
+    ) -> LaunchAnswer:
+        """Runs exactly the previewed text, once all gates are passed; waits a short while for its end."""
+        principal.require(Permission.EXECUTION_LAUNCH, Permission.SESSION_READ)
+        _check_key(key)
+        for attempt in range(_MUTATION_RETRIES):
+            try:
+                after, run_id, replayed = self._try_launch(principal, session_id, expected, key)
+                break
+            except ReviewError as error:
+                if error.code != "session_version_conflict" or expected is not None or attempt + 1 == _MUTATION_RETRIES:
+                    raise
+        run = self._run(after, run_id)
+        if not replayed and wait:
+            self._await_task(run.task_id, self.settings.launch_wait_ms / 1000)
+            after = self.work.read(principal, session_id)
+            run = self._run(after, run_id)
+        return LaunchAnswer(after, run, replayed)
+
+    def get_run(self, principal: Principal, session_id: str, run_context_id: str) -> tuple[Review, Run]:
+        """One run of a session."""
+        review = self.work.read(principal, session_id)
+        return review, self._run(review, run_context_id)
+
+    def cancel_run(self, principal: Principal, session_id: str, run_context_id: str) -> tuple[Review, Run]:
+        """Asks a run to stop and waits a short while for it."""
+
+        def mutation(review: Review, _: Effects) -> Review:
+            run = self._run(review, run_context_id)
+            if review.run is None or run.run_context_id != review.run.run_context_id or not is_running(review):
+                raise ReviewError("run_not_running", "The run has ended already.")
+            return with_cancel_requested(review, review.run)
+
+        after = self.work.change(
+            principal,
+            session_id,
+            None,
+            mutation,
+            permission=Permission.EXECUTION_LAUNCH,
+            needs_active=False,
+        )
+        self._launcher.request_cancel(run_context_id)
+        self._await_task(after.run.task_id if after.run else None, 2.0)
+        return self.get_run(_with_read(principal), session_id, run_context_id)
+
+    # Exports
+
+    def export(
+        self, principal: Principal, session_id: str, kind: ArtifactType, form: ArtifactFormat, *, mask: bool
+    ) -> tuple[Review, Artifact]:
+        """An artifact of the session as it is; the same session and format give the same artifact."""
+        principal.require(Permission.SESSION_READ)
+        review = self.work.read(principal, session_id)
+        if kind is ArtifactType.DOCUMENTATION and review.session.imported and not review.session.reviewed:
+            review = self.work.shown(self._exporter.mark_reviewed(session_id) or review)
+        return review, self._exporter.artifact(review, kind, form, principal.user_id, mask=mask)
+
+    def read_artifact(self, principal: Principal, session_id: str, artifact_id: str) -> tuple[Artifact, bytes]:
+        """The bytes of an artifact."""
+        principal.require(Permission.SESSION_READ)
+        with self.work.database.read() as connection:
+            self._check_owner(connection, principal, session_id)
+            found = artifacts.read_artifact(connection, session_id, artifact_id)
+        if found is None:
+            raise ReviewError("artifact_not_found", "This session has no such artifact.")
+        return found
+
+    # Inside
+
+    def _create(
+        self,
+        principal: Principal,
+        source_kind: SourceKind,
+        source_input: str,
+        environment: Environment,
+        *,
+        key: str,
+        digest: str,
+    ) -> tuple[Review, bool]:
+        context = self.work.context(principal.user_id)
+        try:
+            with self.work.database.write() as connection:
+                effects = Effects(connection, context)
+                again = self._replay(effects, principal, "start", key, digest)
+                if again is not None:
+                    return self.work.shown(self.work.owned(connection, principal, again)), True
+                limit = self.settings.max_sessions_per_user
+                if self.work.store.count_live(connection, principal.user_id) >= limit:
+                    raise ReviewError(
+                        "too_many_sessions", f"You have {limit} sessions; archive some before starting another."
+                    )
+                session = Session(
+                    session_id=context.new_id(),
+                    owner_id=principal.user_id,
+                    environment_id=environment.environment_id,
+                    source_kind=source_kind,
+                    source_input=source_input,
+                    created_at=context.now,
+                    updated_at=context.now,
+                    last_activity_at=context.now,
+                    run_row_limit=environment.run_row_limit,
+                )
+                blank = Review(session, Profile(context.new_id(), context.now, context.now))
+                review = settle(self._with_import(blank, effects), context)
+                self.work.store.insert(connection, review)
+                for task in effects.queued:
+                    enqueue(connection, task)
+                replay = Replay(digest, session.session_id, session.session_id, context.now)
+                self._remember(effects, principal, "start", key, replay)
+        except IntegrityError:
+            if not key:
+                raise
+            return self._create(principal, source_kind, source_input, environment, key=key, digest=digest)
+        self.runner.wake()
+        self.work.notify()
+        return review, False
+
+    def _await_import(self, principal: Principal, review: Review) -> Review:
+        """The session once its import has ended or the wait is over; dropped when its source names nothing."""
+        self._await_task(review.session.import_task_id, self.settings.intake_wait_ms / 1000)
+        after = self.work.read(_with_read(principal), review.session_id)
+        missing = next((c for c in after.conditions if c.code == "SOURCE_NOT_FOUND"), None)
+        if missing is not None and after.session.import_task_id is None and not after.is_resolved:
+            with self.work.database.write() as connection:
+                self.work.store.delete(connection, review.session_id)
+            raise ReviewError("source_not_found", missing.message)
+        return after
+
+    def _await_task(self, task_id: str | None, timeout_s: float) -> None:
+        if task_id is None:
+            return
+
+        def done() -> bool:
+            with self.work.database.read() as connection:
+                return not exists(connection, task_id)
+
+        self.work.wait(done, timeout_s)
+
+    def _with_import(self, review: Review, effects: Effects) -> Review:
+        return begin_import(review, effects.enqueue(review.session_id, TaskKind.IMPORT))
+
+    def _archive(self, principal: Principal, session_id: str, expected: int | None) -> None:
+        def mutation(review: Review, effects: Effects) -> Review:
+            if review.session.status is SessionStatus.ARCHIVED:
+                return review
+            effects.events.append(Event("session.archived"))
+            return change_status(review, SessionStatus.ARCHIVED).review
+
+        self.work.change(principal, session_id, expected, mutation, needs_active=False)
+
+    def _resolve(
+        self, principal: Principal, review: Review, kind: SemanticSourceType, ref: str
+    ) -> tuple[Content, int, Condition | None]:
+        """A source's content, how many fields it names twice, and what is wrong with its provider."""
+        assert review.dataset is not None
+        columns = frozenset(norm(c.name) for c in review.dataset.columns)
+        match kind:
+            case SemanticSourceType.UPLOADED_FILE:
+                read = self._dictionaries.uploaded(ref, lambda upload_id: self._find_upload(principal, upload_id))
+            case SemanticSourceType.CONNECTED_DICTIONARY:
+                read = self._dictionaries.connected(ref)
+            case SemanticSourceType.REFERENCE_DATASET | SemanticSourceType.NEIGHBOR_DATASET:
+                environment = self.environment(review.session.environment_id)
+                texts = environment.dataset_texts(kind, ref, review.dataset, principal.user_id)
+                source = new_source(kind, ref, texts.display_name, texts.trust_level)
+                overlap = texts.overlap
+                if overlap is None:
+                    overlap = schema_overlap(columns, frozenset(norm(e.field_name) for e in texts.entries))
+                return Content(replace(source, schema_overlap_score=overlap), texts.entries), 0, None
+            case SemanticSourceType.AI_GENERATED:
+                return self._generated(review, ref)
+        described = frozenset(norm(e.field_name) for e in read.entries)
+        source = replace(read.source, schema_overlap_score=schema_overlap(columns, described))
+        return Content(source, read.entries, read.rejected), read.duplicates, None
+
+    def _generated(self, review: Review, ref: str) -> tuple[Content, int, Condition | None]:
+        provider = {"default": self._ai, "embedded": EmbeddedProvider(), self._ai.name: self._ai}.get(ref)
+        if provider is None:
+            raise ReviewError("semantic_source_not_found", "Generated drafts come from default or embedded.")
+        request = draft_request(review)
+        note: Condition | None = None
+        try:
+            drafts = provider.propose_fields(request)
+        except AiUnavailableError as error:
+            log.warning("the AI provider did not give a usable answer: %s", error)
+            note = Condition(
+                "AI_PROVIDER_UNAVAILABLE",
+                "The configured AI provider gave no usable answer; the built-in drafts are shown instead.",
+                "ai",
+            )
+            drafts = EmbeddedProvider().propose_fields(request)
+        source = new_source(SemanticSourceType.AI_GENERATED, ref, "Generated drafts", TrustLevel.GENERATED)
+        return Content(source, drafts.entries), 0, note
+
+    def _find_upload(self, principal: Principal, upload_id: str) -> StoredFile | None:
+        with self.work.database.read() as connection:
+            upload = artifacts.read_upload(connection, upload_id, principal.user_id, self.work.clock())
+        return None if upload is None else StoredFile(upload.file_name, upload.media_type, upload.content)
+
+    def _record_failure(
+        self, principal: Principal, session_id: str, kind: SemanticSourceType, ref: str, error: ReviewError
+    ) -> None:
+        source = new_source(kind, ref[:512], ref[:64], TrustLevel.RECOMMENDED)
+        self.work.change(
+            principal, session_id, None, lambda review, _: with_failed_source(review, source, error.message)
+        )
+
+    def _change_field(
+        self,
+        principal: Principal,
+        session_id: str,
+        field_id: str,
+        expected: int | None,
+        mutation: Callable[[Review, Effects], Review],
+    ) -> tuple[Review, Field]:
+        after = self.work.change(principal, session_id, expected, mutation)
+        return after, find_field(after, field_id)
+
+    def _try_launch(
+        self, principal: Principal, session_id: str, expected: int | None, key: str
+    ) -> tuple[Review, str, bool]:
+        seen = self.work.read(principal, session_id)
+        looked = self._launcher.look(principal, seen)
+        outcome: list[tuple[Gate, ...]] = []
+        replayed: list[str] = []
+
+        def mutation(review: Review, effects: Effects) -> Review:
+            again = self._replay(effects, principal, "launch", key, _digest(session_id))
+            if again is not None:
+                replayed.append(again)
+                return review
+            after, blocked = self._launcher.launch(review, effects, principal, looked)
+            outcome.append(blocked)
+            if not blocked and after.run is not None:
+                replay = Replay(_digest(session_id), session_id, after.run.run_context_id, effects.context.now)
+                self._remember(effects, principal, "launch", key, replay)
+            return after
+
+        after = self.work.change(
+            principal, session_id, expected, mutation, permission=Permission.EXECUTION_LAUNCH, needs_active=False
+        )
+        if replayed:
+            return after, replayed[0], True
+        if outcome[0]:
+            raise blocked_error(outcome[0])
+        assert after.run is not None
+        return after, after.run.run_context_id, False
+
+    def _run(self, review: Review, run_context_id: str) -> Run:
+        if review.run is not None and review.run.run_context_id == run_context_id:
+            return review.run
+        with self.work.database.read() as connection:
+            run = self.work.store.run(connection, review.session_id, run_context_id)
+        if run is None:
+            raise ReviewError("run_not_found", "This session has no such run.")
+        return run
+
+    def _preview_by_id(self, review: Review, preview_id: str) -> Preview:
+        if review.preview is not None and review.preview.preview_id == preview_id:
+            return review.preview
+        with self.work.database.read() as connection:
+            found = self.work.store.preview(connection, review.session_id, preview_id)
+        assert found is not None  # previews are kept as long as their session
+        return found
+
+    def _replay(self, effects: Effects, principal: Principal, operation: str, key: str, digest: str) -> str | None:
+        if not key:
+            return None
+        since = effects.context.now - timedelta(seconds=self.settings.idempotency_ttl_s)
+        held = artifacts.find_replay(effects.connection, principal.user_id, operation, key, since)
+        if held is None:
+            return None
+        if held.request_hash != digest:
+            raise ReviewError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+        return held.reference
+
+    def _remember(self, effects: Effects, principal: Principal, operation: str, key: str, replay: Replay) -> None:
+        if key:
+            artifacts.insert_replay(effects.connection, principal.user_id, operation, key, replay)
+
+    def _refresh_stale(self, user_id: str) -> None:
+        now = self.work.clock()
+        with self.work.database.read() as connection:
+            due = self.work.store.stale_sessions(connection, user_id, now)
+        for session_id in due:
+            with self.work.database.write() as connection:
+                review = self.work.store.load(connection, session_id, lock=True)
+                if review is not None:
+                    self.work.store.refresh_decision(connection, decided_session(review, self.work.context()))
+
+    def _check_owner(self, connection: Connection, principal: Principal, session_id: str) -> None:
+        owner = self.work.store.owner(connection, session_id)
+        if owner is None:
+            raise session_not_found()
+        if owner != principal.user_id:
+            if self.settings.hide_foreign_sessions:
+                raise session_not_found()
+            raise ReviewError("session_forbidden", "This session belongs to somebody else.")
+
+    def _perform(self, task: Task) -> None:
+        match task.kind:
+            case TaskKind.IMPORT:
+                self._importer.perform(task)
+            case TaskKind.PREVIEW:
+                self._previewer.perform(task)
+            case TaskKind.LAUNCH:
+                self._launcher.perform(task)
+
+    def _abandon(self, task: Task, reason: str) -> None:
+        """Ends a task that failed again and again, so that its session does not wait for it for ever."""
+        match task.kind:
+            case TaskKind.IMPORT:
+                self._importer.abandon(task, reason)
+            case TaskKind.PREVIEW:
+                self._previewer.abandon(task, reason)
+            case TaskKind.LAUNCH:
+                self._launcher.abandon(task, reason)
+
+
+_ENDING = frozenset({SessionStatus.ARCHIVED, SessionStatus.CANCELLED})
+
+
+def _check_source(source_input: str, environment_id: str) -> None:
+    violations = []
+    if not source_input.strip():
+        violations.append(Violation("body.source_input", "must not be empty"))
+    if len(source_input.encode()) > MAX_SOURCE_BYTES:
+        violations.append(Violation("body.source_input", "may have 16 KiB"))
+    if not environment_id.strip():
+        violations.append(Violation("body.environment_id", "must not be empty"))
+    if violations:
+        raise validation_error(*violations)
+
+
+def _check_key(key: str) -> None:
+    if len(key) > MAX_KEY or not key.isprintable():
+        raise validation_error(Violation("header.Idempotency-Key", f"must have at most {MAX_KEY} printable characters"))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
+
+
+def _with_read(principal: Principal) -> Principal:
+    """The caller of a mutation reads what it changed, whether or not it may read otherwise."""
+    return replace(principal, permissions=principal.permissions | {Permission.SESSION_READ.value})

@@ -1,0 +1,101 @@
+"""Settings of the review service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from sagitta_server.execution.settings import SourceSettings
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DictionarySettings(_Section):
+    """A connected data dictionary: a SELECT whose rows describe fields."""
+
+    query: str
+    """The SELECT; its column names tell what they hold (`column_name`, `table_name`, `label`, `description`, ...)."""
+    source: str | None = None
+    """Name of a configured warehouse; None: the dictionary's own `connection`, else the first warehouse."""
+    connection: SourceSettings | None = None
+    """A connection of its own."""
+    display_name: str | None = None
+    cache_seconds: float = Field(default=900.0, ge=0)
+    """How long its rows are believed."""
+
+
+class AiSettings(_Section):
+    """Who drafts labels, descriptions and summaries."""
+
+    provider: Literal["embedded", "openai"] = "embedded"
+    """`embedded` works without any network; `openai` asks an OpenAI-compatible endpoint."""
+    base_url: str = ""
+    """Where `/chat/completions` is found, e.g. `https://host/v1`."""
+    model: str = ""
+    api_key: SecretStr | None = None
+    timeout_s: float = Field(default=30.0, gt=0)
+    max_fields_per_call: int = Field(default=40, ge=1, le=200)
+
+    @model_validator(mode="after")
+    def _complete(self) -> AiSettings:
+        if self.provider == "openai" and not (self.base_url and self.model):
+            raise ValueError("the AI provider openai needs base_url and model")
+        return self
+
+
+class LocalSettings(_Section):
+    """The embedded environment over semantic models of this server."""
+
+    run_row_limit: int = Field(default=1000, ge=1, le=10_000_000)
+    """Rows of a launched run."""
+    spool_max_mib: int = Field(default=512, ge=1)
+    """Largest result that a run may keep."""
+    result_ttl_s: int = Field(default=604_800, ge=60)
+    """How long the rows of a run are kept."""
+    ticket_ttl_s: int = Field(default=3600, ge=1)
+    """How long a Flight ticket is valid."""
+    reference_models: tuple[str, ...] = ()
+    """Models offered as reference datasets."""
+    trusted_models: tuple[str, ...] = ()
+    """Reference models whose texts are applied without review."""
+
+
+class ReviewSettings(_Section):
+    """How reviews behave."""
+
+    intake_wait_ms: int = Field(default=3000, ge=0)
+    """How long starting a session waits for its import."""
+    preview_wait_ms: int = Field(default=2000, ge=0)
+    """How long asking for a preview waits for it."""
+    launch_wait_ms: int = Field(default=5000, ge=0)
+    """How long launching waits for the run to end."""
+    preview_ttl_s: int = Field(default=86_400, ge=1)
+    """Age at which a preview is out of date."""
+    hide_foreign_sessions: bool = False
+    """Answers 404 instead of 403 for sessions of others."""
+    require_version: bool = False
+    """Refuses mutations that do not say which version they are about."""
+    max_sessions_per_user: int = Field(default=200, ge=1)
+    mutations_per_minute: int = Field(default=60, ge=0)
+    """Mutations of one user per minute; 0 sets no limit."""
+    workers: int = Field(default=4, ge=1, le=64)
+    """Imports, previews and runs that go on at once."""
+    lease_s: float = Field(default=60.0, gt=0)
+    """How long a task stays with a worker that gives no sign of life."""
+    max_upload_bytes: int = Field(default=10_485_760, ge=1)
+    upload_ttl_s: int = Field(default=604_800, ge=60)
+    idempotency_ttl_s: int = Field(default=86_400, ge=60)
+    audit_keep_values: bool = True
+    """Keeps filter values in audit records of hard-deleted sessions."""
+    dictionary_dir: Path | None = None
+    """The folder whose files `file:<name>` names."""
+    dictionaries: dict[str, DictionarySettings] = Field(default_factory=dict)
+    """Connected data dictionaries by name."""
+    ai: AiSettings = AiSettings()
+    local: LocalSettings = LocalSettings()
+    public_url: str = ""
+    """The gateway as clients reach it, for links in answers; empty: links are paths."""

@@ -1,0 +1,187 @@
+"""Results of runs on disk: written batch by batch, readable while they are still written.
+
+A result is one Arrow IPC stream in a file, and beside it a note that is written last: with the note the result is
+complete. A reader that reaches the end of an unfinished file waits for more.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+_WAIT_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The note beside a complete result."""
+
+    rows: int
+    truncated: bool
+    error: str | None = None
+
+
+class SpoolFullError(Exception):
+    """A result is larger than a run may keep."""
+
+
+class Spool:
+    """The folder of all results."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._grown = threading.Condition()
+
+    def write(self, run_context_id: str, schema: Any) -> SpoolWriter:
+        """Begins a result; one that an earlier attempt left unfinished is replaced."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return SpoolWriter(self._data(run_context_id), schema, self._max_bytes, self._notify)
+
+    def finish(self, run_context_id: str, note: Finished) -> None:
+        """Marks a result as complete."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._note(run_context_id)
+        partial = path.with_suffix(".part")
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(asdict(note), file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        self._notify()
+
+    def finished(self, run_context_id: str) -> Finished | None:
+        """The note of a complete result; None while it is written, or gone."""
+        try:
+            return Finished(**json.loads(self._note(run_context_id).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+
+    def exists(self, run_context_id: str) -> bool:
+        """Something of the result is there."""
+        return self._data(run_context_id).exists()
+
+    def read(self, run_context_id: str, ended: Callable[[], bool]) -> io.RawIOBase:
+        """The bytes of a result, waiting for those that are still to be written.
+
+        Args:
+            run_context_id: the run.
+            ended: nobody writes any more, although the result is not marked as complete.
+        """
+        return _Following(
+            self._data(run_context_id), lambda: self.finished(run_context_id) is not None, ended, self._wait
+        )
+
+    def remove_older(self, seconds: float) -> None:
+        """Removes results that were not written to for a while."""
+        if not self._folder.exists():
+            return
+        limit = time.time() - seconds
+        for path in self._folder.iterdir():
+            if path.stat().st_mtime < limit:
+                path.unlink(missing_ok=True)
+
+    def _data(self, run_context_id: str) -> Path:
+        return self._folder / f"{_safe(run_context_id)}.arrows"
+
+    def _note(self, run_context_id: str) -> Path:
+        return self._folder / f"{_safe(run_context_id)}.json"
+
+    def _notify(self) -> None:
+        with self._grown:
+            self._grown.notify_all()
+
+    def _wait(self) -> None:
+        with self._grown:
+            self._grown.wait(_WAIT_SECONDS)
+
+
+class SpoolWriter:
+    """Writes one result."""
+
+    def __init__(self, path: Path, schema: Any, max_bytes: int, notify: Callable[[], None]) -> None:
+        self._file = path.open("wb")
+        path.chmod(0o600)
+        self._max_bytes = max_bytes
+        self._notify = notify
+        self._writer = pa.ipc.new_stream(self._file, schema)
+        self._file.flush()
+
+    def __enter__(self) -> SpoolWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        if kind is None:
+            self._writer.close()
+        self._file.close()
+        self._notify()
+
+    def write(self, batch: Any) -> None:
+        """Adds a batch and lets readers see it.
+
+        Raises:
+            SpoolFullError: the result would be larger than a run may keep.
+        """
+        self._writer.write_batch(batch)
+        self._file.flush()
+        if self._file.tell() > self._max_bytes:
+            raise SpoolFullError
+        self._notify()
+
+
+class _Following(io.RawIOBase):
+    """A file that is read while somebody else still writes it."""
+
+    def __init__(
+        self, path: Path, complete: Callable[[], bool], ended: Callable[[], bool], wait: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._complete, self._ended, self._wait = complete, ended, wait
+        self._file: io.BufferedReader | None = None
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills some of the buffer; 0 only at the end of a complete result."""
+        while True:
+            over = self._complete() or self._ended()
+            file = self._open()
+            count = file.readinto(buffer) if file is not None else 0
+            if count:
+                return count
+            if over:
+                return 0
+            self._wait()
+
+    def close(self) -> None:
+        """Closes the file below."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+    def _open(self) -> io.BufferedReader | None:
+        if self._file is None:
+            try:
+                self._file = self._path.open("rb")
+            except FileNotFoundError:
+                return None
+        return self._file
+
+
+def _safe(run_context_id: str) -> str:
+    if not run_context_id or not all(c.isalnum() or c == "-" for c in run_context_id):
+        raise ValueError("not a run id")
+    return run_context_id
