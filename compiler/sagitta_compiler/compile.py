@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sqlglot import ErrorLevel
 from sqlglot.dialects.dialect import Dialect as Grammar
 
 from sagitta_compiler.context import CompileContext
@@ -14,7 +15,7 @@ from sagitta_compiler.names import near
 from sagitta_compiler.plan.build import Plan, build_plan
 from sagitta_compiler.plan.explain import explain
 from sagitta_compiler.query.bind import bind_query
-from sagitta_compiler.query.bound import BoundQuery
+from sagitta_compiler.query.bound import BoundQuery, LeafValue, NestedValue, Value, inputs_of, values_of
 from sagitta_compiler.query.query import Query
 from sagitta_compiler.sql.dialects import DIALECTS, Dialect, UnsupportedError
 from sagitta_compiler.sql.lower import lower
@@ -33,7 +34,8 @@ def compile_query(model: ResolvedModel, query: Query, context: CompileContext | 
     bound = bind_query(model, query, context, out)
     if out.has_errors:
         raise CompileError(out)
-    plan = build_plan(model, bound, out)
+    _check_aggregations(bound, dialect, out)
+    plan = build_plan(model, bound, out, grouping_sets=dialect.grouping_sets)
     if plan is None:
         raise CompileError(out)
     return CompiledQuery(
@@ -49,6 +51,21 @@ def compile_query(model: ResolvedModel, query: Query, context: CompileContext | 
 
 def _unique(warnings: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
     return tuple({(warning.code, warning.message): warning for warning in warnings}.values())
+
+
+def _check_aggregations(query: BoundQuery, dialect: Dialect, out: Diagnostics) -> None:
+    pending: list[Value] = [*(measure.value for measure in query.measures), *values_of(query.having)]
+    while pending:
+        value = pending.pop()
+        pending.extend(inputs_of(value))
+        if isinstance(value, LeafValue | NestedValue) and value.measure.aggregation in dialect.unsupported:
+            aggregation = value.measure.aggregation.value
+            out.error(
+                "UNSUPPORTED_AGGREGATION",
+                f"'{value.name}' is a {aggregation}, which {dialect.name} does not have",
+                "select.measures",
+                context={"measure": value.name, "aggregation": aggregation, "dialect": dialect.name},
+            )
 
 
 def _dialect(name: str) -> Dialect:
@@ -69,7 +86,9 @@ def _dialect(name: str) -> Dialect:
 
 def _render(plan: Plan, dialect: Dialect, out: Diagnostics) -> str:
     try:
-        return Grammar.get_or_raise(dialect.sqlglot).generate(lower(plan.select, dialect), copy=False)
+        return Grammar.get_or_raise(dialect.sqlglot).generate(
+            lower(plan.select, dialect), copy=False, unsupported_level=ErrorLevel.IGNORE
+        )
     except UnsupportedError as reason:
         out.error(reason.code, reason.message, "select", context={"dialect": dialect.name})
         raise CompileError(out) from reason

@@ -30,20 +30,23 @@ class Plan:
     """The labels of the objects that it reads."""
 
 
-def build_plan(model: ResolvedModel, query: BoundQuery, out: Diagnostics) -> Plan | None:
-    """Plans a bound query; None when the diagnostics say why there is no plan."""
+def build_plan(model: ResolvedModel, query: BoundQuery, out: Diagnostics, *, grouping_sets: bool = True) -> Plan | None:
+    """Plans a bound query; None when the diagnostics say why there is no plan.
+
+    `grouping_sets` tells whether the engine has ROLLUP and CUBE; without, levels are united.
+    """
     labels = Labels(dim.label for dim in query.dimensions)
     planner = Planner(model, query, join_graph(model, query.paths), out, labels, ObjectFramesOf(model))
     planner.frames.planner = planner  # type: ignore[attr-defined]
     try:
-        select = _select(planner)
+        select = _select(planner, grouping_sets=grouping_sets)
     except PlanningError:
         return None
     _check_reach(planner)
     return None if out.has_errors else Plan(select, tuple(planner.legs), tuple(sorted(planner.tables)))
 
 
-def _select(planner: Planner) -> Select:
+def _select(planner: Planner, *, grouping_sets: bool) -> Select:
     query = planner.query
     if query.fields:
         return raw_select(planner)
@@ -52,7 +55,7 @@ def _select(planner: Planner) -> Select:
     for measure in query.measures:
         planner.labels.reserve(measure.value, measure.label)
     if query.grouping is not None:
-        return with_subtotals(planner, query.grouping)
+        return with_subtotals(planner, query.grouping, native=grouping_sets)
     selected = tuple(measure.value for measure in query.measures)
     frame = evaluate(planner, query.dimensions, query.clauses, selected, values_of(query.having))
     return finish(planner, frame)

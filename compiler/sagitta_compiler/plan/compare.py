@@ -12,7 +12,7 @@ from dataclasses import replace
 from sagitta_compiler.model.types import AbstractType, Comparison, TimeGrain
 from sagitta_compiler.plan.casts import typed
 from sagitta_compiler.plan.emptiness import over_nothing
-from sagitta_compiler.plan.frames import Frame, as_select, close, fresh_alias, or_empty
+from sagitta_compiler.plan.frames import Frame, as_select, close, fresh_alias, or_empty, pad
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import JoinTo, Output, Select, Source, Spine, Union
 from sagitta_compiler.plan.scalars import (
@@ -179,7 +179,10 @@ def with_spine(
         name="kept",
     )
     gaps = Select(
-        (*(Output(label, scalar) for label, scalar in periods.items()), *(Output(labels.of(v), NULL) for v in values)),
+        (
+            *(Output(label, scalar) for label, scalar in periods.items()),
+            *(Output(labels.of(v), pad(v)) for v in values),
+        ),
         Source(spine, "spine"),
         name="gaps",
     )

@@ -49,7 +49,6 @@ _NEGATED = {
     _O.NOT_BLANK: _O.BLANK,
 }
 _LENGTHS = {_O.LENGTH_EQ: "eq", _O.LENGTH_GT: "gt", _O.LENGTH_LT: "lt"}
-ESCAPE = "!"
 
 Lookup = Callable[[Member], Scalar]
 
@@ -66,11 +65,11 @@ def test(operator: FilterOperator, subject: Scalar, operands: tuple[Scalar, ...]
         case FilterOperator.IN | FilterOperator.NOT_IN:
             return _membership(subject, operands, negated=operator is FilterOperator.NOT_IN)
         case FilterOperator.CONTAINS:
-            return Call("ilike", (subject, _pattern(operands[0], "%{}%"), Literal(ESCAPE)))
+            return Call("contains", (subject, *operands))
         case FilterOperator.STARTS_WITH:
-            return Call("like", (subject, _pattern(operands[0], "{}%"), Literal(ESCAPE)))
+            return Call("starts_with", (subject, *operands))
         case FilterOperator.ENDS_WITH:
-            return Call("like", (subject, _pattern(operands[0], "%{}"), Literal(ESCAPE)))
+            return Call("ends_with", (subject, *operands))
         case _:
             raise AssertionError(operator)
 
@@ -80,15 +79,6 @@ def _membership(subject: Scalar, operands: tuple[Scalar, ...], *, negated: bool)
         return TRUE if negated else FALSE
     inside = Call("in", (subject, *operands))
     return Call("not", (inside,)) if negated else inside
-
-
-def _pattern(operand: Scalar, shape: str) -> Literal:
-    """The text as a pattern in which only the added `%` are wild."""
-    assert isinstance(operand, Literal)
-    text = str(operand.value)
-    for special in (ESCAPE, "%", "_"):
-        text = text.replace(special, ESCAPE + special)
-    return Literal(shape.format(text))
 
 
 def combine(logic: Logic, parts: Iterable[Scalar], *, negated: bool) -> Scalar:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from sagitta_compiler.model.types import AbstractType, Aggregation
 from sagitta_compiler.plan.relations import JoinKind, JoinTo, Output, Select, Source, Union
 from sagitta_compiler.plan.scalars import (
     NULL,
@@ -23,7 +24,13 @@ from sagitta_compiler.plan.scalars import (
     coalesce,
     same,
 )
+from sagitta_compiler.plan.typing import COUNTS
 from sagitta_compiler.query.bound import BoundDimension, LeafValue, NestedValue, Value
+
+
+_KEEPS_TYPE = frozenset(
+    {Aggregation.MIN, Aggregation.MAX, Aggregation.ANY_VALUE, Aggregation.MODE, Aggregation.LISTAGG}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,18 @@ def reading(
     )
 
 
+def pad(value: Value) -> Scalar:
+    """The NULL that stands for a value which a leg does not have; engines that must know its type are told."""
+    type_ = AbstractType.FLOAT
+    if isinstance(value, LeafValue | NestedValue):
+        measure = value.measure
+        if measure.aggregation in COUNTS:
+            type_ = AbstractType.INT
+        elif measure.aggregation in _KEEPS_TYPE:
+            type_ = measure.result_type
+    return Call("pad", (Literal(None, type_),))
+
+
 def close(frame: Frame, labels: Labels, name: str, note: str = "") -> Frame:
     """A frame that reads what the given one computes."""
     return reading(as_select(frame, labels, name, note), name, frame.dims, frame.values, labels)
@@ -127,7 +146,7 @@ def unite(frames: list[Frame], dims: tuple[BoundDimension, ...], labels: Labels,
     legs: list[Select] = []
     for frame in frames:
         outputs = [Output(d.label, frame.dims.get(d.label, Literal(None, d.type))) for d in dims]
-        outputs += [Output(labels.of(v), frame.values.get(v, NULL)) for v in values]
+        outputs += [Output(labels.of(v), frame.values.get(v, pad(v))) for v in values]
         legs.append(replace(frame.select, columns=tuple(outputs)))
     source = Source(Union(tuple(legs), name, "unite the legs"), name)
     keys = {d.label: Field(name, d.label) for d in dims}

@@ -21,12 +21,12 @@ from sagitta_compiler.query.query import Grouping
 Dims = tuple[BoundDimension, ...]
 
 
-def with_subtotals(planner: Planner, grouping: Grouping) -> Select:
+def with_subtotals(planner: Planner, grouping: Grouping, *, native: bool) -> Select:
     """The query's rows with those of every coarser level, told apart by a flag per dimension."""
     query = planner.query
     legs = len(planner.legs)
     frame = _level(planner, query.dimensions)
-    if _is_flat(planner, frame, len(planner.legs) - legs):
+    if native and _is_flat(planner, frame, len(planner.legs) - legs):
         return _flat(planner, frame, grouping)
     levels = [query.dimensions, *coarser(query.dimensions, grouping)]
     frames = [frame, *(_level(planner, kept) for kept in levels[1:])]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sagitta_compiler.context import CompileContext
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import ColumnRef, Dimension, ResolvedModel
-from sagitta_compiler.model.types import Aggregation, TimeGrain
+from sagitta_compiler.model.types import TimeGrain
 from sagitta_compiler.names import near
 from sagitta_compiler.query.bound import (
     BoundDimension,
@@ -407,13 +407,6 @@ class _Binder:
                     hint=f"Select '{name}', or aggregate over it with a nested measure (`over`).",
                     context={"measure": value.name, "dimension": name},
                 )
-        if value.measure.aggregation is Aggregation.MEASURE:
-            self._out.error(
-                "UNSUPPORTED_AGGREGATION",
-                f"'{value.name}' is a measure of the warehouse (`aggregation: measure`), which only Databricks metric views have",
-                "select.measures",
-                context={"measure": value.name, "aggregation": "measure", "dialect": self._context.dialect},
-            )
 
     def _need_all(self, wanted: tuple[str, ...], names: set[str], metric: str) -> None:
         for name in wanted:

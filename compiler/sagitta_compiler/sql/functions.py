@@ -36,12 +36,20 @@ def _not(args: Args) -> E:
     return exp.Not(this=wrap(inner) if not isinstance(inner, exp.Paren) else inner)
 
 
-def _like(kind: type[exp.Binary]) -> Builder:
-    def build(args: Args) -> E:
-        pattern: E = binary(kind, args[0], args[1])
-        return exp.Escape(this=pattern, expression=args[2]) if len(args) == 3 else pattern
+ESCAPE = "!"
 
-    return build
+
+def pattern(operand: E, shape: str) -> exp.Literal:
+    """The text as a LIKE pattern in which only the added `%` are wild."""
+    assert isinstance(operand, exp.Literal)
+    value = str(operand.this)
+    for special in (ESCAPE, "%", "_"):
+        value = value.replace(special, ESCAPE + special)
+    return text(shape.replace("{}", value))
+
+
+def _matches(kind: type[exp.Binary], shape: str) -> Builder:
+    return lambda args: exp.Escape(this=binary(kind, args[0], pattern(args[1], shape)), expression=text(ESCAPE))
 
 
 def _blank(args: Args) -> E:
@@ -125,8 +133,11 @@ OPERATORS: Mapping[str, Builder] = {
     "is_not_null": lambda args: exp.Not(this=_is_null(args)),
     "between": lambda args: exp.Between(this=wrap(args[0]), low=wrap(args[1]), high=wrap(args[2])),
     "in": lambda args: exp.In(this=wrap(args[0]), expressions=list(args[1:])),
-    "like": _like(exp.Like),
-    "ilike": _like(exp.ILike),
+    "like": _binary(exp.Like),
+    "ilike": _binary(exp.ILike),
+    "contains": _matches(exp.ILike, "%{}%"),
+    "starts_with": _matches(exp.Like, "{}%"),
+    "ends_with": _matches(exp.Like, "%{}"),
     "regex": lambda args: exp.RegexpLike(this=args[0], expression=args[1]),
     "blank": _blank,
     "coalesce": lambda args: exp.Coalesce(this=args[0], expressions=list(args[1:])),

@@ -65,12 +65,13 @@ class _Lowering:
         self._names: dict[int, str] = {}
         self._taken: set[str] = set()
         self._ctes: list[exp.CTE] = []
+        self._recursive = False
 
     def statement(self, select: Select) -> exp.Query:
         query = self._select(select)
         if self._ctes:
-            query.set("with_", exp.With(expressions=self._ctes))
-        return query
+            query.set("with_", exp.With(expressions=self._ctes, recursive=self._recursive or None))
+        return self._dialect.finished(query)
 
     # relations
 
@@ -143,11 +144,7 @@ class _Lowering:
             return known
         assert not isinstance(relation, Table | Unnest)
         body = self._body(relation)
-        wanted = getattr(relation, "name", "frame")
-        unique, at = wanted, 2
-        while unique.lower() in self._taken:
-            unique, at = f"{wanted} {at}", at + 1
-        self._taken.add(unique.lower())
+        unique = self._names.get(id(relation)) or self._unique(relation.name)
         self._names[id(relation)] = unique
         self._ctes.append(exp.CTE(this=body, alias=exp.TableAlias(this=name(unique))))
         return unique
@@ -168,15 +165,39 @@ class _Lowering:
             case Spine():
                 return self._spine(relation)
 
-    def _spine(self, spine: Spine) -> exp.Select:
+    def _spine(self, spine: Spine) -> exp.Query:
         source = self._named(spine.over)
         first = exp.Min(this=column(source, spine.column))
         last = exp.Max(this=column(source, spine.column))
         periods = self._dialect.spine(first, last, spine.grain, spine.type)
-        return exp.Select(
-            expressions=[exp.Alias(this=periods, alias=name(spine.column))],
-            from_=exp.From(this=exp.Table(this=name(source))),
+        if periods is None:
+            return self._recursive_spine(spine, source)
+        shown = exp.Alias(this=periods, alias=name(spine.column))
+        return exp.Select(expressions=[shown], from_=exp.From(this=exp.Table(this=name(source))))
+
+    def _recursive_spine(self, spine: Spine, source: str) -> exp.Query:
+        """The periods one after the other, for engines that have no series."""
+        self._recursive = True
+        own = self._unique(spine.name)
+        self._names[id(spine)] = own
+        rows = exp.From(this=exp.Table(this=name(source)))
+        start = exp.Alias(this=exp.Min(this=column(source, spine.column)), alias=name(spine.column))
+        first = exp.Select(expressions=[start], from_=rows)
+        following = self._dialect.shift(column(own, spine.column), 1, spine.grain, spine.type)
+        last = exp.Select(expressions=[exp.Max(this=column(source, spine.column))], from_=rows.copy())
+        step = exp.Select(
+            expressions=[following],
+            from_=exp.From(this=exp.Table(this=name(own))),
+            where=exp.Where(this=exp.LT(this=column(own, spine.column), expression=exp.Subquery(this=last))),
         )
+        return exp.Union(this=first, expression=step, distinct=False)
+
+    def _unique(self, wanted: str) -> str:
+        unique, at = wanted, 2
+        while unique.lower() in self._taken:
+            unique, at = f"{wanted} {at}", at + 1
+        self._taken.add(unique.lower())
+        return unique
 
     # scalars
 
@@ -190,6 +211,8 @@ class _Lowering:
                 return self._literal(scalar)
             case Call(name="period_index", args=(arg, Literal(value=str(grain)))):
                 return dialect.period_index(self.scalar(arg), TimeGrain(grain))
+            case Call(name="pad", args=(Literal(type=AbstractType() as type_),)):
+                return dialect.pad(type_)
             case Call():
                 return dialect.operator(scalar.name, tuple(self.scalar(arg) for arg in scalar.args))
             case Case():
@@ -263,6 +286,3 @@ def _bounds(frame: WindowFrame) -> exp.WindowSpec:
     start, start_side = bound(frame.preceding, "PRECEDING")
     end, end_side = bound(frame.following, "FOLLOWING")
     return exp.WindowSpec(kind=frame.unit, start=start, start_side=start_side, end=end, end_side=end_side)
-
-
-__all__ = ["AbstractType", "connect", "lower", "wrap"]

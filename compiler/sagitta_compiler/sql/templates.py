@@ -10,7 +10,7 @@ from sqlglot import exp
 from sagitta_compiler.model.types import AbstractType, TimeGrain
 from sagitta_compiler.plan.scalars import Scalar, Template
 from sagitta_compiler.sql.dialects import Dialect
-from sagitta_compiler.sql.functions import divide, nullif
+from sagitta_compiler.sql.functions import nullif
 from sagitta_compiler.sql.syntax import E, number, wrap
 
 LowerScalar = Callable[[Scalar], E]
@@ -49,7 +49,7 @@ class _Copy:
         constant = node.expression
         if not (isinstance(constant, exp.Literal) and not constant.is_string and float(constant.this) != 0):
             divisor = nullif((divisor, number(0)))
-        return divide((self.of(node.this), divisor))
+        return self._dialect.operator("div", (self.of(node.this), divisor))
 
     def _function(self, node: exp.Anonymous) -> E:
         function = str(node.this)

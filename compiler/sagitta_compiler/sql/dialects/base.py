@@ -46,7 +46,9 @@ class Dialect:
     functions: ClassVar[Mapping[str, Builder]] = {}
     aggregates: ClassVar[Mapping[str, Builder]] = {}
     truncation_keeps_dates: ClassVar[bool] = False
-    typed_nulls: ClassVar[bool] = True
+    grouping_sets: ClassVar[bool] = True
+    """Whether GROUP BY ROLLUP and CUBE with GROUPING are there."""
+    typed_nulls: ClassVar[bool] = False
     """Whether a NULL in a union needs its type."""
 
     def operator(self, function: str, args: tuple[E, ...]) -> E:
@@ -117,7 +119,7 @@ class Dialect:
 
     def seconds(self, arg: E) -> E:
         """The number of seconds since 1970."""
-        return call("EXTRACT_EPOCH", arg)
+        return exp.Extract(this=exp.Var(this="EPOCH"), expression=arg)
 
     def date(self, day: str) -> E:
         """A date constant."""
@@ -163,9 +165,26 @@ class Dialect:
 
     # relations
 
-    def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
-        """Every period from `first` to `last`, as a set-returning column."""
-        raise UnsupportedError("UNSUPPORTED_FUNCTION", f"{self.name} has no gap-free calendar here")
+    def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E | None:
+        """Every period from `first` to `last`, as a set-returning column; None where only recursion gives them."""
+        return None
+
+    def step(self, grain: TimeGrain) -> exp.Interval:
+        """One period as an interval."""
+        months = _MONTHS.get(grain)
+        unit = "MONTH" if months else grain.value.upper()
+        return exp.Interval(this=text(str(months or 1)), unit=exp.Var(this=unit))
+
+    def finished(self, query: exp.Query) -> exp.Query:
+        """The whole statement, with what an engine needs around it."""
+        return query
+
+    def pad(self, type_: AbstractType) -> E:
+        """The NULL of a leg that lacks a value; a number of any kind where the type must be known."""
+        if not self.typed_nulls:
+            return exp.Null()
+        kind = typed(exp.DataType.Type.DECIMAL) if type_ is AbstractType.FLOAT else self.abstract_type(type_)
+        return cast(exp.Null(), kind)
 
     def unnest(self, array: E, alias: str) -> E:
         """The elements of an array as a row source."""

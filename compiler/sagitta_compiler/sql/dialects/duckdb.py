@@ -35,7 +35,6 @@ class DuckDB(Dialect):
         "supports_group_by_all": True,
         "supports_from_unnest": True,
     }
-    typed_nulls = False
     aggregates: ClassVar = {function: _not_nan(function) for function in ("corr", "regr_slope", "regr_intercept")}
 
     def days(self, arg: E) -> E:
@@ -47,15 +46,7 @@ class DuckDB(Dialect):
         return call("EPOCH", arg)
 
     def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
-        months = {
-            TimeGrain.YEAR: 12,
-            TimeGrain.QUARTER: 3,
-            TimeGrain.FISCAL_YEAR: 12,
-            TimeGrain.FISCAL_QUARTER: 3,
-        }.get(grain)
-        unit = "MONTH" if months else grain.value.upper()
-        step = exp.Interval(this=text(str(months or 1)), unit=exp.Var(this=unit))
-        series: E = exp.Unnest(expressions=[call("GENERATE_SERIES", first, last, step)])
+        series: E = exp.Unnest(expressions=[call("GENERATE_SERIES", first, last, self.step(grain))])
         return cast(series, typed(exp.DataType.Type.DATE)) if type_ is AbstractType.DATE else series
 
     def unnest(self, array: E, alias: str) -> E:

@@ -1,0 +1,70 @@
+"""Databricks, and Spark, which differs in little."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlglot import exp
+
+from sagitta_compiler.model.types import AbstractType, TimeGrain
+from sagitta_compiler.sql.dialects.base import Dialect
+from sagitta_compiler.sql.syntax import E, call, cast, name, number, text, typed
+
+
+class Databricks(Dialect):
+    """Databricks SQL."""
+
+    name = "databricks"
+    sqlglot = "databricks"
+    table_parts = 3
+    capabilities: ClassVar = {
+        "supports_cte": True,
+        "supports_qualify": False,
+        "supports_arrays": True,
+        "supports_window_filters": False,
+        "supports_ilike": False,
+        "supports_time_travel": False,
+        "supports_semi_structured": False,
+        "supports_union_all_by_name": False,
+        "supports_group_by_all": True,
+        "supports_from_unnest": True,
+    }
+    unsupported = frozenset()
+    operators: ClassVar = {"regex": lambda args: exp.RegexpLike(this=args[0], expression=args[1])}
+
+    def days(self, arg: E) -> E:
+        return call("DATEDIFF", cast(arg, typed(exp.DataType.Type.DATE)), self.date("1970-01-05"))
+
+    def seconds(self, arg: E) -> E:
+        return call("UNIX_TIMESTAMP", arg)
+
+    def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
+        return call("EXPLODE", call("SEQUENCE", first, last, self.step(grain)))
+
+    def at_zone(self, arg: E, zone: str, source: str | None) -> E:
+        placed = arg if source is None else call("TO_UTC_TIMESTAMP", arg, text(source))
+        return call("FROM_UTC_TIMESTAMP", placed, text(zone))
+
+    def unnest(self, array: E, alias: str) -> E:
+        return exp.Lateral(this=call("EXPLODE_OUTER", array), view=True, alias=exp.TableAlias(this=name(alias)))
+
+    def percentile(self, arg: E, fraction: float, *, discrete: bool) -> E:
+        if discrete:
+            return super().percentile(arg, fraction, discrete=True)
+        return call("PERCENTILE", arg, number(fraction))
+
+    def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
+        function = "COLLECT_LIST"
+        if isinstance(arg, exp.Distinct):
+            function, arg = "COLLECT_SET", arg.expressions[0]
+        gathered = call(function, cast(arg, typed(exp.DataType.Type.TEXT)))
+        if order:
+            gathered = call("SORT_ARRAY", gathered, exp.Boolean(this=not order[0].args.get("desc")))
+        return call("ARRAY_JOIN", gathered, text(delimiter))
+
+
+class Spark(Databricks):
+    """Spark SQL."""
+
+    name = "spark"
+    sqlglot = "spark"

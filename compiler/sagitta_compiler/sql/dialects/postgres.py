@@ -1,0 +1,84 @@
+"""PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlglot import exp
+
+from sagitta_compiler.model.types import AbstractType, TimeGrain
+from sagitta_compiler.sql.dialects.base import Dialect
+from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed
+
+
+class Postgres(Dialect):
+    """PostgreSQL 14 and later."""
+
+    name = "postgres"
+    sqlglot = "postgres"
+    max_precision = 1000
+    capabilities: ClassVar = {
+        "supports_cte": True,
+        "supports_qualify": False,
+        "supports_arrays": True,
+        "supports_window_filters": False,
+        "supports_ilike": True,
+        "supports_time_travel": False,
+        "supports_semi_structured": False,
+        "supports_union_all_by_name": False,
+        "supports_group_by_all": False,
+        "supports_from_unnest": True,
+    }
+    typed_nulls = True
+    aggregates: ClassVar = {
+        "median": lambda args: _within(exp.PercentileCont(this=number(0.5)), args[0]),
+        "mode": lambda args: _within(call("MODE"), args[0]),
+        "any_value": lambda args: exp.Bracket(this=exp.Paren(this=call("ARRAY_AGG", args[0])), expressions=[number(1)]),
+    }
+    functions: ClassVar = {
+        "round": lambda args: call("ROUND", cast(args[0], typed(exp.DataType.Type.DECIMAL)), *args[1:]),
+        "trunc": lambda args: call("TRUNC", cast(args[0], typed(exp.DataType.Type.DECIMAL)), *args[1:]),
+        "ends_with": lambda args: exp.EQ(
+            this=call("RIGHT", args[0], exp.Length(this=args[1].copy())), expression=args[1]
+        ),
+        "last_day": lambda args: cast(
+            exp.Sub(
+                this=exp.Paren(
+                    this=exp.Add(this=call("DATE_TRUNC", text("month"), args[0]), expression=_interval("1 month"))
+                ),
+                expression=_interval("1 day"),
+            ),
+            typed(exp.DataType.Type.DATE),
+        ),
+    }
+
+    def days(self, arg: E) -> E:
+        return exp.Paren(
+            this=exp.Sub(this=cast(arg, typed(exp.DataType.Type.DATE)), expression=self.date("1970-01-05"))
+        )
+
+    def period_index(self, arg: E, grain: TimeGrain) -> E:
+        return cast(super().period_index(arg, grain), typed(exp.DataType.Type.BIGINT))
+
+    def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
+        series = call("GENERATE_SERIES", first, last, self.step(grain))
+        return cast(series, typed(exp.DataType.Type.DATE)) if type_ is AbstractType.DATE else series
+
+    def unnest(self, array: E, alias: str) -> E:
+        return exp.Lateral(this=call("UNNEST", array), alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+
+    def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
+        if isinstance(arg, exp.Distinct):
+            arg = exp.Distinct(expressions=[cast(arg.expressions[0], typed(exp.DataType.Type.TEXT))])
+        else:
+            arg = cast(arg, typed(exp.DataType.Type.TEXT))
+        tail: E = text(delimiter)
+        return call("STRING_AGG", arg, exp.Order(this=tail, expressions=order) if order else tail)
+
+
+def _within(function: E, arg: E) -> E:
+    return exp.WithinGroup(this=function, expression=exp.Order(expressions=[exp.Ordered(this=arg)]))
+
+
+def _interval(words: str) -> exp.Interval:
+    return exp.Interval(this=text(words))
