@@ -392,8 +392,11 @@ class GroupedSelect:
             nodes.append(found)
 
     def _operand(self, tree: exp.Expr) -> Item:
-        """A dimension that a WHERE filter can name; an expression becomes a computed one."""
+        """A dimension or raw column that a WHERE filter can name; an expression becomes a computed dimension."""
         tree = tree.unnest()
+        if isinstance(tree, exp.Column) and tree.meta[ITEM].kind is ColumnKind.FIELD:
+            field: Item = tree.meta[ITEM]
+            return field
         item = self._dimension_item(tree)
         if item is None:
             check_allowed(tree)

@@ -108,12 +108,23 @@ class Names:
         folded = {_folded(label): label for label in labels}
         near = tuple(folded[n] for n in difflib.get_close_matches(_folded(column.name), folded, n=3, cutoff=0.6))
         return refused(
-            "UNKNOWN_SELECT_ITEM",
+            _unknown_code(column),
             f"There is no column {column.sql()} in {self.table.schema}.{self.table.name}.",
             f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else "Quote labels that hold spaces.",
             column=column.name,
             suggestions=near,
         )
+
+
+def _unknown_code(column: exp.Column) -> str:
+    """The documented code of an unknown name, by the clause in which it stands."""
+    match column.find_ancestor(exp.Where, exp.Having, exp.Order):
+        case exp.Where() | exp.Having():
+            return "UNKNOWN_FILTER_FIELD"
+        case exp.Order():
+            return "UNKNOWN_ORDER_BY_FIELD"
+        case _:
+            return "UNKNOWN_SELECT_ITEM"
 
 
 def _folded(name: str) -> str:

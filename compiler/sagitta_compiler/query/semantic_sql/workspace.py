@@ -88,8 +88,7 @@ class Workspace:
         return Item(ColumnKind.DIMENSION, dimension.name, dimension.result_type)
 
     def _add(self, tree: exp.Expr, name: str) -> str:
-        dimensions = [self.model.dimensions[item.name] for item in items(tree)]
-        places = {(d.object, d.via) for d in dimensions}
+        places = {self._place(item) for item in items(tree)}
         if len(places) != 1:
             raise refused(
                 "UNSUPPORTED_SQL_FEATURE",
@@ -103,6 +102,13 @@ class Workspace:
         self._dimensions[name] = Dimension(name, data_object, name, kind, via=via)
         return name
 
+    def _place(self, item: Item) -> tuple[str, str | None]:
+        """The object on which a dimension or a raw column lies, and the way to it."""
+        if item.kind is ColumnKind.FIELD:
+            return item.object, None
+        dimension = self.model.dimensions[item.name]
+        return dimension.object, dimension.via
+
     def _expression(self, tree: exp.Expr) -> Expression:
         copied: Any = tree.copy()
         refs: list[ColumnRef] = []
@@ -112,7 +118,10 @@ class Workspace:
         return Expression(tree.sql(), copied, tuple(dict.fromkeys(refs)))
 
     def _source(self, item: Item, refs: list[ColumnRef]) -> exp.Expr:
-        """The column behind a dimension, truncated where the dimension is."""
+        """The raw column, or the one behind a dimension, truncated where the dimension is."""
+        if item.kind is ColumnKind.FIELD:
+            refs.append(ColumnRef(item.object, item.column))
+            return exp.column(item.column, table=item.object, quoted=True)
         dimension = self.model.dimensions[item.name]
         refs.append(dimension.ref)
         column = exp.column(dimension.column, table=dimension.object, quoted=True)
