@@ -115,15 +115,19 @@ def from_adbc(error: Exception) -> Failure | None:
     from google.rpc import status_pb2
 
     refused: Any = error
-    packed = dict(refused.details or ()).get(STATUS_DETAILS)
-    told = from_status(status_pb2.Status.FromString(packed)) if packed else None
-    return told or Failure(refused.status_code.name, DRIVER_WORDS.sub("", first_line(error)))
+    status = status_pb2.Status(message=DRIVER_WORDS.sub("", first_line(error)))
+    for key, value in refused.details or ():
+        if key == STATUS_DETAILS:
+            status.details.add().MergeFromString(value)
+    return from_status(status) or Failure(refused.status_code.name, status.message)
 
 
-STATUS_DETAILS = "grpc-status-details-bin"
-"""Under this key a server's status travels with its details."""
+STATUS_DETAILS = b"grpc-status-details-bin"
+"""Under this key the driver gives each detail of a server's status."""
 
-DRIVER_WORDS = re.compile(r"^\w+: (?:\[FlightSQL\] )?|(?: \(\w+; \w+\))?\. Vendor code: \d+$")
+DRIVER_WORDS = re.compile(
+    r"^\w+: (?:\[FlightSQL\] )?(?:\w+: )?(?:\[\w+\] )?|(?: \(\w+; \w+\))?(?:\. Vendor code: \d+)?$"
+)
 """What the driver puts around a message."""
 
 
