@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.types import AbstractType, FilterOperator
 from sagitta_compiler.plan.graph import Edge, JoinGraph, Path
-from sagitta_compiler.plan.relations import JoinTo, Output, Select
+from sagitta_compiler.plan.relations import Output, Select
 from sagitta_compiler.plan.routes import Route, member_path, waypoint
 from sagitta_compiler.plan.scalars import (
     FALSE,
@@ -50,7 +50,8 @@ _NEGATED = {
 }
 _LENGTHS = {_O.LENGTH_EQ: "eq", _O.LENGTH_GT: "gt", _O.LENGTH_LT: "lt"}
 
-Lookup = Callable[[Member], Scalar]
+Place = Callable[[Member], tuple[Scope, Path] | None]
+"""Where a member can be read: a scope and the path in it; None where nothing reaches it."""
 
 
 def test(operator: FilterOperator, subject: Scalar, operands: tuple[Scalar, ...]) -> Scalar:
@@ -123,17 +124,17 @@ class Conditions:
             plain.append(self._semi_join(root, together))
         return all_of(plain)
 
-    def predicate(self, predicate: Predicate, see: Lookup | None = None) -> Scalar:
-        """The condition of a predicate whose fields `see` finds (by default: this scope's)."""
-        lookup = see or self._see
+    def predicate(self, predicate: Predicate, place: Place | None = None) -> Scalar:
+        """The condition of a predicate whose fields `place` finds (by default: in this scope)."""
+        place = place or self._place
         match predicate:
             case Group():
-                parts = [self.predicate(part, see) for part in predicate.members]
+                parts = [self.predicate(part, place) for part in predicate.members]
                 return combine(predicate.logic, parts, negated=predicate.negated)
             case RowExists():
-                return self._exists(predicate)
+                return self._exists(predicate, place)
             case Test(subject=Member() as member):
-                return test(predicate.operator, lookup(member), predicate.operands)
+                return test(predicate.operator, _read(place, member), predicate.operands)
             case Test():
                 raise AssertionError("a finished value cannot filter rows")
 
@@ -167,12 +168,12 @@ class Conditions:
         """The row policies of the object that a sub-select reads from."""
         reached = self._graph.reach(start)
 
-        def see(member: Member) -> Scalar:
+        def place(member: Member) -> tuple[Scope, Path] | None:
             path = member_path(self._graph, start, member)
-            return NULL if path is None else truncated(inner, member, inner.member(path, member, reason="policy"))
+            return None if path is None else (inner, path)
 
         bound = (p for p in self._policies if all(member.ref.object in reached for member in p.members))
-        return [self.predicate(policy.predicate, see) for policy in bound]
+        return [self.predicate(policy.predicate, place) for policy in bound]
 
     # seeing
 
@@ -194,11 +195,9 @@ class Conditions:
         shared = (taken is not None and taken[:across] == path[:across] for taken in self._route.paths.values())
         return path if any(shared) else None
 
-    def _see(self, member: Member) -> Scalar:
+    def _place(self, member: Member) -> tuple[Scope, Path] | None:
         path = self._near(member)
-        if path is None:
-            return NULL
-        return truncated(self._scope, member, self._scope.member(path, member, reason="filter"))
+        return None if path is None else (self._scope, path)
 
     def _without(self, clause: Clause, far: list[Member]) -> Scalar:
         for member in far:
@@ -228,15 +227,13 @@ class Conditions:
         start = back[0].source
 
         def build(inner: Scope) -> Scalar | None:
-            def see(member: Member) -> Scalar:
+            def place(member: Member) -> tuple[Scope, Path] | None:
                 if (path := self._near(member)) is not None:
-                    return truncated(self._scope, member, self._scope.member(path, member, reason="filter"))
+                    return self._scope, path
                 path = member_path(self._graph, start, member) or member_path(self._graph, start, member, "many")
-                if path is None:
-                    return NULL
-                return truncated(inner, member, inner.member(path, member, reason="filter"))
+                return None if path is None else (inner, path)
 
-            return all_of(self.predicate(clause.predicate, see) for clause in clauses)
+            return all_of(self.predicate(clause.predicate, place) for clause in clauses)
 
         related = self._correlated(outer, back, build)
         if root != self._route.home or not all(may_hold(c.predicate, self._near) for c in clauses):
@@ -268,20 +265,18 @@ class Conditions:
             )
         )
 
-    def _exists(self, predicate: RowExists) -> Scalar:
+    def _exists(self, predicate: RowExists, place: Place) -> Scalar:
         """The operator `exists`: the path may run either way along the joins."""
-        subject = predicate.subject
-        path = self._near(subject)
-        if path is None:
+        found = place(predicate.subject)
+        there = None if found is None else self._there(predicate.subject.ref.object, predicate)
+        if found is None or there is None:
             return NULL
-        outer = self._scope.at(path, reason="filter")
-        there = self._there(subject.ref.object, predicate)
-        if there is None:
-            return NULL
+        scope, path = found
+        outer = scope.at(path, reason="filter")
         back = tuple(edge.reversed() for edge in reversed(there))
 
         def build(inner: Scope) -> Scalar | None:
-            def see(member: Member) -> Scalar:
+            def inside(member: Member) -> tuple[Scope, Path] | None:
                 steps = member_path(self._graph, predicate.target, member)
                 if steps is None:
                     steps = self._on_the_way(back, member)
@@ -292,13 +287,12 @@ class Conditions:
                         "where",
                         context={"field": member.name, "dataObject": predicate.target},
                     )
-                    return NULL
-                return truncated(inner, member, inner.member(steps, member, reason="filter"))
+                return None if steps is None else (inner, steps)
 
-            return all_of(self.predicate(part, see) for part in predicate.members)
+            return all_of(self.predicate(part, inside) for part in predicate.members)
 
-        found = self._correlated(outer, back, build) if back else TRUE
-        return Call("not", (found,)) if predicate.negated else found
+        exists = self._correlated(outer, back, build) if back else TRUE
+        return Call("not", (exists,)) if predicate.negated else exists
 
     def _on_the_way(self, back: Path, member: Member) -> Path | None:
         for length in range(1, len(back)):
@@ -331,6 +325,14 @@ class Conditions:
         return there
 
 
+def _read(place: Place, member: Member) -> Scalar:
+    found = place(member)
+    if found is None:
+        return NULL
+    scope, path = found
+    return truncated(scope, member, scope.member(path, member, reason="filter"))
+
+
 def may_hold(predicate: Predicate, near: Callable[[Member], Path | None], *, wanted: bool = True) -> bool:
     """Whether a predicate can have the wanted truth value where every far field is NULL."""
     match predicate:
@@ -349,6 +351,3 @@ def may_hold(predicate: Predicate, near: Callable[[Member], Path | None], *, wan
 def is_text(type_: AbstractType) -> bool:
     """Whether values of the type are text."""
     return type_ in (AbstractType.STRING, AbstractType.JSON)
-
-
-__all__ = ["Conditions", "JoinTo", "combine", "is_text", "test", "truncated"]

@@ -58,14 +58,15 @@ def evaluate(
     for value in tested:
         _collect(value, dims, clauses, needs, rows=False)
     legs, sides = _place(planner, dims, clauses, needs)
-    frames = [build_leg(planner, where, tuple(leaves), dims) for where, leaves in legs.items()]
+    walked = tuple(dict.fromkeys((*planner.query.dimensions, *dims)))
+    frames = [build_leg(planner, where, tuple(leaves), walked) for where, leaves in legs.items()]
     frames += [
         nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.rows if isinstance(leaf, NestedValue)
     ]
     frame = unite(frames, dims, planner.labels)
     if compared := (*needs.compared, *calendars):
         frame = with_spine(planner, frame, dims, compared)
-    frame = _with_sides(planner, frame, sides, dims, clauses)
+    frame = _with_sides(planner, frame, sides, walked)
     for value in (*values, *tested):
         frame = add(planner, frame, dims, clauses, value)
     return frame
@@ -164,13 +165,12 @@ def _with_sides(
     planner: Planner,
     frame: Frame,
     sides: dict[Coordinates, list[LeafValue]],
-    dims: tuple[BoundDimension, ...],
-    clauses: tuple[Clause, ...],
+    walked: tuple[BoundDimension, ...],
 ) -> Frame:
     for where, leaves in sides.items():
         plain = tuple(leaf for leaf in leaves if leaf.measure.semi_additive is None)
-        found = [build_leg(planner, where, plain, dims)] if plain else []
-        found += [semi_additive_frame(planner, where, leaf, dims) for leaf in leaves if leaf not in plain]
+        found = [build_leg(planner, where, plain, walked)] if plain else []
+        found += [semi_additive_frame(planner, where, leaf, walked) for leaf in leaves if leaf not in plain]
         for side in found:
             on = tuple(dim.label for dim in where.grain)
             name = f"by {' and '.join(on)}" if on else "overall"

@@ -136,7 +136,7 @@ class _Leg:
 
     def _demand(self) -> None:
         """Walks the required joins that the query's dimensions or the measures need, for they drop rows."""
-        for dim in dict.fromkeys((*self._planner.query.dimensions, *self._dims)):
+        for dim in self._dims:
             for member in dim.members if dim not in self._where.grain else ():
                 path = member_path(self._planner.graph, self._where.home, member)
                 if path and any(edge.join.required for edge in path):
