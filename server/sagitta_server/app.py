@@ -12,6 +12,7 @@ from sagitta_server.auth import Authenticator
 from sagitta_server.cache import HeartbeatStore, ResultCache, open_cache
 from sagitta_server.config import Settings
 from sagitta_server.execution import Source, open_source
+from sagitta_server.graph import SparqlPool
 from sagitta_server.models import CompiledModels, ModelStore, SessionStore
 from sagitta_server.models.curated import CuratedModels
 from sagitta_server.queries import QueryService
@@ -69,6 +70,9 @@ class Engine:
         self.run_rows = RunRows(
             self.reviews.service.work, self.reviews.spool, self.authenticator, self.reviews.ticket_key
         )
+        self.sparql = SparqlPool(
+            timeout_seconds=settings.query.sparql_timeout_seconds, max_rows=settings.query.sparql_max_rows
+        )
         self._stopping = threading.Event()
         self._sweeper: threading.Thread | None = None
         self._grpc: RunningGrpc | None = None
@@ -115,6 +119,7 @@ class Engine:
         self.sessions.close_store()
         for source in self.sources.values():
             source.close()
+        self.sparql.close()
         self.cache.close()
         self.database.close()
 

@@ -13,8 +13,11 @@ from grpc_reflection.v1alpha import reflection
 
 from sagitta_server.rpc import (
     batch_service,
+    cache_service,
+    convert_service,
     dialect_service,
     discovery_service,
+    graph_service,
     model_service,
     query_service,
     reference_service,
@@ -40,6 +43,9 @@ REGISTRARS: tuple[Registrar, ...] = (
     reference_service.register,
     batch_service.register,
     review_service.register,
+    graph_service.register,
+    convert_service.register,
+    cache_service.register,
 )
 """Each adds its services to the server and returns their full names."""
 

@@ -1,0 +1,93 @@
+"""`sagitta.semantic.v1.ConvertService`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sagitta.semantic.v1 import convert_service_pb2 as pb
+from starlette.responses import Response
+
+from sagitta_gateway.bodies import json_response
+from sagitta_gateway.convert import to_body
+from sagitta_gateway.engine import metadata, stubs
+from sagitta_gateway.openapi import answers, body_of, errors
+
+router = APIRouter(tags=["convert"], default_response_class=Response)
+
+MAX_TEXT = 5_000_000
+_VALID = {
+    "schema_valid": True,
+    "semantic_valid": True,
+    "schema_errors": [],
+    "semantic_errors": [],
+    "semantic_warnings": [],
+}
+_OBML_EXAMPLE = "version: 1.0\ndataObjects:\n  Orders: {code: orders, columns: {Id: {code: id, abstractType: int}}}\n"
+_OSI_EXAMPLE = (
+    'version: "0.2.0.dev0"\nsemantic_model:\n- name: shop\n  datasets:\n  - name: Orders\n    source: orders\n'
+    "    fields:\n    - {name: id, expression: {dialects: [{dialect: ANSI_SQL, expression: id}]}, datatype: Integer}\n"
+)
+
+
+class OsiText(BaseModel):
+    """An OSI model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input_yaml: str = Field(max_length=MAX_TEXT, description="OSI as YAML.", examples=[_OSI_EXAMPLE])
+
+
+class ObmlText(BaseModel):
+    """An OBML model, and what OSI says about it besides."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    input_yaml: str = Field(max_length=MAX_TEXT, description="OBML as YAML.", examples=[_OBML_EXAMPLE])
+    model_name: str = Field(default="semantic_model", max_length=1000, description="The name of the OSI model.")
+    model_description: str = Field(default="", max_length=100_000, description="Its description.")
+    ai_instructions: str = Field(default="", max_length=100_000, description="Instructions for assistants.")
+
+
+@router.post(
+    "/v1/convert/osi-to-obml",
+    operation_id="convert_osi_to_obml",
+    summary="Converts an OSI model to OBML",
+    responses={
+        **answers(
+            body_of(pb.Conversion),
+            "The OBML model.",
+            {"output_yaml": _OBML_EXAMPLE, "warnings": [], "validation": _VALID, "input_validation": _VALID},
+        ),
+        **errors(400, 422),
+    },
+)
+async def convert_osi_to_obml(request: Request, body: Annotated[OsiText, Body()]) -> Response:
+    message = pb.ConvertOsiToObmlRequest(input_yaml=body.input_yaml)
+    answer = await stubs(request).convert.ConvertOsiToObml(message, metadata=metadata(request))
+    return json_response(to_body(answer.conversion))
+
+
+@router.post(
+    "/v1/convert/obml-to-osi",
+    operation_id="convert_obml_to_osi",
+    summary="Converts an OBML model to OSI",
+    responses={
+        **answers(
+            body_of(pb.Conversion),
+            "The OSI model.",
+            {"output_yaml": _OSI_EXAMPLE, "warnings": [], "validation": _VALID, "input_validation": None},
+        ),
+        **errors(400, 422),
+    },
+)
+async def convert_obml_to_osi(request: Request, body: Annotated[ObmlText, Body()]) -> Response:
+    message = pb.ConvertObmlToOsiRequest(
+        input_yaml=body.input_yaml,
+        model_name=body.model_name,
+        model_description=body.model_description,
+        ai_instructions=body.ai_instructions,
+    )
+    answer = await stubs(request).convert.ConvertObmlToOsi(message, metadata=metadata(request))
+    return json_response(to_body(answer.conversion))
