@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     Strict,
     ValidationError,
@@ -18,7 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from sagitta_compiler.diagnostics import Diagnostic
 from sagitta_compiler.names import did_you_mean, near
@@ -53,6 +54,8 @@ class DocumentNode(BaseModel):
     """Further spellings of keys, to the spelling that is read."""
     keep_null: ClassVar[bool] = False
     """Whether an explicit null is a value that the fields must judge."""
+    may_be_empty: ClassVar[bool] = False
+    """Whether nothing at all (`Name:`) stands for an empty mapping."""
     bare: ClassVar[str | None] = None
     """The key for which a bare text stands (`Revenue` for `{measure: Revenue}`)."""
     spellings: ClassVar[dict[str, str]] = {}
@@ -70,6 +73,8 @@ class DocumentNode(BaseModel):
     @classmethod
     def _one_spelling(cls, data: Any) -> Any:
         if not isinstance(data, dict):
+            if data is None and cls.may_be_empty:
+                return {}
             return {cls.bare: data} if cls.bare is not None and isinstance(data, str) else data
         spellings, known, keep_null = cls.spellings, cls.known, cls.keep_null
         for key, value in data.items():
@@ -236,16 +241,47 @@ def _words(detail: ErrorDetails, where: Path) -> tuple[str, str | None, tuple[st
     return f"'{key}' is not valid: {detail['msg']}", "Compare with the JSON Schema of the language.", ()
 
 
-def lower_case(value: Any) -> Any:
-    """Reads an enumeration's text in any case."""
-    return value.strip().lower() if isinstance(value, str) else value
+class AnyCase:
+    """Reads an enumeration's text in any case; the schema admits its values in lower and in upper case.
+
+    `synonyms` are further texts, in lower case, to the value that each means.
+    """
+
+    def __init__(self, fold: Callable[[str], str] = str.lower, synonyms: Mapping[str, str] | None = None) -> None:
+        self._fold, self._synonyms = fold, synonyms or {}
+
+    def _read(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = self._fold(value.strip())
+        return self._synonyms.get(text, text)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        inner = handler(schema)
+        values: list[str] = []
+        for part in inner.get("anyOf", [inner]):
+            values += handler.resolve_ref_schema(part).get("enum", [])
+        every = dict.fromkeys([*values, *self._synonyms])
+        cases = dict.fromkeys([*every, *(v.upper() for v in every), *(v.lower() for v in every)])
+        return {"anyOf": [{"enum": list(cases)}, {"type": "null"}]} if "anyOf" in inner else {"enum": list(cases)}
 
 
-def upper_case(value: Any) -> Any:
-    """Reads an enumeration's text in any case, where its values are upper case."""
-    return value.strip().upper() if isinstance(value, str) else value
+class OneOrMany:
+    """Reads one entry where a list of entries is meant."""
+
+    def _read(self, value: Any) -> Any:
+        return [value] if isinstance(value, str | dict) else value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        inner = handler(schema)
+        lists = [part for part in inner.get("anyOf", [inner]) if "items" in part]
+        return {"anyOf": [*(part["items"] for part in lists), *inner.get("anyOf", [inner])]}
 
 
-def as_list(value: Any) -> Any:
-    """Reads one text where a list of texts is meant."""
-    return [value] if isinstance(value, str) else value
+Texts = Annotated[tuple[str, ...], OneOrMany()]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from sagitta_compiler.model.resolved import ResolvedModel
+from sagitta_compiler.model.resolved import DataObject, Dimension, Measure, Metric, ResolvedModel
 
 TYPES: Final = ("dimension", "measure", "metric", "data_object")
 THRESHOLD: Final = 0.5
@@ -79,7 +79,7 @@ def find(model: ResolvedModel, query: str, types: Collection[str] = TYPES) -> Fo
 
 def _names(model: ResolvedModel, types: Collection[str]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yields kind, name and synonyms."""
-    sections = {
+    sections: dict[str, Mapping[str, Dimension | Measure | Metric | DataObject]] = {
         "dimension": model.dimensions,
         "measure": model.measures,
         "metric": model.metrics,

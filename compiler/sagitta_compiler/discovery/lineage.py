@@ -123,8 +123,9 @@ def _metric(trail: _Trail, metric: Metric, depth: int) -> None:
         case CumulativeMetric() | WindowMetric():
             if metric.measure is not None:
                 _figure(trail, metric.measure, depth + 1)
-    if not isinstance(metric, DerivedMetric) and metric.time_dimension in trail.model.dimensions:
-        _dimension(trail, trail.model.dimensions[metric.time_dimension], depth + 1)
+    time = None if isinstance(metric, DerivedMetric) else metric.time_dimension
+    if time is not None and time in trail.model.dimensions:
+        _dimension(trail, trail.model.dimensions[time], depth + 1)
 
 
 def _measure(trail: _Trail, measure: Measure, depth: int) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, Strict
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, Strict, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from sagitta_compiler.documents import DocumentNode, Flag, ScalarValue, Whole, as_list, lower_case, upper_case
+from sagitta_compiler.documents import AnyCase, DocumentNode, Flag, OneOrMany, ScalarValue, Texts, Whole
 from sagitta_compiler.model.types import (
     AbstractType,
     Aggregation,
@@ -28,8 +28,6 @@ from sagitta_compiler.model.types import (
 )
 from sagitta_compiler.query.document import ColumnReference, FilterDocument, QueryDocument
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(as_list)]
-
 _AGGREGATION_SYNONYMS = {
     "agg": "measure",
     "aggregate": "measure",
@@ -40,13 +38,8 @@ _AGGREGATION_SYNONYMS = {
 }
 
 
-def _aggregation(value: Any) -> Any:
-    name = lower_case(value)
-    return _AGGREGATION_SYNONYMS.get(name, name) if isinstance(name, str) else name
-
-
-def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
+def _folded(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
 
 
 def _text_value(value: Any) -> Any:
@@ -61,7 +54,7 @@ class _QueryShape:
         return handler(QueryDocument.__pydantic_core_schema__)
 
 
-Filters = Annotated[tuple[FilterDocument, ...], BeforeValidator(_one_or_many)]
+Filters = Annotated[tuple[FilterDocument, ...], OneOrMany()]
 
 
 class CustomExtensionDocument(DocumentNode):
@@ -89,6 +82,7 @@ class AboutDocument(DocumentNode):
 class ColumnDocument(AboutDocument):
     """A column: physical (`code`) or computed (`expression`)."""
 
+    may_be_empty: ClassVar = True
     code: str | None = None
     """The physical column; by default the column's own name."""
     expression: str | None = None
@@ -158,7 +152,9 @@ class UnionMemberDocument(DocumentNode):
     bare: ClassVar = "dataObject"
     data_object: str
     """The member."""
-    value: Annotated[str | None, BeforeValidator(_text_value)] = None
+    value: Annotated[
+        str | None, BeforeValidator(_text_value), WithJsonSchema({"type": ["string", "number", "null"]})
+    ] = None
     """Its value of the discriminator; by default its name."""
     columns: dict[str, str] = Field(default={})
     """The union's columns to the member's; by default equal names."""
@@ -215,7 +211,7 @@ class DimensionDocument(AboutDocument):
 class GrainDocument(DocumentNode):
     """A change of the dimensions by which a measure is grouped."""
 
-    mode: Annotated[GrainMode, BeforeValidator(upper_case)] = GrainMode.RELATIVE
+    mode: Annotated[GrainMode, AnyCase(str.upper)] = GrainMode.RELATIVE
     """`RELATIVE` starts from the query's dimensions, `FIXED` from none."""
     exclude: Texts = ()
     """Dimensions to take away."""
@@ -228,7 +224,7 @@ class GrainDocument(DocumentNode):
 class FilterContextDocument(DocumentNode):
     """A change of the filters that apply to a measure."""
 
-    mode: Annotated[GrainMode, BeforeValidator(upper_case)] = GrainMode.RELATIVE
+    mode: Annotated[GrainMode, AnyCase(str.upper)] = GrainMode.RELATIVE
     """`RELATIVE` starts from the query's filters, `FIXED` from none."""
     exclude: Texts = ()
     """Fields whose filters are taken away."""
@@ -243,7 +239,7 @@ class WithinGroupDocument(DocumentNode):
 
     column: ColumnReference
     """The column to order by."""
-    order: Annotated[Direction, BeforeValidator(lower_case)] = Direction.ASC
+    order: Annotated[Direction, AnyCase()] = Direction.ASC
     """`ASC` or `DESC`."""
 
 
@@ -264,7 +260,7 @@ class SemiAdditiveDocument(DocumentNode):
 
     time_dimension: NamedColumn
     """What orders the points in time: a dimension, or a column."""
-    function: Annotated[SemiAdditiveFunction, BeforeValidator(lower_case)] = SemiAdditiveFunction.LAST
+    function: Annotated[SemiAdditiveFunction, AnyCase()] = SemiAdditiveFunction.LAST
     """Which point in time of an entity counts."""
     per: tuple[NamedColumn, ...] = ()
     """What tells the entities apart."""
@@ -274,7 +270,7 @@ class MeasureDocument(AboutDocument):
     """An aggregation."""
 
     other_spellings: ClassVar = {"filter": "filters"}
-    aggregation: Annotated[Aggregation, BeforeValidator(_aggregation)] = Aggregation.SUM
+    aggregation: Annotated[Aggregation, AnyCase(synonyms=_AGGREGATION_SYNONYMS)] = Aggregation.SUM
     """The aggregate function."""
     columns: tuple[ColumnReference, ...] = ()
     """Its arguments."""
@@ -302,7 +298,7 @@ class MeasureDocument(AboutDocument):
     """The order inside a `listagg`."""
     percentile: Annotated[float, Field(ge=0, le=1)] | None = None
     """Which percentile, between 0 and 1."""
-    percentile_type: Annotated[str | None, BeforeValidator(lower_case)] = None
+    percentile_type: Annotated[str | None, BeforeValidator(_folded)] = None
     """`continuous` (interpolated, the default) or `discrete` (a value of the data)."""
     semi_additive: SemiAdditiveDocument | None = None
     """How the measure treats time, if it does not add up over it."""
@@ -342,7 +338,7 @@ class MetricDocument(AboutDocument):
     """The measure or metric that it is made of (cumulative, window)."""
     time_dimension: str | None = None
     """The time dimension (cumulative, window)."""
-    cumulative_type: Annotated[CumulativeType, BeforeValidator(lower_case)] = CumulativeType.SUM
+    cumulative_type: Annotated[CumulativeType, AnyCase()] = CumulativeType.SUM
     """The aggregate that runs (cumulative)."""
     window: Annotated[Whole, Field(ge=1)] | None = None
     """The number of periods of a rolling window (cumulative)."""
@@ -356,7 +352,7 @@ class MetricDocument(AboutDocument):
     """How many rows away (lag, lead)."""
     buckets: Whole | None = None
     """The number of buckets (ntile)."""
-    order_direction: Annotated[Direction, BeforeValidator(lower_case)] = Direction.DESC
+    order_direction: Annotated[Direction, AnyCase()] = Direction.DESC
     """The order of ranks (window)."""
     default_value: ScalarValue = None
     """The value where the shifted row is missing (lag, lead)."""

