@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clients.sales import serving_sales
+from clients.tools import run
 from grpc_tools import protoc
-from harness.server import Server, serving
+from harness.server import Server
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 sys.path.insert(0, str(ROOT / "protos"))
 import generate as contract  # noqa: E402 - the generator is a script, not a package
 
-BUILD_SECONDS = 280
 GO_MODULE = "sagitta.example/grpcgo"
 GO_PACKAGE = f"{GO_MODULE}/gen/sagitta/semantic/v1;semanticv1"
 GOOGLE = ("google/api/annotations.proto", "google/api/http.proto", "google/rpc/error_details.proto")
 
-MODEL = """\
-version: 1.0
-dataObjects:
-  Sales:
-    code: sales
-    columns:
-      Region: {code: region, abstractType: string}
-      Amount: {code: amount, abstractType: float}
-dimensions:
-  Region: {dataObject: Sales, column: Region, resultType: string}
-measures:
-  Revenue: {columns: [{dataObject: Sales, column: Amount}], aggregation: sum, dataType: "decimal(18, 2)"}
-"""
 ROWS = [["Nord", "40.50"], ["Süd", "2.25"]]
 """The answer of the query that both clients ask."""
 
@@ -46,30 +32,8 @@ pytestmark = pytest.mark.xdist_group("grpc_clients")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    import duckdb
-
-    folder = tmp_path_factory.mktemp("grpc-clients")
-    with duckdb.connect(str(folder / "sales.duckdb")) as database:
-        database.execute("CREATE TABLE sales (region VARCHAR, amount DECIMAL(10, 2))")
-        database.execute("INSERT INTO sales VALUES ('Nord', 40), ('Nord', 0.5), ('Süd', 2.25)")
-    (folder / "sales.yaml").write_text(MODEL, encoding="utf-8")
-    with serving(folder, [f"--source=duckdb:///{folder / 'sales.duckdb'}"]) as running:
+    with serving_sales(tmp_path_factory.mktemp("grpc-clients")) as running:
         yield running
-
-
-def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
-    """Runs a tool and returns what it prints; its complaints are the failure."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        timeout=BUILD_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def generate(arguments: Sequence[str], extra: Sequence[str] = ()) -> None:
