@@ -52,8 +52,8 @@ INSERT INTO sales VALUES
 
 
 @contextmanager
-def serving_sales(folder: Path) -> Iterator[Server]:
-    """Serves the warehouse with its model loaded; the model's text lies beside the log as `sales.yaml`."""
+def serving_sales(folder: Path, *, curated: bool = True) -> Iterator[Server]:
+    """Serves the warehouse, with its model unless clients bring it; its text lies beside the log as `sales.yaml`."""
     import duckdb
 
     with duckdb.connect(str(folder / "sales.duckdb")) as database:
@@ -62,6 +62,6 @@ def serving_sales(folder: Path) -> Iterator[Server]:
         database.execute(ROWS)
     model = folder / "sales.yaml"
     model.write_text(MODEL, encoding="utf-8")
-    flags = [f"--source=duckdb:///{folder / 'sales.duckdb'}", f"--model={model}"]
-    with serving(folder, flags) as running:
+    flags = [f"--source=duckdb:///{folder / 'sales.duckdb'}"]
+    with serving(folder, [*flags, f"--model={model}"] if curated else flags) as running:
         yield running

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.xdist_group("grpc_clients")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving_sales(tmp_path_factory.mktemp("grpc-clients")) as running:
+    with serving_sales(tmp_path_factory.mktemp("grpc-clients"), curated=False) as running:
         yield running
 
 
