@@ -20,7 +20,7 @@ dataObjects:
       Amount: {code: amount, abstractType: float}
       Wide: {code: wide, abstractType: float}
       Day: {code: day, abstractType: date}
-      At: {code: at, abstractType: timestamp}
+      At: {code: moment, abstractType: timestamp}
       Zoned: {code: zoned, abstractType: timestamp_tz}
       Clock: {code: clock, abstractType: time}
       Done: {code: done, abstractType: boolean}
@@ -38,7 +38,7 @@ metrics:
 
 TABLE = """\
 CREATE TABLE sales (
-    id BIGINT, region VARCHAR, amount DECIMAL(10, 2), wide DECIMAL(38, 10), day DATE, at TIMESTAMP,
+    id BIGINT, region VARCHAR, amount DECIMAL(10, 2), wide DECIMAL(38, 10), day DATE, moment TIMESTAMP,
     zoned TIMESTAMPTZ, clock TIME, done BOOLEAN, weight DOUBLE)
 """
 ROWS = """\

