@@ -19,6 +19,7 @@ from sagitta.semantic.v1 import diagnostic_pb2
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from sagitta_gateway.allowed import allowed_methods
 from sagitta_gateway.convert import Body, to_body
 from sagitta_gateway.middleware import REQUEST_ID
 
@@ -229,10 +230,13 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return validation_error(error).response()
 
-    async def on_http(_: Request, error: Exception) -> Response:
+    async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = allowed_methods(app, request.url.path) or headers.get("Allow", "")
         body = {"detail": error.detail, "code": HTTPStatus(error.status_code).name}
-        return HttpError(error.status_code, body, dict(error.headers or {})).response()
+        return HttpError(error.status_code, body, headers).response()
 
     async def on_defect(_: Request, error: Exception) -> Response:
         log.error("request %s failed", REQUEST_ID.get(), exc_info=error)

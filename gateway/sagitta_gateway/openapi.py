@@ -154,7 +154,7 @@ def _refer(node: Any) -> None:
 
 
 def _mend(document: dict[str, Any]) -> None:
-    """Names the body of our own 422 where FastAPI put its own, and adds 413 where a body is taken."""
+    """Names the body of our own 422 where FastAPI put its own, and adds what a body may meet."""
     _refer(document)
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -164,5 +164,6 @@ def _mend(document: dict[str, Any]) -> None:
                 responses["422"] = error_response(422)
             if "requestBody" in operation:
                 responses["413"] = error_response(413)
+                responses.setdefault("400", error_response(400))
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)

@@ -8,9 +8,9 @@ Schema = dict[str, Any]
 
 _NAME: Schema = {"type": "string", "minLength": 1}
 _SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
-_FILTERS: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/QueryFilterNode"}}
-_ORDER: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/QueryOrder"}}
-_PATHS: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/QueryPathChoice"}}
+_FILTERS: Schema = {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/QueryFilterNode"}}
+_ORDER: Schema = {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/QueryOrder"}}
+_PATHS: Schema = {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/QueryPathChoice"}}
 
 QUERY_SCHEMAS: dict[str, Schema] = {
     "QueryObject": {
@@ -28,8 +28,8 @@ QUERY_SCHEMAS: dict[str, Schema] = {
             "offset": {"type": ["integer", "null"], "minimum": 0},
             "use_path_names": _PATHS,
             "usePathNames": _PATHS,
-            "dimensionsExclude": {"type": "boolean"},
-            "allowFanOut": {"type": "boolean"},
+            "dimensionsExclude": {"type": ["boolean", "null"]},
+            "allowFanOut": {"type": ["boolean", "null"]},
             "grouping": {"enum": ["rollup", "cube", None]},
         },
         "example": {

@@ -29,7 +29,11 @@ _TEXT = (
 class ModelText(BaseModel):
     """A model: its text in one notation, and what is merged into it."""
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid",
+        protected_namespaces=(),
+        json_schema_extra={"oneOf": [{"required": ["model_yaml"]}, {"required": ["model_json"]}]},
+    )
 
     model_yaml: str | None = Field(
         default=None, max_length=MAX_TEXT, description="OBML YAML (or use `model_json`).", examples=[_TEXT]
