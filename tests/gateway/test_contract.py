@@ -510,6 +510,8 @@ SHORTCUTS = [
     ("GET", "/v1/explain/Revenue", None),
     ("POST", "/v1/find", {"query": "Revenue"}),
     ("GET", "/v1/join-graph", None),
+    ("GET", "/v1/graph", None),
+    ("POST", "/v1/sparql", {"query": "ASK { ?s ?p ?o }"}),
     ("POST", "/v1/query/sql", QUERY),
     ("POST", "/v1/query/execute", QUERY),
 ]
