@@ -35,7 +35,7 @@ def compile_query(model: ResolvedModel, query: Query, context: CompileContext | 
     if out.has_errors:
         raise CompileError(out)
     _check_aggregations(bound, dialect, out)
-    plan = build_plan(model, bound, out, grouping_sets=dialect.grouping_sets)
+    plan = build_plan(model, bound, out, context, dialect.engine)
     if plan is None:
         raise CompileError(out)
     return CompiledQuery(

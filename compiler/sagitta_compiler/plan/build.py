@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
+from sagitta_compiler.context import CompileContext
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import ResolvedModel
 from sagitta_compiler.plan.evaluate import evaluate
@@ -16,8 +18,20 @@ from sagitta_compiler.plan.planner import Planner, PlanningError
 from sagitta_compiler.plan.raw import raw_select
 from sagitta_compiler.plan.relations import Select
 from sagitta_compiler.plan.subtotals import with_subtotals
+from sagitta_compiler.query.bind import bind_query
 from sagitta_compiler.query.bound import BoundQuery, Clause, Member, values_of
+from sagitta_compiler.query.query import Query
 from sagitta_compiler.sql.result import Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a plan may use of the engine that will run it."""
+
+    grouping_sets: bool = True
+    """ROLLUP, CUBE and GROUPING; without, levels are united."""
+    unnests: bool = True
+    """Arrays unnested in FROM; without, a nested object is read from its fallback table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +44,36 @@ class Plan:
     """The labels of the objects that it reads."""
 
 
-def build_plan(model: ResolvedModel, query: BoundQuery, out: Diagnostics, *, grouping_sets: bool = True) -> Plan | None:
-    """Plans a bound query; None when the diagnostics say why there is no plan.
-
-    `grouping_sets` tells whether the engine has ROLLUP and CUBE; without, levels are united.
-    """
+def build_plan(
+    model: ResolvedModel, query: BoundQuery, out: Diagnostics, context: CompileContext, engine: Engine
+) -> Plan | None:
+    """Plans a bound query; None when the diagnostics say why there is no plan."""
+    frames = ObjectFramesOf(model, partial(_derived, context, engine), unnests=engine.unnests)
     labels = Labels(dim.label for dim in query.dimensions)
-    planner = Planner(model, query, join_graph(model, query.paths), out, labels, ObjectFramesOf(model))
-    planner.frames.planner = planner  # type: ignore[attr-defined]
+    planner = Planner(model, query, join_graph(model, query.paths), out, labels, frames)
+    frames.planner = planner
     try:
-        select = _select(planner, grouping_sets=grouping_sets)
+        select = _select(planner, engine)
     except PlanningError:
         return None
     _check_reach(planner)
     return None if out.has_errors else Plan(select, tuple(planner.legs), tuple(sorted(planner.tables)))
 
 
-def _select(planner: Planner, *, grouping_sets: bool) -> Select:
+def _derived(context: CompileContext, engine: Engine, outer: Planner, query: Query, name: str) -> Select:
+    """The query of a derived data object, planned as if it were asked."""
+    bound = bind_query(outer.model, query, context, outer.out)
+    if outer.out.has_errors:
+        raise PlanningError(name)
+    labels = Labels(dim.label for dim in bound.dimensions)
+    graph = join_graph(outer.model, bound.paths)
+    planner = Planner(outer.model, bound, graph, outer.out, labels, outer.frames, tables=outer.tables)
+    select = replace(_select(planner, engine), name=name, note=f"the query of {name}")
+    _check_reach(planner)
+    return select
+
+
+def _select(planner: Planner, engine: Engine) -> Select:
     query = planner.query
     if query.fields:
         return raw_select(planner)
@@ -55,7 +82,7 @@ def _select(planner: Planner, *, grouping_sets: bool) -> Select:
     for measure in query.measures:
         planner.labels.reserve(measure.value, measure.label)
     if query.grouping is not None:
-        return with_subtotals(planner, query.grouping, native=grouping_sets)
+        return with_subtotals(planner, query.grouping, native=engine.grouping_sets)
     selected = tuple(measure.value for measure in query.measures)
     frame = evaluate(planner, query.dimensions, query.clauses, selected, values_of(query.having))
     return finish(planner, frame)

@@ -268,9 +268,9 @@ class Conditions:
     def _exists(self, predicate: RowExists, place: Place) -> Scalar:
         """The operator `exists`: the path may run either way along the joins."""
         found = place(predicate.subject)
-        there = None if found is None else self._there(predicate.subject.ref.object, predicate)
+        there = self._there(predicate.subject.ref.object, predicate)
         if found is None or there is None:
-            return NULL
+            return TRUE if predicate.negated else FALSE  # nothing is related to a row that is not there
         scope, path = found
         outer = scope.at(path, reason="filter")
         back = tuple(edge.reversed() for edge in reversed(there))

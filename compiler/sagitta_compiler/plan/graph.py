@@ -168,13 +168,16 @@ class JoinGraph:
 
 def _active_joins(model: ResolvedModel, choices: tuple[PathChoice, ...]) -> Iterable[Join]:
     chosen = {(choice.source, choice.target): choice.path_name for choice in choices}
+    nested = {name: obj.source for name, obj in model.objects.items() if isinstance(obj.source, NestedSource)}
     for join in model.joins:
+        if join.source in nested and join.target == nested[join.source].parent:
+            continue
         wanted = chosen.get((join.source, join.target))
         if join.path_name == wanted if wanted is not None else not join.secondary:
             yield join
-    for name, data_object in model.objects.items():
-        if isinstance(data_object.source, NestedSource):
-            yield Join(name, data_object.source.parent, Cardinality.MANY_TO_ONE, (), ())
+    for name, source in nested.items():
+        declared = next((j for j in model.objects[name].joins if j.target == source.parent), None)
+        yield declared or Join(name, source.parent, Cardinality.MANY_TO_ONE, (), ())
 
 
 def join_graph(model: ResolvedModel, choices: tuple[PathChoice, ...] = ()) -> JoinGraph:

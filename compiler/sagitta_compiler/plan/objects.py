@@ -2,23 +2,131 @@
 
 from __future__ import annotations
 
-from sagitta_compiler.model.resolved import Column, ResolvedModel
+from collections.abc import Callable
+from dataclasses import replace
+
+from sagitta_compiler.model.resolved import Column, ColumnRef, QuerySource, ResolvedModel, UnionMember, UnionSource
+from sagitta_compiler.plan.casts import typed
+from sagitta_compiler.plan.conditions import Conditions
+from sagitta_compiler.plan.evaluate import evaluate
+from sagitta_compiler.plan.frames import Labels, as_select, or_empty
 from sagitta_compiler.plan.graph import Path
 from sagitta_compiler.plan.planner import Planner
-from sagitta_compiler.plan.relations import Select
-from sagitta_compiler.plan.scalars import Scalar
+from sagitta_compiler.plan.relations import Output, Select, Union
+from sagitta_compiler.plan.routes import route
+from sagitta_compiler.plan.scalars import Field, Literal, Scalar, all_of, same
 from sagitta_compiler.plan.scope import ObjectFrames, Scope
+from sagitta_compiler.query.bound import BoundDimension, BoundQuery, Clause, Member
+from sagitta_compiler.query.query import Query
+from sagitta_compiler.query.values import ValueBinder
+
+PlanQuery = Callable[[Planner, Query, str], Select]
 
 
 class ObjectFramesOf(ObjectFrames):
-    """The frames of a model's derived objects, each planned once."""
+    """The frames of a model's derived objects, each planned once per compilation."""
 
-    def __init__(self, model: ResolvedModel) -> None:
+    def __init__(self, model: ResolvedModel, plan_query: PlanQuery, *, unnests: bool) -> None:
+        self.unnests = unnests
         self._model = model
+        self._plan_query = plan_query
+        self._made: dict[str, Select | Union] = {}
+        self._open: list[str] = []
         self.planner: Planner | None = None
 
-    def relation(self, name: str) -> Select | None:
-        return None
+    def relation(self, name: str) -> Select | Union:
+        if name in self._made:
+            return self._made[name]
+        planner = self._bound()
+        if name in self._open:
+            chain = " -> ".join([*self._open, name])
+            raise planner.fail("CYCLIC_DATA_OBJECT", f"'{name}' is made of itself: {chain}", f"dataObjects.{name}")
+        self._open.append(name)
+        source = self._model.objects[name].source
+        assert isinstance(source, QuerySource | UnionSource), name
+        made = (
+            self._plan_query(planner, source.query, name)
+            if isinstance(source, QuerySource)
+            else self._union(name, source)
+        )
+        self._open.pop()
+        self._made[name] = made
+        return made
+
+    def _bound(self) -> Planner:
+        assert self.planner is not None
+        return self.planner
+
+    # unions
+
+    def _union(self, name: str, source: UnionSource) -> Union:
+        members = tuple(self._member(name, source, member) for member in source.members)
+        return Union(members, name, f"the objects of {name}")
+
+    def _member(self, name: str, source: UnionSource, member: UnionMember) -> Select:
+        """The rows of one member, under the filters that always hold for them."""
+        planner = self._bound()
+        scope = Scope(self._model, planner.graph, member.object, self)
+        outputs: list[Output] = []
+        for column in self._model.objects[name].columns.values():
+            if column.expression is not None:
+                continue
+            if column.name == source.discriminator:
+                scalar: Scalar = Literal(member.value)
+            elif column.name in member.columns:
+                scalar = scope.column((), ColumnRef(member.object, member.columns[column.name]))
+            else:
+                scalar = Literal(None, column.type)
+            outputs.append(Output(column.code, scalar))
+        near = planner.graph.reach(member.object)
+        held = [c for c in planner.query.clauses if c.static and _reads_only(c, near)]
+        at_home = route(planner.graph, member.object, ())
+        conditions = Conditions(scope, planner.graph, at_home, planner.out, planner.query.policies)
+        where = all_of(c for c in (conditions.where(held), *conditions.policies()) if c is not None)
+        planner.tables.add(member.object)
+        return Select(tuple(outputs), scope.source, tuple(scope.joins), where, name=member.object)
+
+    # columns that read measures
 
     def computed(self, column: Column, owner: str, source: str, scope: Scope, path: Path) -> dict[str, Scalar]:
-        raise NotImplementedError
+        """The measures of a computed column per key of its object, whatever the query filters."""
+        assert column.expression is not None
+        keys = self._model.objects[owner].primary_key
+        planner = self._bound()
+        if not keys:
+            raise planner.fail(
+                "MISSING_PRIMARY_KEY",
+                f"'{owner}.{column.name}' reads a measure, so '{owner}' needs a primary key",
+                f"dataObjects.{owner}.columns.{column.name}",
+            )
+        return {name: self._per_key(name, owner, keys, source, scope) for name in column.expression.measures}
+
+    def _per_key(self, name: str, owner: str, keys: tuple[str, ...], source: str, scope: Scope) -> Scalar:
+        planner = self._bound()
+        value = ValueBinder(self._model, planner.out, None).value(name, (), f"dataObjects.{owner}")
+        if value is None:
+            raise planner.fail("UNKNOWN_MEASURE", f"There is no measure '{name}'", f"dataObjects.{owner}")
+        dims = tuple(self._key_dimension(owner, key) for key in keys)
+        static = tuple(clause for clause in planner.query.clauses if clause.static)
+        query = BoundQuery(clauses=static, paths=planner.query.paths, policies=planner.query.policies)
+        inner = replace(planner, query=query, legs=[], labels=Labels(dim.label for dim in dims))
+        frame = evaluate(inner, dims, static, (value,))
+        label = inner.labels.of(value)
+        select = as_select(
+            replace(frame, values={value: typed(value, frame.values[value])}), inner.labels, f"{name} per {owner}"
+        )
+        alias = scope.aliases.take(f"{name} per {owner}")
+        on = all_of(
+            same(scope.read(source, ColumnRef(owner, key), None), Field(alias, dim.label))
+            for key, dim in zip(keys, dims, strict=True)
+        )
+        scope.beside(select, alias, on)
+        return or_empty(value, Field(alias, label))
+
+    def _key_dimension(self, owner: str, key: str) -> BoundDimension:
+        member = Member(ColumnRef(owner, key), self._model.objects[owner].columns[key].type, name=f"{owner}.{key}")
+        return BoundDimension(key, (member,), key, (key,))
+
+
+def _reads_only(clause: Clause, objects: object) -> bool:
+    return all(member.ref.object in objects for member in clause.members)  # type: ignore[operator]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sagitta_compiler.model.resolved import (
     Column,
@@ -14,10 +15,15 @@ from sagitta_compiler.model.resolved import (
 )
 from sagitta_compiler.model.types import AbstractType
 from sagitta_compiler.plan.graph import Edge, JoinGraph, Path
-from sagitta_compiler.plan.relations import JoinKind, JoinTo, Output, Select, Source, Table, Unnest
+from sagitta_compiler.plan.relations import JoinKind, JoinTo, Output, Select, Source, Table, Union, Unnest
 from sagitta_compiler.plan.scalars import AtZone, Call, Field, Over, Scalar, Template, all_of
+from sagitta_compiler.plan.scalars import Path as ElementPath
 from sagitta_compiler.query.bound import Member
 from sagitta_compiler.sql.result import JoinStep
+
+
+ELEMENT = "element"
+"""The column that holds an element of an unnested array."""
 
 
 @dataclass(slots=True)
@@ -34,16 +40,17 @@ class Aliases:
         return name
 
 
-class ObjectFrames:
-    """Where the rows of an object come from when it is no table; filled by the planner."""
+class ObjectFrames(Protocol):
+    """Where the rows of an object come from when it is no table; the planner knows."""
 
-    def relation(self, name: str) -> Select | None:
-        """The frame of a derived object or a union; None for a table."""
-        raise NotImplementedError
+    unnests: bool
+    """Whether the engine unnests arrays in FROM."""
+
+    def relation(self, name: str) -> Select | Union:
+        """The frame of a derived object or a union."""
 
     def computed(self, column: Column, owner: str, source: str, scope: Scope, path: Path) -> dict[str, Scalar]:
         """The measures that a computed column reads, at the row of `source`."""
-        raise NotImplementedError
 
 
 class Scope:
@@ -71,12 +78,12 @@ class Scope:
         self.steps: list[JoinStep] = []
         self._at: dict[Path, str] = {}
         self._positions: dict[Path, int] = {}
-        self._extra: dict[object, str] = {}
+        self._computed: dict[tuple[str, ColumnRef], dict[str, Scalar]] = {}
         self.source = self._open_root()
 
     def _open_root(self) -> Source:
         nested = self.model.objects[self.root].source
-        if isinstance(nested, NestedSource):
+        if isinstance(nested, NestedSource) and self._unnests(self.root):
             return self._open_nested(nested)
         alias = self.aliases.take(self.root)
         self._at[()] = alias
@@ -109,15 +116,16 @@ class Scope:
             else Field(alias, code)
         )
 
-    def _relation(self, name: str) -> Table | Select:
+    def _relation(self, name: str) -> Table | Select | Union:
         if name == self._numbered:
             return self._with_row_number(name)
         source = self.model.objects[name].source
         if isinstance(source, TableSource):
             return Table(name, source)
-        frame = self.frames.relation(name)
-        assert frame is not None, name
-        return frame
+        if isinstance(source, NestedSource):
+            assert source.fallback is not None, name
+            return Table(name, source.fallback)
+        return self.frames.relation(name)
 
     def _with_row_number(self, name: str) -> Select:
         self._numbered = None
@@ -150,7 +158,7 @@ class Scope:
         self._positions[path] = len(self.joins)
         kind = JoinKind.INNER if inner or edge.join.required else JoinKind.LEFT
         nested = self.model.objects[edge.target].source
-        if isinstance(nested, NestedSource) and not edge.join.columns_from:
+        if isinstance(nested, NestedSource) and edge.source == nested.parent and self._unnests(edge.target):
             self.joins.append(JoinTo(Source(Unnest(self._array(parent, nested)), alias), None, kind))
         else:
             self.joins.append(JoinTo(Source(self._relation(edge.target), alias), self.on(edge, parent, alias), kind))
@@ -193,12 +201,29 @@ class Scope:
         """A column as stored, or computed from its row; `path` leads to other objects that a computed one reads."""
         column = self.model.column(ref)
         if column.expression is None:
-            return Field(alias, column.code)
+            return self._stored(alias, ref, column)
         bindings = tuple((str(part), self._operand(alias, ref, part, path)) for part in column.expression.columns)
         if column.expression.measures:
-            extra = self.frames.computed(column, ref.object, alias, self, path or ())
-            bindings = (*bindings, *extra.items())
+            bindings = (*bindings, *self._measures(alias, ref, path or ()).items())
         return Template(column.expression, bindings)
+
+    def _stored(self, alias: str, ref: ColumnRef, column: Column) -> Scalar:
+        """A physical column; of an unnested array it is a member of the element."""
+        if self._unnests(ref.object):
+            return ElementPath(Field(alias, ELEMENT), tuple(column.code.split(".")))
+        return Field(alias, column.code)
+
+    def _unnests(self, name: str) -> bool:
+        """Whether an object's rows are unnested here: its array, unless there is only a table instead."""
+        source = self.model.objects[name].source
+        return isinstance(source, NestedSource) and (self.frames.unnests or source.fallback is None)
+
+    def _measures(self, alias: str, ref: ColumnRef, path: Path) -> dict[str, Scalar]:
+        """The measures that a computed column reads, joined once per row source."""
+        if (alias, ref) not in self._computed:
+            column = self.model.column(ref)
+            self._computed[alias, ref] = self.frames.computed(column, ref.object, alias, self, path)
+        return self._computed[alias, ref]
 
     def _operand(self, alias: str, owner: ColumnRef, part: ColumnRef, path: Path | None) -> Scalar:
         if part.object == owner.object:
@@ -229,9 +254,6 @@ class Scope:
             bindings.append((str(ref), self.column((*path, *steps), ref, reason="measure expression")))
         return Template(expression, tuple(bindings))
 
-    def add(self, key: object, relation: Select, alias: str, on: Scalar | None) -> str:
-        """Joins a frame beside the tables, once per key."""
-        if key not in self._extra:
-            self._extra[key] = self.aliases.take(alias)
-            self.joins.append(JoinTo(Source(relation, self._extra[key]), on))
-        return self._extra[key]
+    def beside(self, relation: Select, alias: str, on: Scalar | None) -> None:
+        """Joins a frame beside the tables."""
+        self.joins.append(JoinTo(Source(relation, alias), on))

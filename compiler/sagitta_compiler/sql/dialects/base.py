@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.resolved import TableSource
 from sagitta_compiler.model.types import AbstractType, Aggregation, TimeGrain
+from sagitta_compiler.plan.build import Engine
 from sagitta_compiler.sql.functions import OPERATORS, PORTABLE, Builder
 from sagitta_compiler.sql.syntax import ABSTRACT_TYPES, E, binary, call, cast, name, number, text, typed, wrap
 
@@ -46,10 +47,17 @@ class Dialect:
     functions: ClassVar[Mapping[str, Builder]] = {}
     aggregates: ClassVar[Mapping[str, Builder]] = {}
     truncation_keeps_dates: ClassVar[bool] = False
+    unnests: ClassVar[bool] = False
+    """Whether arrays of structures are unnested in FROM as we write it."""
     grouping_sets: ClassVar[bool] = True
     """Whether GROUP BY ROLLUP and CUBE with GROUPING are there."""
     typed_nulls: ClassVar[bool] = False
     """Whether a NULL in a union needs its type."""
+
+    @property
+    def engine(self) -> Engine:
+        """What plans may use of it."""
+        return Engine(self.grouping_sets, self.unnests)
 
     def operator(self, function: str, args: tuple[E, ...]) -> E:
         """An operator of the plan's vocabulary."""

@@ -86,9 +86,6 @@ class BigQuery(Dialect):
         placed = arg if source is None else call("TIMESTAMP", arg, text(source))
         return call("DATETIME", placed, text(zone))
 
-    def unnest(self, array: E, alias: str) -> E:
-        return exp.Unnest(expressions=[array], alias=exp.TableAlias(columns=[name(alias)]))
-
     def percentile(self, arg: E, fraction: float, *, discrete: bool) -> E:
         return _percentile(arg, fraction, "PERCENTILE_DISC" if discrete else "PERCENTILE_CONT")
 

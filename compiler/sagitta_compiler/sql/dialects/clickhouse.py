@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, Aggregation, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, call, cast, name, number, text, typed, wrap
+from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed, wrap
 
 _STARTS = {
     TimeGrain.YEAR: "toStartOfYear",
@@ -89,9 +89,6 @@ class ClickHouse(Dialect):
     def _between(self, first: E, last: E, grain: TimeGrain) -> E:
         unit = {TimeGrain.FISCAL_YEAR: "year", TimeGrain.FISCAL_QUARTER: "quarter"}.get(grain, grain.value)
         return call("dateDiff", text(unit), first, last)
-
-    def unnest(self, array: E, alias: str) -> E:
-        return exp.Table(this=call("arrayJoin", array), alias=exp.TableAlias(this=name(alias)))
 
     def percentile(self, arg: E, fraction: float, *, discrete: bool) -> E:
         return _parametric("quantileExactLow" if discrete else "quantileExactInclusive", number(fraction), arg)

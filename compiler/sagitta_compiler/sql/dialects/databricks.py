@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, call, cast, name, number, text, typed
+from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed
 
 
 class Databricks(Dialect):
@@ -44,9 +44,6 @@ class Databricks(Dialect):
     def at_zone(self, arg: E, zone: str, source: str | None) -> E:
         placed = arg if source is None else call("TO_UTC_TIMESTAMP", arg, text(source))
         return call("FROM_UTC_TIMESTAMP", placed, text(zone))
-
-    def unnest(self, array: E, alias: str) -> E:
-        return exp.Lateral(this=call("EXPLODE_OUTER", array), view=True, alias=exp.TableAlias(this=name(alias)))
 
     def percentile(self, arg: E, fraction: float, *, discrete: bool) -> E:
         if discrete:

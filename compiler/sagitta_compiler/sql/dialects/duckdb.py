@@ -7,6 +7,7 @@ from typing import ClassVar
 from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, TimeGrain
+from sagitta_compiler.plan.scope import ELEMENT
 from sagitta_compiler.sql.dialects.base import AGGREGATES, Dialect
 from sagitta_compiler.sql.functions import Builder
 from sagitta_compiler.sql.syntax import E, call, cast, name, number, text, typed
@@ -23,6 +24,7 @@ class DuckDB(Dialect):
 
     name = "duckdb"
     sqlglot = "duckdb"
+    unnests = True
     capabilities: ClassVar = {
         "supports_cte": True,
         "supports_qualify": True,
@@ -50,7 +52,8 @@ class DuckDB(Dialect):
         return cast(series, typed(exp.DataType.Type.DATE)) if type_ is AbstractType.DATE else series
 
     def unnest(self, array: E, alias: str) -> E:
-        return exp.Table(this=call("UNNEST", array), alias=exp.TableAlias(this=name(alias)))
+        element = exp.TableAlias(this=name(alias), columns=[name(ELEMENT)])
+        return exp.Unnest(expressions=[array], alias=element)
 
     def percentile(self, arg: E, fraction: float, *, discrete: bool) -> E:
         return call("QUANTILE_DISC" if discrete else "QUANTILE_CONT", arg, number(fraction))

@@ -64,9 +64,6 @@ class Postgres(Dialect):
         series = call("GENERATE_SERIES", first, last, self.step(grain))
         return cast(series, typed(exp.DataType.Type.DATE)) if type_ is AbstractType.DATE else series
 
-    def unnest(self, array: E, alias: str) -> E:
-        return exp.Lateral(this=call("UNNEST", array), alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
-
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
         if isinstance(arg, exp.Distinct):
             arg = exp.Distinct(expressions=[cast(arg.expressions[0], typed(exp.DataType.Type.TEXT))])

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, binary, call, name, number, text, wrap
+from sagitta_compiler.sql.syntax import E, binary, call, number, text, wrap
 
 
 class Snowflake(Dialect):
@@ -51,11 +51,6 @@ class Snowflake(Dialect):
     def at_zone(self, arg: E, zone: str, source: str | None) -> E:
         zones = [text(zone)] if source is None else [text(source), text(zone)]
         return call("CONVERT_TIMEZONE", *zones, arg)
-
-    def unnest(self, array: E, alias: str) -> E:
-        flattened = exp.Kwarg(this=exp.Var(this="INPUT"), expression=array)
-        outer = exp.Kwarg(this=exp.Var(this="OUTER"), expression=exp.true())
-        return exp.Lateral(this=call("FLATTEN", flattened, outer), alias=exp.TableAlias(this=name(alias)))
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
         whole: E = call("LISTAGG", arg, text(delimiter))

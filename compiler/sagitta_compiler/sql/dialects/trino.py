@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, Aggregation, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, call, name, number, text
+from sagitta_compiler.sql.syntax import E, call, number, text
 
 
 class Trino(Dialect):
@@ -44,9 +44,6 @@ class Trino(Dialect):
 
     def days(self, arg: E) -> E:
         return call("DATE_DIFF", text("day"), self.date("1970-01-05"), call("DATE", arg))
-
-    def unnest(self, array: E, alias: str) -> E:
-        return exp.Unnest(expressions=[array], alias=exp.TableAlias(this=name(alias)))
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
         keys = order or [exp.Ordered(this=arg.expressions[0].copy() if isinstance(arg, exp.Distinct) else arg.copy())]
