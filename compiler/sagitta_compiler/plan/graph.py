@@ -73,6 +73,14 @@ class JoinGraph:
         self._searches: dict[tuple[str, str], dict[str, tuple[int, tuple[Edge, ...]]]] = {}
         self._roots: dict[frozenset[str], str | None] = {}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._names
+
+    def joins_directly(self, source: str, target: str) -> bool:
+        """Whether an object declares a join to another that does not multiply."""
+        return any(edge.target == target and not edge.multiplies for edge in self._forward.get(source, ()))
+
     def edges(self, name: str, mode: str) -> Iterable[Edge]:
         """The steps that leave an object.
 

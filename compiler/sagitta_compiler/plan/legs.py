@@ -268,7 +268,7 @@ class _Leg:
 
     def _record(self) -> None:
         planner = self._planner
-        planner.tables.update({self._route.root, *(step.to_object for step in self._scope.steps)})
+        planner.tables.update(self._scope.aliases.objects)
         planner.record_filters(self._where.home, self._where.clauses, self._conditions.unseen)
         planner.legs.append(
             Leg(

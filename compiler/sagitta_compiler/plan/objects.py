@@ -11,11 +11,11 @@ from sagitta_compiler.plan.conditions import Conditions
 from sagitta_compiler.plan.evaluate import evaluate
 from sagitta_compiler.plan.frames import Labels, as_select, or_empty
 from sagitta_compiler.plan.graph import Path
-from sagitta_compiler.plan.planner import Planner
+from sagitta_compiler.plan.planner import Planner, shared_objects
 from sagitta_compiler.plan.relations import Output, Select, Union
 from sagitta_compiler.plan.routes import route
-from sagitta_compiler.plan.scalars import Field, Literal, Scalar, all_of, same
-from sagitta_compiler.plan.scope import ObjectFrames, Scope
+from sagitta_compiler.plan.scalars import Aggregate, Call, Field, Literal, Scalar, all_of, same
+from sagitta_compiler.plan.scope import Aliases, ObjectFrames, Scope
 from sagitta_compiler.query.bound import BoundDimension, BoundQuery, Clause, Member
 from sagitta_compiler.query.query import Query
 from sagitta_compiler.query.values import ValueBinder
@@ -86,6 +86,50 @@ class ObjectFramesOf(ObjectFrames):
         planner.tables.add(member.object)
         return Select(tuple(outputs), scope.source, tuple(scope.joins), where, name=member.object)
 
+    # facts that conform to a shared key
+
+    def conformed(
+        self, scope: Scope, path: Path, base: str, fact: str, read: tuple[str, ...]
+    ) -> tuple[Select, Callable[[str], Scalar]]:
+        planner = self._bound()
+        shared = shared_objects(planner.graph, base, fact)
+        if len(shared) != 1:
+            raise planner.no_shared_key(base, fact, shared)
+        key = next(edge for edge in planner.graph.edges(fact, "single") if edge.forward and edge.target == shared[0])
+        inner = Scope(self._model, planner.graph, fact, self, Aliases(objects=scope.aliases.objects))
+        keys = [(far, inner.read(inner.source.alias, ColumnRef(fact, near), ())) for near, far in key.pairs]
+        sums = [Output(name, Aggregate("sum", (inner.column((), ColumnRef(fact, name)),))) for name in read]
+        held = [c for c in planner.query.clauses if c.static and _reads_only(c, planner.graph.reach(fact))]
+        conditions = Conditions(
+            inner, planner.graph, route(planner.graph, fact, ()), planner.out, planner.query.policies
+        )
+        where = all_of(c for c in (conditions.where(held), *conditions.policies()) if c is not None)
+        labelled = [Output(f"key {far}", scalar) for far, scalar in keys]
+        select = Select(
+            (*labelled, *sums),
+            inner.source,
+            tuple(inner.joins),
+            where,
+            tuple(scalar for _, scalar in keys),
+            name=f"{fact} by {base}",
+            note=f"{fact} summed per key of {shared[0]}",
+        )
+        own = self._shared_key(planner, scope, path, base, shared[0])
+        return select, lambda alias: _tie(own, alias, [far for far, _ in keys])
+
+    def _shared_key(self, planner: Planner, scope: Scope, path: Path, base: str, shared: str) -> dict[str, Scalar]:
+        """The base's columns that hold the key of the shared object, by its labels."""
+        alias = scope.at(path)
+        if shared == base:
+            columns = self._model.objects[base].columns
+            return {
+                name: scope.read(alias, ColumnRef(base, name), path)
+                for name in columns
+                if columns[name].expression is None
+            }
+        edge = next(e for e in planner.graph.edges(base, "single") if e.forward and e.target == shared)
+        return {far: scope.read(alias, ColumnRef(base, near), path) for near, far in edge.pairs}
+
     # columns that read measures
 
     def computed(self, column: Column, owner: str, source: str, scope: Scope, path: Path) -> dict[str, Scalar]:
@@ -126,6 +170,12 @@ class ObjectFramesOf(ObjectFrames):
     def _key_dimension(self, owner: str, key: str) -> BoundDimension:
         member = Member(ColumnRef(owner, key), self._model.objects[owner].columns[key].type, name=f"{owner}.{key}")
         return BoundDimension(key, (member,), key, (key,))
+
+
+def _tie(own: dict[str, Scalar], alias: str, labels: list[str]) -> Scalar:
+    condition = all_of(Call("eq", (own[label], Field(alias, f"key {label}"))) for label in labels)
+    assert condition is not None
+    return condition
 
 
 def _reads_only(clause: Clause, objects: object) -> bool:

@@ -91,13 +91,52 @@ class Planner:
             return self.anchor_of(self.query.dimensions or dims)
         root = self.graph.common_root(objects)
         if root is None:
-            raise self.fail(
-                "UNREACHABLE_REQUIRED_OBJECT",
-                f"'{measure.name}' reads {' and '.join(sorted(objects))}, which no object reaches together",
-                context={"measure": measure.name, "dataObjects": tuple(sorted(objects))},
-            )
+            return self._conformed_home(measure, objects)
         memo[key] = root
         return root
+
+    def _conformed_home(self, measure: Measure, objects: tuple[str, ...]) -> str:
+        """The object to whose grain facts without a common root are brought: the anchor, or the one they share."""
+        home = measure.anchor
+        if home is None:
+            shared = [n for n in self.graph.names if all(n == o or self.graph.joins_directly(o, n) for o in objects)]
+            if len(shared) != 1:
+                raise self.no_shared_key(measure.name, " and ".join(objects), tuple(shared))
+            home = shared[0]
+            self.out.warning(
+                "CONFORMED_GRAIN_ASSUMED",
+                f"'{measure.name}' reads {' and '.join(objects)}: each is summed per row of '{home}' first",
+                "select.measures",
+                hint="Say so with `anchor`.",
+                context={"measure": measure.name, "dataObject": home},
+            )
+        self._check_conformed(measure, home, objects)
+        return home
+
+    def _check_conformed(self, measure: Measure, home: str, objects: tuple[str, ...]) -> None:
+        """A filter on a fact that is summed beforehand would come too late."""
+        far = {name for name in objects if name not in self.graph.reach(home)}
+        for clause in self.query.clauses:
+            names = {member.ref.object for member in clause.members} & far
+            if names and not clause.static:
+                raise self.fail(
+                    "FILTER_ON_CONFORMED_OBJECT",
+                    f"'{clause.text}' filters '{sorted(names)[0]}', which '{measure.name}' sums per row of '{home}' beforehand",
+                    "where",
+                    hint="Filter the measure's own facts in measures of their own, and combine those in a metric.",
+                    context={"measure": measure.name, "filter": clause.text, "dataObject": sorted(names)[0]},
+                )
+
+    def no_shared_key(self, measure: str, facts: str, shared: tuple[str, ...]) -> PlanningError:
+        """There is not exactly one object whose key the facts share."""
+        found = f"several: {', '.join(shared)}" if shared else "none"
+        return self.fail(
+            "ANCHOR_REQUIRED_AMBIGUOUS_KEY",
+            f"'{measure}' needs {facts} at one grain, and the objects that all of them join directly are {found}",
+            f"measures.{measure}.anchor",
+            hint="Name the object with `anchor`.",
+            context={"measure": measure, "candidates": shared},
+        )
 
     def anchor_of(self, dims: tuple[BoundDimension, ...]) -> str:
         """The object to read when nothing is measured: the common root of the dimensions, then of the filters."""
@@ -118,6 +157,12 @@ class Planner:
                 context={"dimensions": tuple(dim.label for dim in dims)},
             )
         return root
+
+
+def shared_objects(graph: JoinGraph, base: str, fact: str) -> tuple[str, ...]:
+    """The objects to which a fact joins directly and that the base is, or joins directly too."""
+    targets = (edge.target for edge in graph.edges(fact, "single") if edge.forward)
+    return tuple(name for name in dict.fromkeys(targets) if name == base or graph.joins_directly(base, name))
 
 
 def objects_of(measure: Measure) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def _leg(planner: Planner, root: str, fields: tuple[BoundField, ...]) -> Select:
         planner.seen.add(field.label)
     where = all_of(c for c in (conditions.where(query.clauses), *conditions.policies()) if c is not None)
     planner.record_filters(root, query.clauses, conditions.unseen)
-    planner.tables.update({root, *(step.to_object for step in scope.steps)})
+    planner.tables.update(scope.aliases.objects)
     texts = tuple(clause.text for clause in query.clauses)
     planner.legs.append(Leg((), root, root, f"'{root}' sees the fields", (), tuple(scope.steps), texts))
     return Select(tuple(outputs), scope.source, tuple(scope.joins), where, name=f"{root} rows", note=f"rows of {root}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,6 +32,8 @@ class Aliases:
     """Names for the sources of a select and of the selects inside it, each used once."""
 
     taken: set[str] = field(default_factory=set)
+    objects: set[str] = field(default_factory=set)
+    """The data objects that the select and the selects inside it read."""
 
     def take(self, wanted: str) -> str:
         name, number = wanted, 2
@@ -48,6 +51,11 @@ class ObjectFrames(Protocol):
 
     def relation(self, name: str) -> Select | Union:
         """The frame of a derived object or a union."""
+
+    def conformed(
+        self, scope: Scope, path: Path, base: str, fact: str, read: tuple[str, ...]
+    ) -> tuple[Select, Callable[[str], Scalar]]:
+        """A fact summed per key that it shares with the base, and how it is joined under an alias."""
 
     def computed(self, column: Column, owner: str, source: str, scope: Scope, path: Path) -> dict[str, Scalar]:
         """The measures that a computed column reads, at the row of `source`."""
@@ -78,6 +86,7 @@ class Scope:
         self.steps: list[JoinStep] = []
         self._at: dict[Path, str] = {}
         self._positions: dict[Path, int] = {}
+        self._facts: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._computed: dict[tuple[str, ColumnRef], dict[str, Scalar]] = {}
         self.source = self._open_root()
 
@@ -117,6 +126,7 @@ class Scope:
         )
 
     def _relation(self, name: str) -> Table | Select | Union:
+        self.aliases.objects.add(name)
         if name == self._numbered:
             return self._with_row_number(name)
         source = self.model.objects[name].source
@@ -250,9 +260,21 @@ class Scope:
         bindings: list[tuple[str, Scalar]] = []
         for ref in expression.columns:
             steps = self.graph.any_path(base, ref.object)
-            assert steps is not None, f"{base} cannot reach {ref}"
+            if steps is None:
+                read = tuple(dict.fromkeys(r.column for r in expression.columns if r.object == ref.object))
+                bindings.append((str(ref), self._conformed(path, base, ref, read)))
+                continue
             bindings.append((str(ref), self.column((*path, *steps), ref, reason="measure expression")))
         return Template(expression, tuple(bindings))
+
+    def _conformed(self, path: Path, base: str, ref: ColumnRef, read: tuple[str, ...]) -> Scalar:
+        """A column of a fact that the base does not reach: its sum per key that both share."""
+        key = (base, ref.object, read)
+        if key not in self._facts:
+            relation, on = self.frames.conformed(self, path, base, ref.object, read)
+            self._facts[key] = alias = self.aliases.take(f"{ref.object} by {base}")
+            self.beside(relation, alias, on(alias))
+        return Field(self._facts[key], ref.column)
 
     def beside(self, relation: Select, alias: str, on: Scalar | None) -> None:
         """Joins a frame beside the tables."""
