@@ -83,7 +83,7 @@ def dump(root: Mapping[str, Any]) -> str:
     return yaml.dump(root, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Never writes aliases: readers that guard against them would refuse the text."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, ValidationError
 
 from sagitta_compiler.conversion.osi_schema import OSI_SCHEMA
-from sagitta_compiler.conversion.pruning import pruned
+from sagitta_compiler.conversion.pruning import place, pruned, shortened
 from sagitta_compiler.conversion.result import Validation
 from sagitta_compiler.diagnostics import Diagnostic
 from sagitta_compiler.model.load import load_model
@@ -40,14 +41,18 @@ def _told(diagnostic: Diagnostic) -> str:
 
 def validate_osi(root: Mapping[str, Any]) -> Validation:
     """Checks an OSI text against the schema, then its names and references as far as its shape allows."""
-    found = sorted(_VALIDATOR.iter_errors(root), key=lambda error: error.json_path)
+    found = islice(_VALIDATOR.iter_errors(dict(root)), _MAX_ERRORS)
     semantic: list[str] = []
     for model in _mappings(root.get("semantic_model")):
         semantic.extend(_model_errors(pruned(model)[0]))
     return Validation(
-        schema_errors=tuple(f"{error.json_path}: {error.message}" for error in found[:_MAX_ERRORS]),
+        schema_errors=tuple(map(_sentence, found)),
         semantic_errors=tuple(semantic),
     )
+
+
+def _sentence(error: ValidationError) -> str:
+    return f"{place(error.instance_path)}: {shortened(error.message)}"
 
 
 def _model_errors(model: Mapping[str, Any]) -> Iterator[str]:

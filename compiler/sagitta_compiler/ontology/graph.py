@@ -37,6 +37,7 @@ from sagitta_compiler.model.resolved import (
 from sagitta_compiler.model.types import Aggregation
 from sagitta_compiler.ontology.filter_text import filter_text
 from sagitta_compiler.ontology.iris import Iris, iris
+from sagitta_compiler.ontology.turtle import write_turtle
 from sagitta_compiler.ontology.vocabulary import OBSL, SAGITTA, VOCABULARY, declare
 from sagitta_compiler.query.write import query_to_dict
 
@@ -45,7 +46,12 @@ _PREFIXES = {"obsl": OBSL, "sagitta": SAGITTA, "rdf": RDF, "rdfs": RDFS, "owl": 
 
 def to_turtle(model: ResolvedModel, model_id: str) -> str:
     """Returns the model's graph as Turtle; the same model gives the same text."""
-    return to_graph(model, model_id).serialize(format="turtle")
+    return graph_to_turtle(to_graph(model, model_id))
+
+
+def graph_to_turtle(graph: Graph) -> str:
+    """Returns a graph made by `to_graph` as Turtle."""
+    return write_turtle(graph, {prefix: str(namespace) for prefix, namespace in _PREFIXES.items()})
 
 
 def to_graph(model: ResolvedModel, model_id: str) -> Graph:

@@ -7,7 +7,6 @@ Terms for what OBSL cannot say yet are in a namespace of our own.
 from __future__ import annotations
 
 from rdflib import OWL, RDF, RDFS, XSD, BNode, Graph, Literal, Namespace, URIRef
-from rdflib.collection import Collection
 
 OBSL = Namespace("https://ralforion.com/ns/obsl#")
 SAGITTA = Namespace("urn:sagitta:terms:")
@@ -83,9 +82,18 @@ def declare(graph: Graph) -> None:
         graph.add((OBSL[name], RDF.type, OWL.FunctionalProperty))
     disjoint = BNode("disjoint")
     graph.add((disjoint, RDF.type, OWL.AllDisjointClasses))
-    members = BNode("members")
-    Collection(graph, members, [OBSL[name] for name in CLASSES])
-    graph.add((disjoint, OWL.members, members))
+    graph.add((disjoint, OWL.members, _list(graph, [OBSL[name] for name in CLASSES])))
+
+
+def _list(graph: Graph, members: list[URIRef]) -> BNode | URIRef:
+    """Adds an RDF list; its nodes have the same names every time."""
+    rest: BNode | URIRef = RDF.nil
+    for position, member in reversed(list(enumerate(members))):
+        node = BNode(f"disjoint{position}")
+        graph.add((node, RDF.first, member))
+        graph.add((node, RDF.rest, rest))
+        rest = node
+    return rest
 
 
 def _declare_properties(graph: Graph, namespace: Namespace, objects: str, texts: str, typed: dict[URIRef, str]) -> None:

@@ -9,7 +9,7 @@ from google.rpc import status_pb2
 from rdflib import Graph
 from sagitta.semantic.v1 import graph_service_pb2 as pb
 from sagitta.semantic.v1 import graph_service_pb2_grpc as pb_grpc
-from sagitta_compiler.ontology import SparqlError, SparqlForm, to_graph
+from sagitta_compiler.ontology import SparqlError, SparqlForm, graph_to_turtle, to_graph
 
 from sagitta_server.errors import HANDLERS, Reason, ServiceError, service_status
 from sagitta_server.graph import SparqlTimeoutError
@@ -52,7 +52,7 @@ class GraphServicer(pb_grpc.GraphServiceServicer):
 
     def GetGraph(self, request: pb.GetGraphRequest, context: grpc.ServicerContext) -> pb.GetGraphResponse:
         handle = self._models.resolve(request.session_id, request.model_id)
-        text = self._texts.get(_key(handle), lambda: self._graph(handle).serialize(format="turtle"))
+        text = self._texts.get(_key(handle), lambda: graph_to_turtle(self._graph(handle)))
         return pb.GetGraphResponse(turtle=text)
 
     def QueryGraph(self, request: pb.QueryGraphRequest, context: grpc.ServicerContext) -> pb.QueryGraphResponse:
