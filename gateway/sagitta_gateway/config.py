@@ -47,6 +47,8 @@ class GatewaySettings(BaseSettings):
     """A larger body is answered with 413."""
     max_model_body_bytes: int = Field(default=5_242_880, ge=1024)
     """The same for the paths that take the text of a model."""
+    max_upload_bytes: int = Field(default=11_534_336, ge=1024)
+    """The same for uploads of data dictionaries."""
     max_buffered_bytes: int = Field(default=8_388_608, ge=65_536)
     """A result of more Arrow bytes is streamed instead of being sent with its length."""
     log_level: Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"] = Field(

@@ -16,6 +16,7 @@ REQUEST_ID: ContextVar[str] = ContextVar("sagitta_request_id", default="")
 CLIENT: ContextVar[str] = ContextVar("sagitta_client", default="")
 MODEL_PATHS = ("/models", "/validate", "/convert/osi-to-obml", "/convert/obml-to-osi", "/oneshot/batch", "/from-osi")
 """The ends of the paths that take the text of a model."""
+REVIEW_PREFIX = "/api/dataset-orchestration"
 _PAGE_PATHS = ("/docs",)
 _CONTENT_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _PAGE_POLICY = (
@@ -73,17 +74,22 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
-        large = scope["path"].rstrip("/").endswith(MODEL_PATHS)
-        limit = self._settings.max_model_body_bytes if large else self._settings.max_body_bytes
+        limit = self._limit(scope["path"].rstrip("/"))
         declared = _header(scope, b"content-length")
         if declared.isdigit() and int(declared) > limit:
-            await _too_large(send, limit)
+            await _too_large(scope, send, limit)
             return
         body = await _read(receive, limit)
         if body is None:
-            await _too_large(send, limit)
+            await _too_large(scope, send, limit)
             return
         await self._app(scope, _replay(body, receive), send)
+
+    def _limit(self, path: str) -> int:
+        if path == f"{REVIEW_PREFIX}/uploads":
+            return self._settings.max_upload_bytes
+        large = path.endswith(MODEL_PATHS)
+        return self._settings.max_model_body_bytes if large else self._settings.max_body_bytes
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
@@ -116,8 +122,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _too_large(send: Send, limit: int) -> None:
-    body = orjson.dumps({"detail": f"Request body too large, at most {limit / 1_048_576:g} MB"})
+async def _too_large(scope: Scope, send: Send, limit: int) -> None:
+    message = f"Request body too large, at most {limit / 1_048_576:g} MB"
+    review = scope["path"].startswith(REVIEW_PREFIX)
+    body = orjson.dumps({"error_code": "upload_too_large", "message": message} if review else {"detail": message})
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
