@@ -11,6 +11,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from sagitta_compiler.codes import CODES
+
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -50,6 +52,14 @@ class Diagnostic:
     span: Span | None = None
     source: str | None = None
     """The name of the text that the span is in; None for the model's or query's own."""
+
+    def __post_init__(self) -> None:
+        """Gives a diagnostic without a hint the first suggestion, or the remedy of its code."""
+        if self.hint is None:
+            code = CODES.get(self.code)
+            remedy = code.remedy if code is not None else None
+            hint = f"Did you mean '{self.suggestions[0]}'?" if self.suggestions else remedy
+            object.__setattr__(self, "hint", hint)
 
     @property
     def is_error(self) -> bool:
