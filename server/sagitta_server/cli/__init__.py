@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs, so that help is instant.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Sequence
 from importlib import metadata
 
@@ -79,4 +80,11 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits."""
-    cli.main(args=arguments, prog_name="sagitta")
+    try:
+        cli.main(args=arguments, prog_name="sagitta")
+    except SystemExit as ended:
+        if "sagitta_server.flight.server" in sys.modules:
+            from sagitta_server.cli.lifecycle import leave_stuck_calls
+
+            leave_stuck_calls(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+        raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,19 @@ def running_engine(settings: Settings) -> Iterator[ReadyAddresses]:
         yield engine.start()
     finally:
         engine.stop()
+
+
+def leave_stuck_calls(exit_code: int) -> None:
+    """Ends the process at once when a Flight client keeps a call open by not reading its stream.
+
+    Everything of ours is closed by now, but the Flight library waits for such a client for ever, also at exit.
+    """
+    from sagitta_server.flight.server import SHUTDOWN_THREAD
+
+    if any(thread.name == SHUTDOWN_THREAD for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def command(subject: str, permissions: str, data_dir: Path | None, hours: int) -
     Example:
       TOKEN=$(sagitta token --sub alice --permissions all)
       curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8080/api/dataset-orchestration/sessions
-    """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
+    """
     from sagitta_server.auth.tokens import TokenIssuer, expand_permissions
     from sagitta_server.config import Settings
 

@@ -72,7 +72,7 @@ class DuckDBSource:
     def _start(self, sql: str, token: CancelToken, resources: Once) -> ResultStream:
         cursor = self._database.cursor()
         resources.add(close_quietly(cursor.close))
-        resources.add(token.add_callback(cursor.interrupt))
+        resources.add(token.add_callback(lambda: _interrupt(cursor)))
         try:
             token.raise_if_cancelled()
             reader = _relation(cursor, sql).to_arrow_reader(BATCH_ROWS)
@@ -96,6 +96,12 @@ class DuckDBSource:
         self._statements.cancel_all(CancelReason.SHUTDOWN)
         with suppress(duckdb.Error):
             self._database.close()
+
+
+def _interrupt(cursor: Any) -> None:
+    """Ends what runs on a cursor; a closed one (its database was closed meanwhile) runs nothing."""
+    with suppress(duckdb.ConnectionException):
+        cursor.interrupt()
 
 
 def _connect(database: str, read_only: bool, options: Mapping[str, str]) -> Any:

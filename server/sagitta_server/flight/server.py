@@ -17,6 +17,9 @@ from sagitta_server.flight.tickets import Signer
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
 
+SHUTDOWN_THREAD = "flight-shutdown"
+"""Lives on after the grace time when a client neither reads its stream nor goes away."""
+
 SECRET_FOLDER = "flight"  # noqa: S105 - the folder's name
 
 
@@ -35,7 +38,7 @@ class RunningFlight:
     def stop(self, grace_seconds: float) -> None:
         """Cancels what runs, refuses new calls, and waits for the calls to end."""
         self.server.running.cancel_all()
-        closing = threading.Thread(target=self.server.shutdown, name="flight-shutdown", daemon=True)
+        closing = threading.Thread(target=self.server.shutdown, name=SHUTDOWN_THREAD, daemon=True)
         closing.start()
         closing.join(grace_seconds)
 
