@@ -20,6 +20,7 @@ COMMANDS = {
     "engine": "Start Flight SQL and gRPC without the gateway.",
     "gateway": "Start the REST gateway alone; it asks an engine over gRPC.",
     "validate": "Check model files and point at every mistake.",
+    "convert": "Convert a model to OSI and back, or to an RDF graph.",
     "compile": "Show the SQL of a query, and why it is that SQL.",
     "query": "Ask a running server, or a model file and a warehouse, and write the answer.",
     "token": "Print a bearer token for development.",
