@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sagitta_server.cli import COMMANDS
 from sagitta_server.cli.settings import all_settings
 
 ROOT = Path(__file__).parents[2]
@@ -49,3 +50,14 @@ def test_named_files_exist(page: Path) -> None:
     """A path in backticks that starts with a folder of ours is a file or a folder of ours."""
     named = re.findall(r"`((?:compiler|server|gateway|protos|tests|docs)/[\w./-]+)`", page.read_text())
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    linked = set(LINK.findall((ROOT / "docs" / "index.md").read_text()))
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert pages - linked == set()
+
+
+def test_every_command_is_explained_in_the_docs() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    assert [name for name in COMMANDS if f"sagitta {name}" not in text] == []

@@ -65,9 +65,15 @@ def all_settings() -> Iterator[Setting]:
 
 
 def members(section: str, kind: Any, value: Any) -> Iterator[Setting]:
-    """Yields the settings of a group."""
+    """Yields the settings of a group, and of the groups in it."""
+    from pydantic import BaseModel
+
     for name, field in kind.model_fields.items():
-        yield setting_of(section, name, field, getattr(value, name))
+        inner = getattr(value, name)
+        if isinstance(inner, BaseModel):
+            yield from members(f"{section}__{name}", type(inner), inner)
+        else:
+            yield setting_of(section, name, field, inner)
 
 
 def setting_of(section: str, name: str, field: Any, default: object) -> Setting:
@@ -110,7 +116,7 @@ def as_markdown() -> str:
     for setting in all_settings():
         if setting.section != section:
             section = setting.section
-            title = section.removesuffix("__default") or "general"
+            title = section.removesuffix("__default").replace("__", ".") or "general"
             lines += ["", f"### `{title}`", "", "| variable | default | meaning |", "| --- | --- | --- |"]
         names = f"`{setting.variable}`" + (f"<br>`{setting.documented}`" if setting.documented else "")
         default = f"`{setting.default}`" if setting.default else ""

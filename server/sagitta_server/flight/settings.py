@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 class FlightSettings(BaseModel):
     """The Flight SQL surface."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     enabled: bool = True
+    """Whether Flight SQL is served."""
     address: str = "127.0.0.1:32010"
     """`host:port`; port 0 takes a free one."""
     catalog_name: str = "sagitta"

@@ -36,9 +36,13 @@ class AiSettings(_Section):
     base_url: str = ""
     """Where `/chat/completions` is found, e.g. `https://host/v1`."""
     model: str = ""
+    """The model that is asked."""
     api_key: SecretStr | None = None
+    """Its key."""
     timeout_s: float = Field(default=30.0, gt=0)
+    """How long one call may take."""
     max_fields_per_call: int = Field(default=40, ge=1, le=200)
+    """Fields that one call describes."""
 
     @model_validator(mode="after")
     def _complete(self) -> AiSettings:
@@ -80,6 +84,7 @@ class ReviewSettings(_Section):
     require_version: bool = False
     """Refuses mutations that do not say which version they are about."""
     max_sessions_per_user: int = Field(default=200, ge=1)
+    """Open reviews that one user may have."""
     mutations_per_minute: int = Field(default=60, ge=0)
     """Mutations of one user per minute; 0 sets no limit."""
     workers: int = Field(default=4, ge=1, le=64)
@@ -87,8 +92,11 @@ class ReviewSettings(_Section):
     lease_s: float = Field(default=60.0, gt=0)
     """How long a task stays with a worker that gives no sign of life."""
     max_upload_bytes: int = Field(default=10_485_760, ge=1)
+    """Size of one uploaded file."""
     upload_ttl_s: int = Field(default=604_800, ge=60)
+    """How long an upload waits to be used."""
     idempotency_ttl_s: int = Field(default=86_400, ge=60)
+    """How long the answer to an idempotency key is kept."""
     audit_keep_values: bool = True
     """Keeps filter values in audit records of hard-deleted sessions."""
     dictionary_dir: Path | None = None
