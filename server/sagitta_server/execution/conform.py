@@ -130,9 +130,14 @@ def _float(actual: Any) -> Any:
 
 
 def conform(stream: ResultStream, target: Schema) -> ResultStream:
-    """Returns the stream with the target's names and types; as it is when nothing changes."""
+    """Returns the stream with the target's names and types; as it is when nothing changes.
+
+    Where only metadata change the cast runs in native code, batch by batch.
+    """
     if stream.schema.equals(target, check_metadata=True):
         return stream
+    if stream.schema.equals(target):
+        return replace(stream, schema=target, reader=stream.reader.cast(target))
     reader = pa.RecordBatchReader.from_batches(target, conformed(stream.reader, target))
     return replace(stream, schema=target, reader=reader, native=False)
 

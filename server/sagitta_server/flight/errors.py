@@ -81,5 +81,6 @@ def guarded(method: Callable[_P, _R]) -> Callable[_P, _R]:
             told = flight_error(error)
         raise told from None
 
-    call.__code__ = call.__code__.replace(co_filename=_SHOWN_AS)
+    function: Any = call
+    function.__code__ = function.__code__.replace(co_filename=_SHOWN_AS)
     return call

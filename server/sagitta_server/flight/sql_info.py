@@ -129,9 +129,6 @@ _LISTS: Mapping[int, tuple[str, ...]] = {
 }
 _BITMASKS: Mapping[int, int] = {
     8: _NO_TRANSACTIONS,
-    503: 1,  # identifiers: case-insensitive
-    505: 1,
-    507: 3,  # NULLs at the end
     522: 0b1,  # GROUP BY of what is not selected
     525: 0b1,
     526: 0b1,
@@ -148,7 +145,14 @@ _BITMASKS: Mapping[int, int] = {
     570: 0,
     571: 0,
 }
-_LIMITS: Mapping[int, int] = {100: 0, 101: 0, **dict.fromkeys(range(541, 563), _UNLIMITED)}
+_ORDINALS: Mapping[int, int] = {
+    503: 1,  # identifiers: case-insensitive
+    505: 1,
+    507: 3,  # NULLs at the end
+    562: 0,  # no isolation
+}
+"""Ordinals; the drivers read them as bigints."""
+_LIMITS: Mapping[int, int] = {100: 0, 101: 0, **dict.fromkeys(range(541, 562), _UNLIMITED)}
 _CONVERSIONS: Mapping[int, tuple[int, ...]] = dict.fromkeys((0, 5, 6, 7, 12, 13), (0, 5, 6, 7, 12, 13, 16, 19)) | {
     4: (4, 16, 19),
     16: (4, 16, 19),
@@ -164,6 +168,7 @@ def values() -> Mapping[int, tuple[int, Value]]:
     found.update((key, (_TEXT, value)) for key, value in _TEXTS.items())
     found.update((key, (_LIST, value)) for key, value in _LISTS.items())
     found.update((key, (_BITMASK, value)) for key, value in _BITMASKS.items())
+    found.update((key, (_BIGINT, value)) for key, value in _ORDINALS.items())
     limits = {key: value for key, value in _LIMITS.items() if key not in found}
     found.update((key, (_BITMASK if key in (100, 101) else _BIGINT, value)) for key, value in limits.items())
     found[517] = (_MAP, _CONVERSIONS)

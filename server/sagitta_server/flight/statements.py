@@ -32,6 +32,7 @@ from sagitta_server.execution import CancelToken, ResultStream, conform
 from sagitta_server.execution.conform import plain_schema
 from sagitta_server.flight.catalog import column_type, information_schema
 from sagitta_server.flight.sessions import SessionContext
+from sagitta_server.flight.type_info import column_metadata
 from sagitta_server.queries.plan_cache import PlanCache
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Statements:
             return compile_query(model, core.query, CompileContext(dialect=dialect, now=asked.now))
 
         compiled = compile_statement(statement, compiled_core)
-        schema = self._queries.result_schema(compiled)
+        schema = _described(self._queries.result_schema(compiled), models.catalog_name)
         return Plan(statement, schema, compiled, statement.parameters, models.version)
 
     def run(self, plan: Plan, token: CancelToken) -> ResultStream:
@@ -149,6 +150,11 @@ class Statements:
     def token(self, context: SessionContext) -> CancelToken:
         """Returns the token for one statement, with the session's time limit or the server's, whichever is shorter."""
         return self._queries.token(context.statement_timeout_seconds or None)
+
+
+def _described(schema: Any, catalog: str) -> Any:
+    """Adds what clients read about a column: its SQL type, precision and scale."""
+    return pa.schema([field.with_metadata(column_metadata(catalog, "", "", field, None)) for field in schema])
 
 
 def _limited(statement: SemanticStatement, context: SessionContext) -> SemanticStatement:
