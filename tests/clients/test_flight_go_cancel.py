@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from clients.conftest import HERE, run, tool
 from clients.test_adbc import SLOW
 
@@ -17,7 +16,7 @@ Client = Callable[..., list[list[str]]]
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = tmp_path_factory.mktemp("go") / "client"
-    done = run([tool("go"), "build", "-o", str(built), "."], HERE / "go")
+    done = run([tool("go"), "build", "-o", str(built), "."], HERE / "flight_go_cancel")
     if done.returncode != 0 and "dial tcp" in done.stderr:
         pytest.skip("the Go modules cannot be fetched")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-module sagitta.example/clients/go
+module sagitta.example/clients/flight_go_cancel
 
 go 1.26.0
 

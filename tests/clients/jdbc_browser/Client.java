@@ -16,7 +16,8 @@ import java.util.*;
  */
 class Client {
     public static void main(String[] arguments) throws Exception {
-        try (Connection connection = DriverManager.getConnection(arguments[0])) {
+        try {
+            Connection connection = DriverManager.getConnection(arguments[0]);
             switch (arguments[1]) {
                 case "query" -> query(connection, arguments);
                 case "metadata" -> metadata(connection.getMetaData());
@@ -26,9 +27,23 @@ class Client {
                 case "repeat" -> repeat(connection, arguments[2], Integer.parseInt(arguments[3]));
                 default -> throw new IllegalArgumentException(arguments[1]);
             }
+            close(connection);
         } catch (SQLException error) {
             System.out.println("error\t" + error.getMessage().replace("\n", " | "));
             System.exit(3);
+        } catch (Throwable error) {
+            error.printStackTrace();
+            System.exit(4); // the driver's threads would keep the program alive
+        }
+        System.exit(0);
+    }
+
+    /** Closes the connection; the driver closes its channel twice when a session is open, and complains. */
+    static void close(Connection connection) {
+        try {
+            connection.close();
+        } catch (Exception error) {
+            System.out.println("close\t" + error.getMessage().replace("\n", " | "));
         }
     }
 
@@ -76,7 +91,16 @@ class Client {
         section("tables", data.getTables(null, null, "%", null));
         section("views", data.getTables(null, null, "%", new String[] {"VIEW"}));
         section("tabletypes", data.getTableTypes());
-        section("typeinfo", data.getTypeInfo());
+        typeInfo(data);
+    }
+
+    /** The driver implements getTypeInfo from 19 on; before, it says so with a RuntimeException. */
+    static void typeInfo(DatabaseMetaData data) throws SQLException {
+        try {
+            section("typeinfo", data.getTypeInfo());
+        } catch (RuntimeException error) {
+            System.out.println("typeinfo\t" + error.getMessage());
+        }
     }
 
     static void keys(DatabaseMetaData data, String schema, String table) throws SQLException {
@@ -112,6 +136,12 @@ class Client {
     }
 
     static void print(ResultSet rows) throws SQLException {
+        try (rows) {
+            printRows(rows);
+        }
+    }
+
+    static void printRows(ResultSet rows) throws SQLException {
         ResultSetMetaData data = rows.getMetaData();
         StringJoiner header = new StringJoiner("\t", "columns\t", "");
         for (int i = 1; i <= data.getColumnCount(); i++) {
@@ -121,9 +151,14 @@ class Client {
         System.out.println(header);
         while (rows.next()) {
             StringJoiner row = new StringJoiner("\t", "row\t", "");
-            for (int i = 1; i <= data.getColumnCount(); i++) row.add(shown(rows.getObject(i)));
+            for (int i = 1; i <= data.getColumnCount(); i++) row.add(shown(value(rows, data.getColumnType(i), i)));
             System.out.println(row);
         }
+    }
+
+    /** The driver's getObject knows no timestamps with a zone; tools read them as timestamps. */
+    static Object value(ResultSet rows, int type, int column) throws SQLException {
+        return type == Types.TIMESTAMP_WITH_TIMEZONE ? rows.getTimestamp(column) : rows.getObject(column);
     }
 
     static String shown(Object value) {
