@@ -72,9 +72,15 @@ class Scoper:
         return [ref for ref in refs if not self.is_near(home, ref) and self.roots(home, [ref])]
 
     def root_for(self, home: str, refs: Iterable[FieldRef]) -> str | None:
-        """Returns the root that serves all these far fields: the fewest descendants, then the name."""
-        below = self.graph.single_valued.descendants
-        return min(self.roots(home, refs), key=lambda name: (len(below(name)), name), default=None)
+        """Returns the root that serves all these far fields by the fewest joins that multiply, then the smallest."""
+        wanted = list(refs)
+        return min(self.roots(home, wanted), key=lambda name: self._rank(name, home, wanted), default=None)
+
+    def _rank(self, name: str, home: str, refs: Sequence[FieldRef]) -> tuple[object, ...]:
+        single = self.graph.single_valued
+        manifold = [ref for ref in refs if not single.reaches(name, ref.column.object, ref.via)]
+        apart = name not in {ref.column.object for ref in refs}
+        return (not single.reaches(name, home), len(manifold), len(single.descendants(name)), apart, name)
 
     def serves(self, home: str, refs: Sequence[FieldRef]) -> bool:
         """Whether one root, with one way to the home, reaches all these fields (those that nothing reaches apart)."""
