@@ -189,13 +189,15 @@ class Evaluation:
         if home is None:
             raise v.UndecidedError("dimensions without a common root")
         self._filters_reached(home)
-        scope, contexts = self.leaves.contexts(home, frame.parts, frame.where, (), shown=frame.parts)
+        reading = self.leaves.rows(home, refs, frame.where, frame.parts)
         found: dict[RowKey, None] = {}
         for level in frame.levels:
             parts = [frame.parts[place] for place in level]
             if not level:
                 found[RowKey((), ())] = None
-            found.update((RowKey(level, self.leaves.key(scope, context, parts)), None) for context in contexts)
+            found.update(
+                (RowKey(level, self.leaves.key(reading.scope, context, parts)), None) for context in reading.contexts
+            )
         return list(found)
 
     def _has(self, frame: Frame, asked: dict[str, Asked], row: RowKey) -> bool:
@@ -269,9 +271,8 @@ class Evaluation:
         if root is None:
             raise v.UndecidedError("fields of independent facts")
         self._filters_reached(root)
-        where: tuple[FilterNode, ...] = self.query.where
-        scope, contexts = self.leaves.contexts(root, (), where, refs, shown=())
-        rows = [tuple(self.scoper.read(scope, context, ref) for ref in refs) for context in contexts]
+        reading = self.leaves.rows(root, refs, self.query.where)
+        rows = [tuple(self.scoper.read(reading.scope, context, ref) for ref in refs) for context in reading.contexts]
         if self.query.distinct:
             rows = list(dict.fromkeys(rows))
         labels = tuple(item.alias or f"{item.object}.{item.column}" for item in self.query.fields)

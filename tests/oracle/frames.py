@@ -281,9 +281,10 @@ class Frame:
     def _nested_groups(self, measure: Measure, added: tuple[FilterNode, ...], level: Level) -> dict[Key, v.Value]:
         assert measure.expression is not None
         parts = [self.parts[place] for place in level]
-        shown = {name for part in parts for name in part.names}
-        beyond = [*measure.over, *(measure.grain.include if measure.grain else ())]
-        parts += [key_part(self.scoper, name) for name in dict.fromkeys(beyond) if name not in shown]
+        shown = {part.members for part in parts}
+        names = dict.fromkeys([*measure.over, *(measure.grain.include if measure.grain else ())])
+        beyond = [key_part(self.scoper, name) for name in names]
+        parts += [part for part in beyond if part.members not in shown]
         inner = Frame(
             self.leaves,
             parts,

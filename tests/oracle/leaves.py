@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from oracle import aggregates, expressions
 from oracle import values as v
 from oracle.relations import Context, FieldRef, Row
-from oracle.scopes import Scope, Scoper, flat_clauses
+from oracle.rows import Reading, RowReader
+from oracle.scopes import Scope, Scoper
 from sagitta_compiler.model.resolved import ColumnRef, Measure, SemiAdditive
 from sagitta_compiler.model.types import Aggregation, Direction, SemiAdditiveFunction, TimeGrain
 from sagitta_compiler.query.query import FilterNode
@@ -42,6 +43,10 @@ class Contribution:
     entity: Key
 
 
+def _refs(parts: Sequence[KeyPart]) -> list[FieldRef]:
+    return [ref for part in parts for ref in part.refs]
+
+
 def measure_objects(measure: Measure) -> tuple[str, ...]:
     """Returns the objects whose columns a measure aggregates."""
     columns = [*measure.columns, *(measure.expression.columns if measure.expression else ())]
@@ -56,9 +61,8 @@ class Leaves:
 
     def __init__(self, scoper: Scoper, statics: Sequence[FilterNode], policies: Sequence[FilterNode] = ()) -> None:
         self.scoper = scoper
-        self.policies = tuple(policies)
         self.world = scoper.world
-        self.statics = tuple(statics)
+        self.reader = RowReader(scoper, statics, policies)
 
     def home(self, measure: Measure) -> str:
         """Returns the object whose rows a measure counts: where its columns live, or their common root."""
@@ -74,8 +78,8 @@ class Leaves:
             raise v.UndecidedError("a measure over facts without a common root")
         return root
 
-    def own_refs(self, measure: Measure, filters: Sequence[FilterNode]) -> list[FieldRef]:
-        """Returns the fields that the measure itself reads."""
+    def own_refs(self, measure: Measure) -> list[FieldRef]:
+        """Returns the fields that the measure aggregates."""
         columns: list[ColumnRef] = [*measure.columns]
         if measure.expression is not None:
             columns.extend(measure.expression.columns)
@@ -83,7 +87,7 @@ class Leaves:
             columns.append(measure.within_group.column)
         if measure.semi_additive is not None:
             columns.extend((measure.semi_additive.time, *self._entity_columns(measure)))
-        return list(dict.fromkeys((*map(FieldRef, columns), *self.scoper.clause_fields(filters))))
+        return list(dict.fromkeys(map(FieldRef, columns)))
 
     def _entity_columns(self, measure: Measure) -> tuple[ColumnRef, ...]:
         semi = measure.semi_additive
@@ -107,30 +111,18 @@ class Leaves:
         `where` decides which rows there are; `own_filters` which of them the aggregate sees. `shown` are all selected
         dimensions: a required join on the way to them drops rows also here.
         """
-        home = self.home(measure)
-        near, far = self._own_clauses(home, own_filters)
-        own = self.own_refs(measure, near)
-        scope, contexts = self.contexts(home, key_parts, where, own, shown=shown, welcome=far)
-        joined = [self._semi_join(home, [clause]) for clause in far if not self._is_read(scope, clause)]
-        tested = [*near, *(clause for clause in far if self._is_read(scope, clause))]
+        refs = [*(ref for part in key_parts for ref in part.refs), *self.own_refs(measure)]
+        reading = self.reader.read(self.home(measure), refs, where, shown=_refs(shown), own_filters=own_filters)
         members: dict[Key, list[Context]] = defaultdict(list)
-        for context in contexts:
-            members[self.key(scope, context, key_parts)].append(context)
+        for context in reading.contexts:
+            members[self.key(reading.scope, context, key_parts)].append(context)
+        return {key: self._aggregate(measure, reading, group) for key, group in members.items()}
 
-        def sees(context: Context) -> bool:
-            return all(context[scope.to_home] in allowed for allowed in joined) and all(
-                self.scoper.holds(clause, scope, context) is True for clause in tested
-            )
-
-        return {key: self._aggregate(measure, sees, scope, group) for key, group in members.items()}
-
-    def _own_clauses(self, home: str, own_filters: Sequence[FilterNode]) -> tuple[list[FilterNode], list[FilterNode]]:
-        """Parts a measure's own filters into those that its home reaches and those that only a root does."""
-        far = [clause for clause in own_filters if self.scoper.far(home, self.scoper.clause_fields([clause]))]
-        return [clause for clause in own_filters if clause not in far], far
-
-    def _is_read(self, scope: Scope, clause: FilterNode) -> bool:
-        return all(ref in scope.paths for ref in self.scoper.clause_fields([clause]))
+    def rows(
+        self, home: str, refs: Sequence[FieldRef], where: Sequence[FilterNode], shown: Sequence[KeyPart] = ()
+    ) -> Reading:
+        """Returns the rows of an object that pass, with the fields that are asked for."""
+        return self.reader.read(home, refs, where, shown=_refs(shown))
 
     def key(self, scope: Scope, context: Context, key_parts: Sequence[KeyPart]) -> Key:
         return tuple(self._member(scope, context, part) for part in key_parts)
@@ -142,105 +134,9 @@ class Leaves:
                 return value if grain is None else self.world.calendar.truncate(value, grain)
         return None
 
-    def contexts(
-        self,
-        home: str,
-        key_parts: Sequence[KeyPart],
-        where: Sequence[FilterNode],
-        own: Sequence[FieldRef],
-        *,
-        shown: Sequence[KeyPart],
-        welcome: Sequence[FilterNode] = (),
-    ) -> tuple[Scope, list[Context]]:
-        """Returns the rows of a leaf: a home row with everything that the leaf looks at, filters applied.
-
-        The fields of the `welcome` clauses are read too where the leaf reads a root that serves them.
-        """
-        scoper = self.scoper
-        self._check_statics(home)
-        grouped = [ref for part in key_parts for ref in part.refs]
-        clauses = flat_clauses((*self.statics, *where, *self._near_policies(home)))
-        scoper.check_exists(clauses)
-        dropping = [ref for part in shown for ref in part.refs if self._drops(home, ref)]
-        here, apart = self._split(home, [*grouped, *own], clauses)
-        refs = list(dict.fromkeys([*grouped, *own, *dropping, *scoper.clause_fields(here)]))
-        if scoper.far(home, refs):
-            for clause in welcome:
-                together = [*refs, *scoper.clause_fields([clause])]
-                refs = together if scoper.serves(home, together) else refs
-        scope, found = self._read(home, refs, here)
-        for group in apart:
-            allowed = self._semi_join(home, group)
-            found = [context for context in found if context[scope.to_home] in allowed]
-        return scope, found
-
-    def _read(self, home: str, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]) -> tuple[Scope, list[Context]]:
-        """Returns the contexts that have a home row and pass the clauses and the policies of what is read."""
-        scoper = self.scoper
-        scope = scoper.scope(home, list(dict.fromkeys(refs)))
-        touched = {scope.root} | {step.destination for path in scope.all_paths() for step in path}
-        seen = [policy for policy in self.policies if self._is_about(policy, touched)]
-        if seen and scope.root != home:
-            scope = scoper.scope(home, list(dict.fromkeys([*refs, *scoper.clause_fields(seen)])))
-            clauses = [*clauses, *(policy for policy in seen if policy not in clauses)]
-        found = self.world.contexts(scope.root, scope.all_paths())
-        found = [context for context in found if context[scope.to_home] is not None]
-        passing = [c for c in found if all(scoper.holds(clause, scope, c) is True for clause in clauses)]
-        return scope, passing
-
-    def _is_about(self, policy: FilterNode, objects: set[str]) -> bool:
-        return all(ref.column.object in objects for ref in self.scoper.clause_fields([policy]))
-
-    def _near_policies(self, home: str) -> list[FilterNode]:
-        """Returns the row policies that bind every leaf of a home: those on it and on what it reaches."""
-        return [p for p in self.policies if all(self.scoper.is_near(home, r) for r in self.scoper.clause_fields([p]))]
-
-    def _check_statics(self, home: str) -> None:
-        for ref in self.scoper.clause_fields(self.statics):
-            if not self.scoper.is_reachable(home, ref):
-                raise v.RefusedError(f"{home} does not reach {ref.column}", "UNREACHABLE_REQUIRED_OBJECT")
-
-    def _drops(self, home: str, ref: FieldRef) -> bool:
-        """Whether the way from the home to a shown dimension has a required join."""
-        if not self.scoper.is_near(home, ref):
-            return False
-        path = self.scoper.graph.path_via(home, ref.via, ref.column.object)
-        return path is not None and any(step.join.required for step in path)
-
-    def _split(
-        self, home: str, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]
-    ) -> tuple[list[FilterNode], list[list[FilterNode]]]:
-        """Parts the clauses into those read together with the leaf and semi-joins of their own (reading 20)."""
-        far = [clause for clause in clauses if self.scoper.far(home, self.scoper.clause_fields([clause]))]
-        served, groups = list(refs), list[list[FilterNode]]()
-        here = [clause for clause in clauses if clause not in far]
-        for clause in far:
-            together = [*served, *self.scoper.clause_fields([clause])]
-            if self.scoper.far(home, refs) and self.scoper.serves(home, together):
-                served = together
-                here.append(clause)
-            else:
-                self._place(home, clause, groups)
-        if len(groups) == 1 and not self.scoper.far(home, refs):
-            return [*here, *groups[0]], []
-        return here, groups
-
-    def _place(self, home: str, clause: FilterNode, groups: list[list[FilterNode]]) -> None:
-        """Adds a clause to the first group with which one root serves it, else opens a group."""
-        for group in groups:
-            if self.scoper.serves(home, self.scoper.clause_fields([*group, clause])):
-                group.append(clause)
-                return
-        groups.append([clause])
-
-    def _semi_join(self, home: str, clauses: Sequence[FilterNode]) -> set[Row | None]:
-        scope, contexts = self._read(home, self.scoper.clause_fields(clauses), clauses)
-        return {context[scope.to_home] for context in contexts}
-
-    def _aggregate(
-        self, measure: Measure, sees: Callable[[Context], bool], scope: Scope, group: Sequence[Context]
-    ) -> v.Value:
-        seen = [context for context in group if sees(context)]
+    def _aggregate(self, measure: Measure, reading: Reading, group: Sequence[Context]) -> v.Value:
+        scope = reading.scope
+        seen = [context for context in group if all(test(context) for test in reading.tests)]
         if measure.allow_fan_out:
             chosen = seen
         else:
@@ -251,7 +147,7 @@ class Leaves:
         return exact_default(measure) if value is None else value
 
     def _check_single_valued(self, measure: Measure, scope: Scope) -> None:
-        for ref in self.own_refs(measure, ()):
+        for ref in self.own_refs(measure):
             path = scope.paths[ref]
             beyond = () if path is None else path[len(scope.to_home) :]
             if any(step.multiplies for step in beyond):

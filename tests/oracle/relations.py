@@ -143,19 +143,24 @@ class Graph:
         """The same joins without those that multiply rows."""
         return Graph(tuple(step for step in self.steps if not step.multiplies))
 
+    @cached_property
+    def declared(self) -> Graph:
+        """The same joins in the directions in which they are declared; only one-to-one also against them."""
+        one_to_one = Cardinality.ONE_TO_ONE
+        return Graph(tuple(s for s in self.steps if s.forward or s.join.cardinality is one_to_one))
+
     def common_root(self, objects: Iterable[str], candidates: Collection[str]) -> str | None:
         """Returns the candidate with the fewest descendants that reaches all objects; ties by name.
 
         A root that sees all by single-valued joins comes before one that needs joins that multiply.
         """
         wanted = set(objects)
-        if len(self.single_valued.steps) < len(self.steps):
-            root = self.single_valued.common_root(wanted, candidates)
-            if root is not None:
-                return root
-        reaching = [(self.descendants(name), name) for name in candidates]
-        fitting = [(len(found), name not in wanted, name) for found, name in reaching if wanted <= found]
-        return min(fitting)[2] if fitting else None
+        for graph in (self.single_valued, self.declared, self):
+            fitting = [(graph.descendants(name), name) for name in candidates]
+            ranked = [(len(below), name not in wanted, name) for below, name in fitting if wanted <= below]
+            if ranked:
+                return min(ranked)[2]
+        return None
 
 
 class World:

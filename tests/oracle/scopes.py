@@ -13,16 +13,25 @@ from sagitta_compiler.query.query import Filter, FilterGroup, FilterNode, Logic
 
 
 @dataclass(frozen=True)
-class Scope:
-    """The row source of a leaf: a root, the way to the home, and the way to each field (None: unreachable)."""
+class Anchor:
+    """The object whose rows carry a leaf (its home, or the root that reaches its dimensions), and the way home."""
 
     home: str
+    object: str
+    way: Path = ()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A row source: a root, the ways to the anchor, to the home and to each field (None: unreachable)."""
+
     root: str
+    to_anchor: Path
     to_home: Path
     paths: Mapping[FieldRef, Path | None]
 
     def all_paths(self) -> list[Path]:
-        return [self.to_home, *(path for path in self.paths.values() if path is not None)]
+        return [self.to_anchor, self.to_home, *(path for path in self.paths.values() if path is not None)]
 
 
 class Scoper:
@@ -72,40 +81,62 @@ class Scoper:
         return [ref for ref in refs if not self.is_near(home, ref) and self.roots(home, [ref])]
 
     def root_for(self, home: str, refs: Iterable[FieldRef]) -> str | None:
-        """Returns the root that serves all these far fields by the fewest joins that multiply, then the smallest."""
+        """Returns the root that serves all these far fields: joined by the directions declared, then the smallest."""
         wanted = list(refs)
         return min(self.roots(home, wanted), key=lambda name: self._rank(name, home, wanted), default=None)
 
     def _rank(self, name: str, home: str, refs: Sequence[FieldRef]) -> tuple[object, ...]:
-        single = self.graph.single_valued
-        manifold = [ref for ref in refs if not single.reaches(name, ref.column.object, ref.via)]
+        declared = self.graph.declared
+        against = [ref for ref in refs if not declared.reaches(name, ref.column.object, ref.via)]
         apart = name not in {ref.column.object for ref in refs}
-        return (not single.reaches(name, home), len(manifold), len(single.descendants(name)), apart, name)
+        return (not declared.reaches(name, home), len(against), len(declared.descendants(name)), apart, name)
 
     def serves(self, home: str, refs: Sequence[FieldRef]) -> bool:
         """Whether one root, with one way to the home, reaches all these fields (those that nothing reaches apart)."""
         far = self.far(home, refs)
         return not far or any(len(self.graph.shortest(root, home)) == 1 for root in self.roots(home, far))
 
-    def scope(self, home: str, refs: Sequence[FieldRef]) -> Scope:
-        """Places a leaf; fields that nothing reaches have no path."""
+    def anchor(self, home: str, refs: Sequence[FieldRef]) -> Anchor:
+        """Returns where the rows of a leaf with these dimensions and columns come from."""
         far = self.far(home, refs)
-        root = self.root_for(home, far) if far else home
+        if not far:
+            return Anchor(home, home)
+        root = self.root_for(home, far)
         if root is None:
             raise v.UndecidedError(f"no single root serves {home} with all its fields")
-        to_home = self._must(root, home) if far else ()
-        return Scope(home, root, to_home, {ref: self._path(home, root, to_home, ref) for ref in refs})
+        return Anchor(home, root, self._must(root, home))
 
-    def _path(self, home: str, root: str, to_home: Path, ref: FieldRef) -> Path | None:
-        if self.is_near(home, ref):
-            near = self.graph.path_via(home, ref.via, ref.column.object)
-            return None if near is None else _joined(to_home, near)
-        if root == home or not self.graph.reaches(root, ref.column.object, ref.via) or not self.roots(home, [ref]):
-            return None
-        return self.graph.path_via(root, ref.via, ref.column.object)
+    def is_here(self, anchor: Anchor, ref: FieldRef) -> bool:
+        """Whether the rows of an anchor have a field by themselves."""
+        return self.is_near(anchor.home, ref) or self.is_near(anchor.object, ref)
+
+    def is_hopeless(self, anchor: Anchor, ref: FieldRef) -> bool:
+        """Whether nothing at all brings a field to the rows of an anchor."""
+        return not self.is_reachable(anchor.home, ref) and not self.is_reachable(anchor.object, ref)
+
+    def scope(self, anchor: Anchor, refs: Sequence[FieldRef]) -> Scope:
+        """Returns the row source for the rows of an anchor with these fields."""
+        far = [ref for ref in refs if not self.is_here(anchor, ref) and self.roots(anchor.object, [ref])]
+        root = self.root_for(anchor.object, far) if far else anchor.object
+        if root is None:
+            raise v.UndecidedError(f"no single root serves {anchor.object} with all its fields")
+        lead = self._must(root, anchor.object)
+        paths = {ref: self._path(anchor, root, lead, ref) for ref in refs}
+        return Scope(root, lead, _joined(lead, anchor.way), paths)
+
+    def _path(self, anchor: Anchor, root: str, lead: Path, ref: FieldRef) -> Path | None:
+        name, via = ref.column.object, ref.via
+        if self.is_near(anchor.home, ref):
+            return _joined(_joined(lead, anchor.way), self._must_via(anchor.home, via, name))
+        if self.is_near(anchor.object, ref):
+            return _joined(lead, self._must_via(anchor.object, via, name))
+        return self._must_via(root, via, name) if self.graph.reaches(root, name, via) else None
 
     def _must(self, origin: str, destination: str) -> Path:
-        path = self.graph.path(origin, destination)
+        return self._must_via(origin, None, destination)
+
+    def _must_via(self, origin: str, via: str | None, destination: str) -> Path:
+        path = self.graph.path_via(origin, via, destination)
         assert path is not None
         return path
 

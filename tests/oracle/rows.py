@@ -1,0 +1,153 @@
+"""Reads the rows of a leaf: its home rows with everything that it looks at, filters applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from oracle import values as v
+from oracle.relations import Context, FieldRef, Path, Row
+from oracle.scopes import Anchor, Scope, Scoper, flat_clauses
+from sagitta_compiler.query.query import FilterNode
+
+Test = Callable[[Context], bool]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The rows of a leaf, and the tests of the measure's own filters on them."""
+
+    scope: Scope
+    contexts: tuple[Context, ...]
+    tests: tuple[Test, ...] = ()
+
+
+@dataclass
+class Group:
+    """Clauses that one root serves together: they must hold on one and the same row of that root."""
+
+    anchor: Anchor
+    clauses: list[FilterNode]
+
+
+class RowReader:
+    """Reads rows under the filters of the model, of the caller and of the query."""
+
+    def __init__(self, scoper: Scoper, statics: Sequence[FilterNode], policies: Sequence[FilterNode]) -> None:
+        self.scoper = scoper
+        self.world = scoper.world
+        self.statics = tuple(statics)
+        self.policies = tuple(policies)
+
+    def read(
+        self,
+        home: str,
+        refs: Sequence[FieldRef],
+        where: Sequence[FilterNode],
+        *,
+        shown: Sequence[FieldRef] = (),
+        own_filters: Sequence[FilterNode] = (),
+    ) -> Reading:
+        """Returns the rows that have a home row and pass; `shown` fields only drop rows, by required joins."""
+        self._check_statics(home)
+        clauses = flat_clauses((*self.statics, *where, *self._near_policies(home)))
+        own = flat_clauses(own_filters)
+        self.scoper.check_exists((*clauses, *own))
+        anchor = self.scoper.anchor(home, refs)
+        here = [clause for clause in clauses if self._is_here(anchor, clause)]
+        looked_at = [clause for clause in (*here, *own) if self._is_here(anchor, clause)]
+        fields = [*refs, *(ref for ref in shown if self._drops(home, ref)), *self.scoper.clause_fields(looked_at)]
+        scope, found = self._contexts(anchor, fields, here)
+        groups = self._groups(anchor, [clause for clause in clauses if clause not in here])
+        for group in groups:
+            found = list(filter(self._membership(scope, group.anchor, group.clauses), found))
+        return Reading(scope, tuple(found), tuple(self._test(scope, anchor, clause, groups) for clause in own))
+
+    def _is_here(self, anchor: Anchor, clause: FilterNode) -> bool:
+        """Whether a clause is tested on the anchor's own rows (a field that nothing reaches is NULL on them)."""
+        return all(
+            self.scoper.is_here(anchor, ref) or self.scoper.is_hopeless(anchor, ref)
+            for ref in self.scoper.clause_fields([clause])
+        )
+
+    def _groups(self, anchor: Anchor, clauses: Sequence[FilterNode]) -> list[Group]:
+        """Parts far clauses into semi-joins: as few as there are roots that serve some of them together."""
+        groups: list[Group] = []
+        for clause in clauses:
+            for group in groups:
+                if self._is_served(group.anchor, [*group.clauses, clause]):
+                    group.clauses.append(clause)
+                    break
+            else:
+                groups.append(Group(self._carrier(anchor, clause), [clause]))
+        return groups
+
+    def _carrier(self, anchor: Anchor, clause: FilterNode) -> Anchor:
+        """The rows that a far clause restricts: the anchor's, else the home's."""
+        at_home = Anchor(anchor.home, anchor.home)
+        for candidate in (anchor, at_home):
+            if self._is_served(candidate, [clause]):
+                return candidate
+        raise v.UndecidedError(f"no single root serves the fields of a filter on {anchor.home}")
+
+    def _is_served(self, anchor: Anchor, clauses: Sequence[FilterNode]) -> bool:
+        """Whether one root brings all fields of the clauses to the rows of an anchor."""
+        refs = [ref for ref in self.scoper.clause_fields(clauses) if not self.scoper.is_here(anchor, ref)]
+        if any(
+            self.scoper.is_reachable(anchor.home, ref) and not self.scoper.is_reachable(anchor.object, ref)
+            for ref in refs
+        ):
+            return False
+        return self.scoper.serves(anchor.object, refs)
+
+    def _membership(self, scope: Scope, anchor: Anchor, clauses: Sequence[FilterNode]) -> Test:
+        """A semi-join: whether the anchor's row of a context has a row of the root that passes the clauses."""
+        inner, found = self._contexts(anchor, self.scoper.clause_fields(clauses), clauses)
+        allowed: set[Row | None] = {context[inner.to_anchor] for context in found}
+        path: Path = scope.to_home if anchor.object == anchor.home else scope.to_anchor
+        return lambda context: context[path] in allowed
+
+    def _test(self, scope: Scope, anchor: Anchor, clause: FilterNode, groups: Sequence[Group]) -> Test:
+        """The test of a measure's own filter: one more AND for the rows that WHERE leaves."""
+        if self._is_here(anchor, clause):
+            return lambda context: self.scoper.holds(clause, scope, context) is True
+        for group in groups:
+            if self._is_served(group.anchor, [*group.clauses, clause]):
+                return self._membership(scope, group.anchor, [*group.clauses, clause])
+        return self._membership(scope, self._carrier(anchor, clause), [clause])
+
+    def _contexts(
+        self, anchor: Anchor, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]
+    ) -> tuple[Scope, list[Context]]:
+        """Returns the contexts that have a home row and pass the clauses and the policies of what is read."""
+        scoper = self.scoper
+        scope = scoper.scope(anchor, list(dict.fromkeys(refs)))
+        touched = {scope.root} | {step.destination for path in scope.all_paths() for step in path}
+        seen = [p for p in self.policies if self._is_about(p, touched) and not self._is_near(anchor.home, p)]
+        if seen:
+            scope = scoper.scope(anchor, list(dict.fromkeys([*refs, *scoper.clause_fields(seen)])))
+        found = self.world.contexts(scope.root, scope.all_paths())
+        found = [context for context in found if context[scope.to_home] is not None]
+        return scope, [c for c in found if all(scoper.holds(one, scope, c) is True for one in (*clauses, *seen))]
+
+    def _is_about(self, policy: FilterNode, objects: set[str]) -> bool:
+        return all(ref.column.object in objects for ref in self.scoper.clause_fields([policy]))
+
+    def _is_near(self, home: str, policy: FilterNode) -> bool:
+        return all(self.scoper.is_near(home, ref) for ref in self.scoper.clause_fields([policy]))
+
+    def _near_policies(self, home: str) -> list[FilterNode]:
+        """Returns the row policies that bind every leaf of a home: those on it and on what it reaches."""
+        return [policy for policy in self.policies if self._is_near(home, policy)]
+
+    def _check_statics(self, home: str) -> None:
+        for ref in self.scoper.clause_fields(self.statics):
+            if not self.scoper.is_reachable(home, ref):
+                raise v.RefusedError(f"{home} does not reach {ref.column}", "UNREACHABLE_REQUIRED_OBJECT")
+
+    def _drops(self, home: str, ref: FieldRef) -> bool:
+        """Whether the way from the home to a shown dimension has a required join."""
+        if not self.scoper.is_near(home, ref):
+            return False
+        path = self.scoper.graph.path_via(home, ref.via, ref.column.object)
+        return path is not None and any(step.join.required for step in path)
