@@ -153,7 +153,7 @@ class Evaluation:
         for part in frame.parts:
             self._reached(homes, part.refs, "UNREACHABLE_REQUIRED_OBJECT")
         for clause in frame.where:
-            bound = {self.leaves.home(one) for one in measures if clause in frame.effective_where(one)}
+            bound = {self.leaves.home(one) for one in measures if frame.is_bound(one, clause)}
             for ref in self.scoper.clause_fields([clause]):
                 self._reached(bound, [ref], "UNKNOWN_FILTER_FIELD", "UNREACHABLE_REQUIRED_OBJECT")
         for name, added in [*frame.asked, *((name, ()) for name in self._having_names())]:

@@ -229,6 +229,11 @@ class Frame:
         kept = tuple(clause for clause in kept if not named(clause, context.exclude))
         return kept + flat_clauses(context.include)
 
+    def is_bound(self, measure: Measure, clause: FilterNode) -> bool:
+        """Whether a clause decides the values of a measure, or the rows that it supplies."""
+        full = self.levels[0]
+        return clause in self.effective_where(measure) or self._effective_level(measure, full) != full
+
     def _effective_level(self, measure: Measure, level: Level) -> Level:
         """Returns the dimensions by which a measure is grouped in rows of a level."""
         if measure.total:

@@ -19,6 +19,7 @@ from oracle import features as f
 from oracle.database import Database
 from oracle.judge import Outcome, Verdict, describe, judge
 from oracle.queries import Case
+from oracle.reading import InvalidCaseError
 from oracle.worlds import Document, Edge, Seeded, World, build_world
 
 PAGE = Path(__file__).parents[2] / "docs" / "feature-matrix.md"
@@ -260,7 +261,10 @@ def triples() -> Iterator[tuple[Feature, ...]]:
 
 def judge_cell(chosen: Sequence[Feature], database: Database) -> Outcome:
     """Returns what came of a cell; metric pairs are tried in both orders."""
-    outcome = judge(cell(chosen), database)
+    try:
+        outcome = judge(cell(chosen), database)
+    except InvalidCaseError as invalid:
+        return Outcome(Verdict.REFUSED, str(invalid), codes=invalid.codes)
     if outcome.verdict.is_disagreement or sum(one.metric is not None for one in chosen) < 2:
         return outcome
     other = judge(cell(tuple(reversed(chosen))), database)
@@ -294,6 +298,7 @@ _REASONS = {
     "CUMULATIVE_TIME_DIMENSION_NOT_IN_SELECT": "a running value needs its time dimension among the selected ones",
     "POP_TIME_DIMENSION_NOT_IN_SELECT": "a comparison of periods needs its time dimension among the selected ones",
     "WINDOW_TIME_DIMENSION_NOT_IN_SELECT": "a shift in time needs its time dimension among the selected ones",
+    "INVALID_GROUPING": "subtotals need a dimension to sum up over",
     "UNKNOWN_FILTER_FIELD": "the filter names a field that no selected measure reaches",
     "UNREACHABLE_REQUIRED_OBJECT": "no selected measure reaches the object",
     "UNKNOWN_ORDER_BY_FIELD": "the query orders by something that it does not select",
