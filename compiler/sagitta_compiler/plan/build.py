@@ -8,8 +8,8 @@ from functools import partial
 from sagitta_compiler.context import CompileContext
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import ResolvedModel
-from sagitta_compiler.plan.evaluate import evaluate
 from sagitta_compiler.plan.absent import absent_combinations
+from sagitta_compiler.plan.evaluate import evaluate
 from sagitta_compiler.plan.finish import finish
 from sagitta_compiler.plan.frames import Labels
 from sagitta_compiler.plan.graph import join_graph

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from sagitta_compiler.model.types import AbstractType, Aggregation
 from sagitta_compiler.plan.relations import JoinKind, JoinTo, Output, Select, Source, Union
 from sagitta_compiler.plan.scalars import (
-    NULL,
     TRUE,
     Aggregate,
     Call,
@@ -26,7 +25,6 @@ from sagitta_compiler.plan.scalars import (
 )
 from sagitta_compiler.plan.typing import COUNTS
 from sagitta_compiler.query.bound import BoundDimension, LeafValue, NestedValue, Value
-
 
 _KEEPS_TYPE = frozenset(
     {Aggregation.MIN, Aggregation.MAX, Aggregation.ANY_VALUE, Aggregation.MODE, Aggregation.LISTAGG}

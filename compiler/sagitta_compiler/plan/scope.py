@@ -22,7 +22,6 @@ from sagitta_compiler.plan.scalars import Path as ElementPath
 from sagitta_compiler.query.bound import Member
 from sagitta_compiler.sql.result import JoinStep
 
-
 ELEMENT = "element"
 """The column that holds an element of an unnested array."""
 

@@ -15,7 +15,7 @@ from sagitta_compiler.plan.frames import Frame, Labels
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import GroupingKind, Output, Select, Source, Table, Union
 from sagitta_compiler.plan.scalars import Call, Field, Literal
-from sagitta_compiler.query.bound import BoundDimension, LeafValue, Value, inputs_of, values_of
+from sagitta_compiler.query.bound import BoundDimension, LeafValue, Value, grouping_flag, inputs_of, values_of
 from sagitta_compiler.query.query import Grouping
 
 Dims = tuple[BoundDimension, ...]
@@ -56,11 +56,6 @@ def coarser(dims: Dims, grouping: Grouping) -> list[Dims]:
     return [kept for count in range(len(dims) - 1, -1, -1) for kept in combinations(dims, count)]
 
 
-def flag(dim: BoundDimension) -> str:
-    """The label of a dimension's flag: 1 where it is rolled up."""
-    return f"_g_{dim.label}"
-
-
 def _level(planner: Planner, kept: Dims) -> Frame:
     query = planner.query
     selected = tuple(measure.value for measure in query.measures)
@@ -70,7 +65,7 @@ def _level(planner: Planner, kept: Dims) -> Frame:
 def _shown(planner: Planner, bare: object, frame: Frame, kept: Dims) -> Select:
     query = planner.query
     rolled = {dim.label: Literal(None, dim.type) for dim in query.dimensions if dim not in kept}
-    flags = tuple(Output(flag(dim), Literal(0 if dim in kept else 1)) for dim in query.dimensions)
+    flags = tuple(Output(grouping_flag(dim), Literal(0 if dim in kept else 1)) for dim in query.dimensions)
     outer, planner.query = query, bare  # type: ignore[assignment]
     select = finish(planner, replace(frame, dims={**frame.dims, **rolled}), flags)
     planner.query = outer
@@ -99,5 +94,5 @@ def _rolls_up(value: Value) -> bool:
 def _flat(planner: Planner, frame: Frame, grouping: Grouping) -> Select:
     query = planner.query
     kind = GroupingKind.ROLLUP if grouping is Grouping.ROLLUP else GroupingKind.CUBE
-    flags = tuple(Output(flag(dim), Call("grouping", (frame.dims[dim.label],))) for dim in query.dimensions)
+    flags = tuple(Output(grouping_flag(dim), Call("grouping", (frame.dims[dim.label],))) for dim in query.dimensions)
     return finish(planner, replace(frame, select=replace(frame.select, grouping=kind)), flags)

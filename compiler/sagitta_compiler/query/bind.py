@@ -25,6 +25,7 @@ from sagitta_compiler.query.bound import (
     Selected,
     Value,
     WindowValue,
+    grouping_flag,
     inputs_of,
     values_of,
 )
@@ -340,6 +341,8 @@ class _Binder:
         fields: tuple[BoundField, ...],
     ) -> tuple[OrderKey, ...]:
         labels = [*(d.label for d in dimensions), *(m.label for m in measures), *(f.label for f in fields)]
+        if self._query.grouping is not None:
+            labels += [grouping_flag(dimension) for dimension in dimensions]
         shown = list(self._query.column_order) or labels
         names = {label: label for label in labels}
         for dimension in dimensions:

@@ -228,6 +228,11 @@ class BoundQuery:
     """What the caller's rows must pass, wherever they are read."""
 
 
+def grouping_flag(dimension: BoundDimension) -> str:
+    """The label of a dimension's flag under ROLLUP and CUBE: 1 where it is rolled up."""
+    return f"_g_{dimension.label}"
+
+
 def members_of(predicate: Predicate) -> tuple[Member, ...]:
     """The columns that a predicate reads on the rows it filters."""
     match predicate:

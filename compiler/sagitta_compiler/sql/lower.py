@@ -42,7 +42,7 @@ from sagitta_compiler.plan.scalars import (
     WindowFrame,
 )
 from sagitta_compiler.sql.dialects import Dialect
-from sagitta_compiler.sql.syntax import E, call, case, cast, column, connect, data_type, name, number, text, wrap
+from sagitta_compiler.sql.syntax import E, call, case, cast, column, data_type, name, number, text
 from sagitta_compiler.sql.templates import lower_template
 
 _ROUTED = frozenset({"listagg", "percentile", "percentile_disc"})

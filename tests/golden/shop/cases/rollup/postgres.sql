@@ -1,0 +1,17 @@
+SELECT
+  "Customers"."country" AS "Country",
+  "Orders"."status" AS "Status",
+  CAST(SUM("Orders"."amount") AS DECIMAL(18, 2)) AS "Revenue",
+  GROUPING("Customers"."country") AS "_g_Country",
+  GROUPING("Orders"."status") AS "_g_Status"
+FROM "main"."orders" AS "Orders"
+LEFT JOIN "main"."customers" AS "Customers"
+  ON "Orders"."customer_id" = "Customers"."id"
+GROUP BY
+  ROLLUP (
+    "Customers"."country",
+    "Orders"."status"
+  )
+ORDER BY
+  "Country" NULLS FIRST,
+  "Status" NULLS FIRST
