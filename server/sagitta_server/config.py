@@ -25,8 +25,8 @@ from pydantic_settings import (
 from sagitta_server.auth import AuthSettings
 from sagitta_server.cache.settings import CacheSettings
 from sagitta_server.execution.settings import SourceSettings
-from sagitta_server.reviews.settings import ReviewSettings
 from sagitta_server.flight.settings import FlightSettings
+from sagitta_server.reviews.settings import ReviewSettings
 
 CONFIG_FILE = "SAGITTA_CONFIG"
 """Names the TOML file."""
