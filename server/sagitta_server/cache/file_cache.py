@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
-from sagitta_server.cache.determinism import is_deterministic
+from sagitta_server.cache.dependencies import dependencies
 from sagitta_server.cache.freshness import cap, resolve_freshness, uncacheable
 from sagitta_server.cache.heartbeats import HeartbeatStore, TableState, from_micros, to_micros
 from sagitta_server.cache.index import Entry, EntryIndex
@@ -84,8 +84,11 @@ class FileCache:
         self._sweeper.start()
 
     def lookup(self, request: CacheRequest) -> Lookup:
-        if not is_deterministic(request.sql, request.dialect):
+        found = dependencies(request.sql, request.dialect)
+        if not found.deterministic:
             return Lookup(uncacheable("non_deterministic_sql"))
+        if untold := found.tables - {folded(table) for table in request.tables}:
+            return Lookup(uncacheable("unknown_tables", min(untold)))
         now = self._clock()
         try:
             tables = self._heartbeats.read(request.tables)

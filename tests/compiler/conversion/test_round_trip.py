@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle.corpus import Entry, read_corpus
 from sagitta_compiler import load_model
 from sagitta_compiler.conversion import obml_to_osi, osi_to_obml
 from sagitta_compiler.conversion.reading import read_mapping
@@ -185,3 +186,11 @@ def test_any_model_comes_back_as_it_was(model: dict[str, Any]) -> None:
     conversion = obml_to_osi(text)
     assert conversion.validation.schema_errors == ()
     assert there_and_back(text) == model
+
+
+@pytest.mark.parametrize("entry", list(read_corpus()), ids=lambda entry: entry.name)
+def test_the_models_of_the_corpus_come_back_as_they_were(entry: Entry) -> None:
+    if load_model(entry.case.model).model is not None:
+        text = json.dumps(entry.case.model)
+        assert obml_to_osi(text).validation.schema_errors == ()
+        assert there_and_back(text) == json.loads(text)

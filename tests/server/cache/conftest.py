@@ -66,7 +66,7 @@ class Statement:
         self.closed += 1
 
 
-def request(sql: str = "SELECT 1 AS a FROM orders", **changes: object) -> CacheRequest:
+def request(sql: str = "SELECT 1 AS a FROM db.s.orders", **changes: object) -> CacheRequest:
     values: dict[str, object] = {
         "datasource": "main",
         "model": "m1",

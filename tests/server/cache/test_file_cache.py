@@ -313,6 +313,13 @@ def test_a_varying_statement_is_never_kept(cache: FileCache) -> None:
     assert cache.stats().entry_count == 0
 
 
+def test_a_table_that_nobody_named_forbids_keeping(cache: FileCache) -> None:
+    """A heartbeat could not find the result, so it would outlive its rows."""
+    lookup, _ = answer(cache, request("SELECT 1 FROM db.s.orders, db.s.forgotten"), Statement(numbers(1)))
+    assert (lookup.freshness.source, lookup.freshness.limiting_table) == ("no_cache:unknown_tables", "db.s.forgotten")
+    assert lookup.ticket is None
+
+
 def test_many_threads_agree(cache: FileCache) -> None:
     failures: list[object] = []
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from sagitta_server.cache.determinism import is_deterministic
+from sagitta_server.cache.dependencies import dependencies
 
 VARYING = [
     ("duckdb", "SELECT random()"),
@@ -42,9 +42,27 @@ STEADY = [
 
 @pytest.mark.parametrize(("dialect", "sql"), VARYING)
 def test_a_clock_a_die_or_a_caller_makes_a_statement_vary(dialect: str, sql: str) -> None:
-    assert not is_deterministic(sql, dialect)
+    assert not dependencies(sql, dialect).deterministic
 
 
 @pytest.mark.parametrize(("dialect", "sql"), STEADY)
 def test_words_alone_do_not(dialect: str, sql: str) -> None:
-    assert is_deterministic(sql, dialect)
+    assert dependencies(sql, dialect).deterministic
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "tables"),
+    [
+        ("duckdb", 'SELECT 1 FROM "S"."T" AS a JOIN b.c.d ON TRUE', {"s.t", "b.c.d"}),
+        (
+            "duckdb",
+            "WITH t AS (SELECT 1 FROM u) SELECT * FROM t, s.t WHERE EXISTS (SELECT 1 FROM v)",
+            {"u", "s.t", "v"},
+        ),
+        ("duckdb", "SELECT * FROM RANGE(5) AS r, UNNEST([1]) AS u, (VALUES (1)) AS w", set()),
+        ("bigquery", "SELECT 1 FROM `p`.`d`.`T`", {"p.d.t"}),
+        ("postgres", "SELECT 1", set()),
+    ],
+)
+def test_the_tables_of_a_statement_are_those_of_the_warehouse(dialect: str, sql: str, tables: set[str]) -> None:
+    assert dependencies(sql, dialect).tables == tables

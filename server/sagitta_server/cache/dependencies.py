@@ -1,12 +1,15 @@
-"""Tells whether a statement gives the same rows as long as its tables stay the same."""
+"""Reads what a result depends on from the statement itself: its tables, and whether anything else matters."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+
+from sagitta_server.cache.key import folded
 
 _CLOCKS: tuple[type[exp.Expr], ...] = (
     exp.CurrentDate,
@@ -74,9 +77,17 @@ _MOMENTS = frozenset({"now", "today", "tomorrow", "yesterday", "current"})
 _TEMPORAL_TYPES = exp.DataType.TEMPORAL_TYPES
 
 
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What the result of a statement depends on; tables as `database.schema.table`, folded."""
+
+    deterministic: bool
+    tables: frozenset[str] = frozenset()
+
+
 @lru_cache(maxsize=1024)
-def is_deterministic(sql: str, dialect: str) -> bool:
-    """Whether repeating the statement over unchanged tables gives the same result.
+def dependencies(sql: str, dialect: str) -> Dependencies:
+    """Returns the tables of a statement, and whether repeating it over unchanged tables gives the same result.
 
     Clocks, random numbers, samples, sequences and the caller's identity make it vary. A statement that cannot be read
     counts as varying.
@@ -84,8 +95,21 @@ def is_deterministic(sql: str, dialect: str) -> bool:
     try:
         statement = sqlglot.parse_one(sql, dialect=dialect)
     except SqlglotError:
-        return False
-    return not any(_varies(node) for node in statement.walk())
+        return Dependencies(deterministic=False)
+    nodes = list(statement.walk())
+    if any(_varies(node) for node in nodes):
+        return Dependencies(deterministic=False)
+    own = {node.alias for node in nodes if isinstance(node, exp.CTE)}
+    return Dependencies(True, frozenset(name for node in nodes if (name := _table_name(node, own))))
+
+
+def _table_name(node: exp.Expr, own: set[str]) -> str:
+    """The name of a table of the warehouse; empty for table functions and the statement's own common tables."""
+    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+        return ""
+    if node.name in own and not node.db:
+        return ""
+    return folded(".".join(part.name for part in node.parts))
 
 
 def _varies(node: exp.Expr) -> bool:
