@@ -17,11 +17,20 @@ Rows = list[tuple[Any, ...]]
 
 def ask_flight(server: Server, question: Question) -> Rows:
     """Through the ADBC Flight SQL driver, in SQL."""
+    return fetched(server, question.semantic_sql)
+
+
+def ask_flight_object(server: Server, question: Question) -> Rows:
+    """Through the ADBC Flight SQL driver, as a query object in place of SQL."""
+    return fetched(server, json.dumps(question.query))
+
+
+def fetched(server: Server, statement: str) -> Rows:
     with (
         adbc_driver_flightsql.dbapi.connect(server.flight, autocommit=True) as connection,
         connection.cursor() as cursor,
     ):
-        cursor.execute(question.semantic_sql)
+        cursor.execute(statement)
         return rows_of(cursor.fetch_arrow_table())
 
 
@@ -50,7 +59,13 @@ def ask_rest(server: Server, question: Question) -> Rows:
     return [tuple(row) for row in json.loads(answer.text, parse_float=Decimal)["rows"]]
 
 
-SURFACES = {"flight": ask_flight, "grpc": ask_grpc, "grpc-sql": ask_grpc_sql, "rest": ask_rest}
+SURFACES = {
+    "flight": ask_flight,
+    "flight-object": ask_flight_object,
+    "grpc": ask_grpc,
+    "grpc-sql": ask_grpc_sql,
+    "rest": ask_rest,
+}
 
 
 def rows_of(table: Any) -> Rows:

@@ -45,6 +45,15 @@ def read_query(data: object) -> tuple[Query | None, tuple[Diagnostic, ...]]:
     return _QueryReader(document).read()
 
 
+def is_query_object(text: str) -> bool:
+    """Says whether a text is meant as a QueryObject rather than SQL, which begins with a keyword or a comment."""
+    start = text.lstrip()
+    if start.startswith("{"):
+        return True
+    first = start.removeprefix("---").split(maxsplit=1)
+    return bool(first) and first[0].rstrip().endswith(":")
+
+
 def _no_mapping(data: object) -> Diagnostic:
     kind = "a list" if isinstance(data, list | tuple) else "a single value"
     return Diagnostic(

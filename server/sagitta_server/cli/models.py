@@ -54,6 +54,7 @@ def compiled(named: NamedModel, question: str, dialect: str | None) -> CompiledQ
         CompileError: with every mistake of the question.
     """
     from sagitta_compiler import CompileContext, compile_query
+    from sagitta_compiler.query.parse import is_query_object
 
     now = dt.datetime.now(dt.UTC)
     context = CompileContext(dialect or named.model.settings.default_dialect or "duckdb", now)
@@ -82,12 +83,6 @@ def compiled_sql(named: NamedModel, sql: str, context: CompileContext, now: dt.d
     if not isinstance(statement, SemanticStatement):
         raise Failure("NOT_A_QUESTION", "the statement asks nothing of the model", f"Select from {named.name}.")
     return compile_statement(statement, lambda core: compile_query(core.model, core.query, context))
-
-
-def is_query_object(question: str) -> bool:
-    """Says whether a text is a query object: SQL begins with SELECT or WITH, a query object with its first key."""
-    first = question.lstrip().removeprefix("---").split(maxsplit=1)
-    return bool(first) and first[0].upper() not in {"SELECT", "WITH", "("} and not first[0].startswith(("--", "/*"))
 
 
 def lines(path: Path, diagnostics: Iterable[Diagnostic]) -> Iterable[str]:

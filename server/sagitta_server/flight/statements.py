@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-from sagitta_compiler import CompileContext, CompiledQuery, compile_query
+from sagitta_compiler import CompileContext, CompiledQuery, CompileError, compile_query, read_query
 from sagitta_compiler.model.resolved import ResolvedModel
+from sagitta_compiler.query.parse import is_query_object
 from sagitta_compiler.query.query import Scalar
 from sagitta_compiler.query.semantic_sql import (
     Acknowledgement,
@@ -111,7 +112,11 @@ class Statements:
 
     def _plan(self, asked: Asked, models: Models) -> Plan:
         catalog = models.catalog(asked.context)
-        translation = translate_sql(asked.sql, catalog, parameters=asked.values, now=asked.now)
+        translation = (
+            _query_object(asked.sql, catalog)
+            if is_query_object(asked.sql)
+            else translate_sql(asked.sql, catalog, parameters=asked.values, now=asked.now)
+        )
         match translation:
             case SemanticStatement():
                 return self._semantic(_limited(translation, asked.context), asked, models)
@@ -155,6 +160,22 @@ class Statements:
 def _described(schema: Any, catalog: str) -> Any:
     """Adds what clients read about a column: its SQL type, precision and scale."""
     return pa.schema([field.with_metadata(column_metadata(catalog, "", "", field, None)) for field in schema])
+
+
+def _query_object(text: str, catalog: SqlCatalog) -> SemanticStatement:
+    """Reads a query object, asked of the session's model or of the only one."""
+    schema = catalog.default_schema
+    if schema is None:
+        raise ServiceError(
+            Reason.AMBIGUOUS_MODEL if catalog.models else Reason.NO_MODEL,
+            "A query object names no model: choose one with the session's schema."
+            if catalog.models
+            else "There is no model to ask.",
+        )
+    query, diagnostics = read_query(text)
+    if query is None:
+        raise CompileError(diagnostics)
+    return SemanticStatement((Core("core_1", schema, catalog.models[schema], query, ()),), ())
 
 
 def _limited(statement: SemanticStatement, context: SessionContext) -> SemanticStatement:
