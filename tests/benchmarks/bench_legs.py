@@ -36,7 +36,9 @@ dataObjects:
   Suppliers:
     code: supplier
     schema: main
-    columns: {Id: {code: s_suppkey, abstractType: int, primaryKey: true}, Nation: {code: s_nationkey, abstractType: int}}
+    columns:
+      Id: {code: s_suppkey, abstractType: int, primaryKey: true}
+      Nation: {code: s_nationkey, abstractType: int}
   Parts:
     code: part
     schema: main

@@ -1,7 +1,7 @@
 """Every case: the plan and the SQL of some dialects as kept, and rows that a hand-written statement confirms.
 
-`pytest tests/golden --snapshot-update` writes `plan.txt`, `<dialect>.sql` and `rows.csv` anew; `reference.sql` is written
-by hand and never touched.
+`pytest tests/golden --snapshot-update` writes `plan.txt`, `<dialect>.sql` and `rows.csv` anew; `reference.sql` is
+written by hand and never touched.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from sagitta_compiler.plan.frames import Frame, close
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import Output, Select
 from sagitta_compiler.plan.scalars import Field, Scalar, SortKey, all_of, has_aggregate
-from sagitta_compiler.query.bound import BoundQuery, Group, Member, Predicate, RowExists, Selected, Test, values_of
+from sagitta_compiler.query.bound import BoundQuery, Group, Member, Predicate, Selected, Test, values_of
 from sagitta_compiler.query.query import NullsOrder
 
 
@@ -66,10 +66,10 @@ def having(predicate: Predicate, frame: Frame) -> Scalar:
             return combine(predicate.logic, parts, negated=predicate.negated)
         case Test(subject=Selected() as subject):
             return test(predicate.operator, frame.dims[subject.dimension.label], predicate.operands)
-        case Test(subject=Member()) | RowExists():
-            raise AssertionError("HAVING tests finished values")
-        case Test(subject=value):
+        case Test(subject=value) if not isinstance(value, Member | Selected):
             return test(predicate.operator, typed(value, frame.values[value]), predicate.operands)
+        case _:
+            raise AssertionError("HAVING tests finished values")
 
 
 def order_of(query: BoundQuery, all_labels: tuple[str, ...]) -> tuple[SortKey, ...]:

@@ -16,7 +16,7 @@ from sagitta_compiler.plan.relations import Output, Select, Source
 from sagitta_compiler.plan.routes import Route, member_path
 from sagitta_compiler.plan.scalars import Aggregate, Call, Field, Literal, Scalar, SortKey, all_of, coalesce, rewrite
 from sagitta_compiler.plan.scope import Scope
-from sagitta_compiler.query.bound import BoundDimension, Clause, LeafValue, Member, members_of
+from sagitta_compiler.query.bound import BoundDimension, Clause, LeafValue, Member, Value, members_of
 from sagitta_compiler.sql.result import Leg
 
 
@@ -114,12 +114,12 @@ class _Leg:
             for c in (self._conditions.where(self._where.clauses), *self._conditions.policies(), *self._partners)
             if c is not None
         )
-        values = {leaf: self._aggregate(leaf) for leaf in self._leaves}
+        values: dict[Value, Scalar] = {leaf: self._aggregate(leaf) for leaf in self._leaves}
         self._record()
         select = Select((), scope.source, tuple(scope.joins), where, note=self._note())
         if self._deduplicates:
             return self._deduplicated(select, dims, values)
-        return Frame(replace(select, group=tuple(dims.values())), dims, dict(values))
+        return Frame(replace(select, group=tuple(dims.values())), dims, values)
 
     def _dimension(self, dim: BoundDimension) -> Scalar:
         """The dimension as this leg sees it; NULL where nothing reaches it."""
@@ -176,7 +176,7 @@ class _Leg:
 
     # once per home row
 
-    def _deduplicated(self, select: Select, dims: dict[str, Scalar], values: dict[LeafValue, Scalar]) -> Frame:
+    def _deduplicated(self, select: Select, dims: dict[str, Scalar], values: dict[Value, Scalar]) -> Frame:
         """Each home row counts once per group: distinct rows first, aggregates after."""
         labels = Labels(dims)
         outputs = [Output(label, scalar) for label, scalar in dims.items()]
@@ -198,7 +198,7 @@ class _Leg:
         keys: dict[str, Scalar] = {label: Field(name, label) for label in dims}
         outer = Select((), Source(inner, name), group=tuple(keys.values()), note=self._note())
         self._warn()
-        return Frame(outer, keys, dict(lowered))
+        return Frame(outer, keys, lowered)
 
     def _key(self) -> tuple[Scalar, ...]:
         """What tells the home's rows apart: its key, else the columns by which it is entered, else a row number."""
@@ -237,7 +237,7 @@ class _Leg:
         own = self._own_conditions(leaf)
         labels = Labels(dims)
         moment = self._of_home(time)
-        outputs = {label: scalar for label, scalar in dims.items()}
+        outputs = dict(dims)
         keys = {labels.fresh(f"entity_{at}"): self._of_home(ref) for at, ref in enumerate(entity, start=1)}
         at = labels.fresh("time")
         args = arguments(scope, route.to_home, self._where.home, leaf.measure) or (Literal(1),)
@@ -313,7 +313,7 @@ def entity_rows(
     time: ColumnRef,
     entity: tuple[ColumnRef, ...],
 ) -> tuple[Select, EntityColumns]:
-    """The rows of a measure that have a time and pass its own filters, not aggregated: members, entity, time, argument."""
+    """The rows of a measure that have a time and pass its own filters: members, entity, time, argument."""
     try:
         return _Leg(planner, where, (leaf,), dims).entity_rows(leaf, time, entity)
     except AmbiguousPathError as tie:

@@ -118,14 +118,16 @@ class Planner:
         far = {name for name in objects if name not in self.graph.reach(home)}
         for clause in self.query.clauses:
             names = {member.ref.object for member in clause.members} & far
-            if names and not clause.static:
-                raise self.fail(
-                    "FILTER_ON_CONFORMED_OBJECT",
-                    f"'{clause.text}' filters '{sorted(names)[0]}', which '{measure.name}' sums per row of '{home}' beforehand",
-                    "where",
-                    hint="Filter the measure's own facts in measures of their own, and combine those in a metric.",
-                    context={"measure": measure.name, "filter": clause.text, "dataObject": sorted(names)[0]},
-                )
+            if not names or clause.static:
+                continue
+            fact = min(names)
+            raise self.fail(
+                "FILTER_ON_CONFORMED_OBJECT",
+                f"'{clause.text}' filters '{fact}', which '{measure.name}' sums per row of '{home}' beforehand",
+                "where",
+                hint="Filter the measure's own facts in measures of their own, and combine those in a metric.",
+                context={"measure": measure.name, "filter": clause.text, "dataObject": fact},
+            )
 
     def no_shared_key(self, measure: str, facts: str, shared: tuple[str, ...]) -> PlanningError:
         """There is not exactly one object whose key the facts share."""

@@ -17,7 +17,7 @@ from sagitta_compiler.sql.result import Leg
 
 
 def raw_select(planner: Planner) -> Select:
-    """The rows from the common root of the fields; without one, the rows of each leading object, one after the other."""
+    """The rows from the common root of the fields; without one, those of each leading object in turn."""
     query = planner.query
     try:
         legs = [_leg(planner, root, fields) for root, fields in _roots(planner)]

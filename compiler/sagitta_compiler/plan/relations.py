@@ -1,4 +1,4 @@
-"""The relations of a plan: tables, selects, unions and calendars. Frozen; a relation used twice is one value used twice."""
+"""The relations of a plan: tables, selects, unions, calendars. Frozen; one used twice is one value used twice."""
 
 from __future__ import annotations
 

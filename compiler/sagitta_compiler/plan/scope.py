@@ -146,7 +146,7 @@ class Scope:
         )
 
     def at(self, path: Path, *, inner: bool = False, reason: str = "") -> str:
-        """The alias of the object at the end of a path, joined if it is not yet. `inner` demands a partner all along."""
+        """The alias of the object at the end of a path, joined if it is not yet; `inner` drops rows without it."""
         alias = ""
         for length in range(len(path) + 1):
             alias = self._step(path[:length], inner=inner, reason=reason)

@@ -266,8 +266,8 @@ def values_of(predicates: tuple[Predicate, ...]) -> tuple[Value, ...]:
         match predicate:
             case Group():
                 found.extend(values_of(predicate.members))
-            case Test(subject=Member() | Selected()) | RowExists():
+            case Test(subject=subject) if not isinstance(subject, Member | Selected):
+                found.append(subject)
+            case _:
                 pass
-            case Test(subject=value):
-                found.append(value)
     return tuple(dict.fromkeys(found))

@@ -188,13 +188,13 @@ class PredicateBinder:
             )
             return None
         inner = replace(self, codes=replace(self.codes, field="UNKNOWN_SUBQUERY_FILTER_COLUMN"))
-        members = tuple(inner.bind(part, lambda f: inner._sub_column(f, sub.object)) for part in sub.filters)
+        members = tuple(inner.bind(part, lambda f: inner.sub_column(f, sub.object)) for part in sub.filters)
         if not all(members):
             return None
         bound = tuple(m for m in members if m is not None)
         return RowExists(subject, sub.object, sub.path_name, bound, node.operator is _O.NOT_EXISTS)
 
-    def _sub_column(self, node: Filter, target: str) -> Member | None:
+    def sub_column(self, node: Filter, target: str) -> Member | None:
         column = self.model.objects[target].columns.get(node.field)
         if column is not None:
             return find_member(self.model, f"{target}.{column.name}", node.grain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -46,7 +47,7 @@ from sagitta_compiler.sql.syntax import E, call, case, cast, column, data_type, 
 from sagitta_compiler.sql.templates import lower_template
 
 _ROUTED = frozenset({"listagg", "percentile", "percentile_disc"})
-_NULLS_FIRST_BY_DEFAULT = {
+_NULLS_FIRST_BY_DEFAULT: dict[str, Callable[[bool], bool]] = {
     "nulls_are_small": lambda descending: not descending,
     "nulls_are_large": lambda descending: descending,
     "nulls_are_last": lambda _: False,
@@ -223,8 +224,8 @@ class _Lowering:
             case Template():
                 return lower_template(scalar, self.scalar, dialect)
             case Truncate():
-                arg = self.scalar(scalar.arg)
-                return dialect.truncate(arg, scalar.grain, scalar.type, scalar.week_start, scalar.fiscal_start)
+                period = self.scalar(scalar.arg)
+                return dialect.truncate(period, scalar.grain, scalar.type, scalar.week_start, scalar.fiscal_start)
             case Shift():
                 return dialect.shift(self.scalar(scalar.arg), scalar.amount, scalar.grain, scalar.type)
             case AtZone():
@@ -256,7 +257,7 @@ class _Lowering:
         args = [self.scalar(arg) for arg in aggregate.args]
         if aggregate.distinct and args:
             args[0] = exp.Distinct(expressions=[args[0]])
-        order = [self._sort_key(key) for key in aggregate.order]
+        order: list[E] = [self._sort_key(key) for key in aggregate.order]
         return self._dialect.aggregate(aggregate.function, tuple(args), aggregate.option, order)
 
     def _over(self, over: Over) -> E:

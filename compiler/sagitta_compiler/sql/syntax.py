@@ -1,4 +1,4 @@
-"""Small constructors of sqlglot expressions. Every call gives fresh nodes: sqlglot's trees are mutable and own their children."""
+"""Small constructors of sqlglot expressions. Every call gives fresh nodes, for a tree owns its children."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, DataType
 
-E = exp.Expression
-D = exp.DataType.Type
+E = exp.Expr
+D = exp.DType
 
 _COMPOSITE = (exp.Binary, exp.Not, exp.Neg, exp.Between, exp.In, exp.Is, exp.AtTimeZone, exp.Interval)
 
-ABSTRACT_TYPES: dict[AbstractType, exp.DataType.Type] = {
+ABSTRACT_TYPES: dict[AbstractType, exp.DType] = {
     AbstractType.STRING: D.TEXT,
     AbstractType.JSON: D.JSON,
     AbstractType.INT: D.BIGINT,
@@ -26,7 +26,7 @@ ABSTRACT_TYPES: dict[AbstractType, exp.DataType.Type] = {
     AbstractType.TIMESTAMP_TZ: D.TIMESTAMPTZ,
     AbstractType.BOOLEAN: D.BOOLEAN,
 }
-SIMPLE_TYPES: dict[str, exp.DataType.Type] = {
+SIMPLE_TYPES: dict[str, exp.DType] = {
     "bigint": D.BIGINT,
     "integer": D.INT,
     "double": D.DOUBLE,
@@ -91,7 +91,7 @@ def cast(node: E, to: exp.DataType) -> E:
     return exp.Cast(this=node, to=to)
 
 
-def typed(kind: exp.DataType.Type, *parameters: int) -> exp.DataType:
+def typed(kind: exp.DType, *parameters: int) -> exp.DataType:
     """A type with its parameters."""
     if not parameters:
         return exp.DataType(this=kind)

@@ -53,7 +53,8 @@ class TestSql:
     def test_one_fact_is_the_select_a_person_would_write(self) -> None:
         answer = ask(model_with(), select("Country", measures=("Orders N",)))
         assert answer.sql == (
-            'SELECT "Customers"."country" AS "Country", COUNT("Orders"."id") AS "Orders N" FROM "main"."orders" AS "Orders" '
+            'SELECT "Customers"."country" AS "Country", COUNT("Orders"."id") AS "Orders N" '
+            'FROM "main"."orders" AS "Orders" '
             'LEFT JOIN "main"."customers" AS "Customers" ON "Orders"."customer_id" = "Customers"."id" '
             'GROUP BY "Customers"."country"'
         )

@@ -42,8 +42,8 @@ def test_the_answer_is_the_one_worked_out_by_hand(case: dict[str, Any], shop: du
     assert model is not None
     query, _ = read_query(case["query"])
     if case.get("refused"):
+        assert query is not None
         with pytest.raises(CompileError) as refusal:
-            assert query is not None
             compile_query(model, query)
         assert {d.code for d in refusal.value.diagnostics} & set(case["refused"])
         return

@@ -1,4 +1,4 @@
-"""What a dialect is: its capabilities, and the rewrites that sqlglot does not do. One small file per engine overrides."""
+"""What a dialect is: its capabilities, and the rewrites that sqlglot does not do. A small file per engine overrides."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Dialect:
             return arg
         period = self.date_trunc(grain, arg)
         if type_ is AbstractType.DATE and not self.truncation_keeps_dates:
-            return cast(period, typed(exp.DataType.Type.DATE))
+            return cast(period, typed(exp.DType.DATE))
         return period
 
     def date_trunc(self, grain: TimeGrain, arg: E) -> E:
@@ -111,7 +111,7 @@ class Dialect:
         if grain is TimeGrain.QUARTER:
             amount, grain = amount * 3, TimeGrain.MONTH
         moved = self.add_interval(arg, amount, grain)
-        return cast(moved, typed(exp.DataType.Type.DATE)) if type_ is AbstractType.DATE else moved
+        return cast(moved, typed(exp.DType.DATE)) if type_ is AbstractType.DATE else moved
 
     def add_interval(self, arg: E, amount: int, grain: TimeGrain) -> E:
         """The engine's own date arithmetic."""
@@ -122,7 +122,7 @@ class Dialect:
     def days(self, arg: E) -> E:
         """The number of days since the first Monday of 1970."""
         return exp.DateDiff(
-            this=cast(arg, typed(exp.DataType.Type.DATE)), expression=self.date(_EPOCH), unit=exp.Var(this="DAY")
+            this=cast(arg, typed(exp.DType.DATE)), expression=self.date(_EPOCH), unit=exp.Var(this="DAY")
         )
 
     def seconds(self, arg: E) -> E:
@@ -131,7 +131,7 @@ class Dialect:
 
     def date(self, day: str) -> E:
         """A date constant."""
-        return cast(text(day), typed(exp.DataType.Type.DATE))
+        return cast(text(day), typed(exp.DType.DATE))
 
     def extract(self, unit: str, arg: E) -> E:
         """A part of a date or time."""
@@ -164,7 +164,7 @@ class Dialect:
     def floor_div(self, arg: E, divisor: int) -> E:
         """The whole quotient, rounded down, as an integer."""
         quotient = exp.Div(this=wrap(arg), expression=number(divisor), typed=False, safe=False)
-        return cast(exp.Floor(this=quotient), typed(exp.DataType.Type.BIGINT))
+        return cast(exp.Floor(this=quotient), typed(exp.DType.BIGINT))
 
     def at_zone(self, arg: E, zone: str, source: str | None) -> E:
         """A timestamp as the wall clock of a zone shows it; a naive one is first placed in its own zone."""
@@ -191,7 +191,7 @@ class Dialect:
         """The NULL of a leg that lacks a value; a number of any kind where the type must be known."""
         if not self.typed_nulls:
             return exp.Null()
-        kind = typed(exp.DataType.Type.DECIMAL) if type_ is AbstractType.FLOAT else self.abstract_type(type_)
+        kind = typed(exp.DType.DECIMAL) if type_ is AbstractType.FLOAT else self.abstract_type(type_)
         return cast(exp.Null(), kind)
 
     def unnest(self, array: E, alias: str) -> E:

@@ -79,7 +79,7 @@ class BigQuery(Dialect):
         return call("UNIX_SECONDS", call("TIMESTAMP", arg))
 
     def days(self, arg: E) -> E:
-        day = cast(arg, typed(exp.DataType.Type.DATE))
+        day = cast(arg, typed(exp.DType.DATE))
         return call("DATE_DIFF", day, self.date("1970-01-05"), exp.Var(this="DAY"))
 
     def at_zone(self, arg: E, zone: str, source: str | None) -> E:

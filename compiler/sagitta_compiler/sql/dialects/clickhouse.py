@@ -97,7 +97,7 @@ class ClickHouse(Dialect):
         function = "groupArray"
         if isinstance(arg, exp.Distinct):
             function, arg = "groupUniqArray", arg.expressions[0]
-        gathered = call(function, cast(arg, typed(exp.DataType.Type.TEXT)))
+        gathered = call(function, cast(arg, typed(exp.DType.TEXT)))
         if order:
             gathered = call("arraySort", gathered)
             if order[0].args.get("desc"):

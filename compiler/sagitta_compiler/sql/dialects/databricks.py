@@ -33,7 +33,7 @@ class Databricks(Dialect):
     operators: ClassVar = {"regex": lambda args: exp.RegexpLike(this=args[0], expression=args[1])}
 
     def days(self, arg: E) -> E:
-        return call("DATEDIFF", cast(arg, typed(exp.DataType.Type.DATE)), self.date("1970-01-05"))
+        return call("DATEDIFF", cast(arg, typed(exp.DType.DATE)), self.date("1970-01-05"))
 
     def seconds(self, arg: E) -> E:
         return call("UNIX_TIMESTAMP", arg)
@@ -54,7 +54,7 @@ class Databricks(Dialect):
         function = "COLLECT_LIST"
         if isinstance(arg, exp.Distinct):
             function, arg = "COLLECT_SET", arg.expressions[0]
-        gathered = call(function, cast(arg, typed(exp.DataType.Type.TEXT)))
+        gathered = call(function, cast(arg, typed(exp.DType.TEXT)))
         if order:
             gathered = call("SORT_ARRAY", gathered, exp.Boolean(this=not order[0].args.get("desc")))
         return call("ARRAY_JOIN", gathered, text(delimiter))

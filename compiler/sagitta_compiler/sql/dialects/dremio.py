@@ -36,15 +36,13 @@ class Dremio(Dialect):
     def shift(self, arg: E, amount: int, grain: TimeGrain, type_: AbstractType) -> E:
         unit = {TimeGrain.FISCAL_YEAR: "YEAR", TimeGrain.FISCAL_QUARTER: "QUARTER"}.get(grain, grain.value.upper())
         moved = call("TIMESTAMPADD", exp.Var(this=unit), number(amount), arg)
-        return cast(moved, typed(exp.DataType.Type.DATE)) if type_ is AbstractType.DATE else moved
+        return cast(moved, typed(exp.DType.DATE)) if type_ is AbstractType.DATE else moved
 
     def date_add(self, unit: str, amount: E, arg: E) -> E:
         return call("TIMESTAMPADD", exp.Var(this=unit.upper()), amount, arg)
 
     def days(self, arg: E) -> E:
-        return call(
-            "TIMESTAMPDIFF", exp.Var(this="DAY"), self.date("1970-01-05"), cast(arg, typed(exp.DataType.Type.DATE))
-        )
+        return call("TIMESTAMPDIFF", exp.Var(this="DAY"), self.date("1970-01-05"), cast(arg, typed(exp.DType.DATE)))
 
     def seconds(self, arg: E) -> E:
         return call("UNIX_TIMESTAMP", arg)

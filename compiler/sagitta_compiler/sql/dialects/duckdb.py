@@ -15,7 +15,7 @@ from sagitta_compiler.sql.syntax import E, call, cast, name, number, text, typed
 
 def _not_nan(function: str) -> Builder:
     """Statistics without variance are NULL, not NaN."""
-    nan = exp.DataType.Type.DOUBLE
+    nan = exp.DType.DOUBLE
     return lambda args: exp.Nullif(this=AGGREGATES[function](args), expression=cast(text("NaN"), typed(nan)))
 
 
@@ -40,16 +40,14 @@ class DuckDB(Dialect):
     aggregates: ClassVar = {function: _not_nan(function) for function in ("corr", "regr_slope", "regr_intercept")}
 
     def days(self, arg: E) -> E:
-        return exp.Paren(
-            this=exp.Sub(this=cast(arg, typed(exp.DataType.Type.DATE)), expression=self.date("1970-01-05"))
-        )
+        return exp.Paren(this=exp.Sub(this=cast(arg, typed(exp.DType.DATE)), expression=self.date("1970-01-05")))
 
     def seconds(self, arg: E) -> E:
         return call("EPOCH", arg)
 
     def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
         series: E = exp.Unnest(expressions=[call("GENERATE_SERIES", first, last, self.step(grain))])
-        return cast(series, typed(exp.DataType.Type.DATE)) if type_ is AbstractType.DATE else series
+        return cast(series, typed(exp.DType.DATE)) if type_ is AbstractType.DATE else series
 
     def unnest(self, array: E, alias: str) -> E:
         element = exp.TableAlias(this=name(alias), columns=[name(ELEMENT)])

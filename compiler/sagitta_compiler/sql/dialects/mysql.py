@@ -47,7 +47,7 @@ class MySQL(Dialect):
     )
     operators: ClassVar = {
         "div": lambda args: exp.Div(
-            this=cast(args[0], typed(exp.DataType.Type.DECIMAL, 38, 14)),
+            this=cast(args[0], typed(exp.DType.DECIMAL, 38, 14)),
             expression=wrap(args[1]),
             typed=False,
             safe=False,
@@ -73,9 +73,9 @@ class MySQL(Dialect):
                 )
                 return call("DATE_ADD", call("MAKEDATE", call("YEAR", arg.copy()), number(1)), months)
             case _:
-                kind = exp.DataType.Type.DATE if grain in (TimeGrain.YEAR, TimeGrain.MONTH, TimeGrain.DAY) else None
+                kind = exp.DType.DATE if grain in (TimeGrain.YEAR, TimeGrain.MONTH, TimeGrain.DAY) else None
                 formatted = call("DATE_FORMAT", arg, text(_PATTERNS[grain]))
-                return cast(formatted, typed(kind or exp.DataType.Type.DATETIME))
+                return cast(formatted, typed(kind or exp.DType.DATETIME))
 
     def days(self, arg: E) -> E:
         return call("DATEDIFF", arg, self.date("1970-01-05"))
@@ -94,9 +94,9 @@ class MySQL(Dialect):
 
     def abstract_type(self, type_: AbstractType) -> exp.DataType:
         if type_ is AbstractType.STRING:
-            return typed(exp.DataType.Type.CHAR)
+            return typed(exp.DType.CHAR)
         if type_ is AbstractType.INT:
-            return exp.DataType(this=exp.DataType.Type.BIGINT)
+            return exp.DataType(this=exp.DType.BIGINT)
         return super().abstract_type(type_)
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:

@@ -36,8 +36,8 @@ class Postgres(Dialect):
         "any_value": lambda args: exp.Bracket(this=exp.Paren(this=call("ARRAY_AGG", args[0])), expressions=[number(1)]),
     }
     functions: ClassVar = {
-        "round": lambda args: call("ROUND", cast(args[0], typed(exp.DataType.Type.DECIMAL)), *args[1:]),
-        "trunc": lambda args: call("TRUNC", cast(args[0], typed(exp.DataType.Type.DECIMAL)), *args[1:]),
+        "round": lambda args: call("ROUND", cast(args[0], typed(exp.DType.DECIMAL)), *args[1:]),
+        "trunc": lambda args: call("TRUNC", cast(args[0], typed(exp.DType.DECIMAL)), *args[1:]),
         "ends_with": lambda args: exp.EQ(
             this=call("RIGHT", args[0], exp.Length(this=args[1].copy())), expression=args[1]
         ),
@@ -48,27 +48,25 @@ class Postgres(Dialect):
                 ),
                 expression=_interval("1 day"),
             ),
-            typed(exp.DataType.Type.DATE),
+            typed(exp.DType.DATE),
         ),
     }
 
     def days(self, arg: E) -> E:
-        return exp.Paren(
-            this=exp.Sub(this=cast(arg, typed(exp.DataType.Type.DATE)), expression=self.date("1970-01-05"))
-        )
+        return exp.Paren(this=exp.Sub(this=cast(arg, typed(exp.DType.DATE)), expression=self.date("1970-01-05")))
 
     def period_index(self, arg: E, grain: TimeGrain) -> E:
-        return cast(super().period_index(arg, grain), typed(exp.DataType.Type.BIGINT))
+        return cast(super().period_index(arg, grain), typed(exp.DType.BIGINT))
 
     def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
         series = call("GENERATE_SERIES", first, last, self.step(grain))
-        return cast(series, typed(exp.DataType.Type.DATE)) if type_ is AbstractType.DATE else series
+        return cast(series, typed(exp.DType.DATE)) if type_ is AbstractType.DATE else series
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
         if isinstance(arg, exp.Distinct):
-            arg = exp.Distinct(expressions=[cast(arg.expressions[0], typed(exp.DataType.Type.TEXT))])
+            arg = exp.Distinct(expressions=[cast(arg.expressions[0], typed(exp.DType.TEXT))])
         else:
-            arg = cast(arg, typed(exp.DataType.Type.TEXT))
+            arg = cast(arg, typed(exp.DType.TEXT))
         tail: E = text(delimiter)
         return call("STRING_AGG", arg, exp.Order(this=tail, expressions=order) if order else tail)
 

@@ -68,13 +68,13 @@ class SQLite(Dialect):
         return text(day)
 
     def abstract_type(self, type_: AbstractType) -> exp.DataType:
-        return typed(exp.DataType.Type.TEXT) if type_ in _TEXT_DATES else super().abstract_type(type_)
+        return typed(exp.DType.TEXT) if type_ in _TEXT_DATES else super().abstract_type(type_)
 
     def date_trunc(self, grain: TimeGrain, arg: E) -> E:
         if grain in _PATTERNS:
             return call("STRFTIME", text(_PATTERNS[grain]), arg)
         if grain is TimeGrain.QUARTER:
-            month = cast(call("STRFTIME", text("%m"), arg), typed(exp.DataType.Type.INT))
+            month = cast(call("STRFTIME", text("%m"), arg), typed(exp.DType.INT))
             past = exp.Mod(this=exp.Paren(this=exp.Sub(this=month, expression=number(1))), expression=number(3))
             moved = exp.DPipe(
                 this=exp.DPipe(this=text("-"), expression=exp.Paren(this=past)), expression=text(" months")
@@ -96,13 +96,13 @@ class SQLite(Dialect):
     def extract(self, unit: str, arg: E) -> E:
         pattern = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S", "week": "%V"}
         if unit == "quarter":
-            month = cast(call("STRFTIME", text("%m"), arg), typed(exp.DataType.Type.INT))
-            return cast(binary(exp.Div, binary(exp.Add, month, number(2)), number(3)), typed(exp.DataType.Type.INT))
-        return cast(call("STRFTIME", text(pattern[unit]), arg), typed(exp.DataType.Type.INT))
+            month = cast(call("STRFTIME", text("%m"), arg), typed(exp.DType.INT))
+            return cast(binary(exp.Div, binary(exp.Add, month, number(2)), number(3)), typed(exp.DType.INT))
+        return cast(call("STRFTIME", text(pattern[unit]), arg), typed(exp.DType.INT))
 
     def days(self, arg: E) -> E:
         since = binary(exp.Sub, call("JULIANDAY", call("DATE", arg)), call("JULIANDAY", text("1970-01-05")))
-        return cast(since, typed(exp.DataType.Type.INT))
+        return cast(since, typed(exp.DType.INT))
 
     def seconds(self, arg: E) -> E:
         return call("UNIXEPOCH", arg)
