@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import openpyxl
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
@@ -350,6 +349,8 @@ def _xlsx(content: bytes, sheet: str | None) -> Rows:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sum(info.file_size for info in archive.infolist()) > _MAX_UNPACKED:
             raise ReviewError("upload_too_large", "The workbook unpacks to more than 200 MiB.")
+    import openpyxl  # noqa: PLC0415 (rarely needed, and slow to load)
+
     workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     if sheet is not None and sheet not in workbook.sheetnames:
         raise ReviewError("semantic_source_invalid", f"The workbook has no sheet {sheet!r}.")

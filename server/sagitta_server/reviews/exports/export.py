@@ -9,7 +9,6 @@ from typing import assert_never
 from sagitta_server.reviews.exports.as_csv import fields_csv, findings_csv
 from sagitta_server.reviews.exports.as_json import documentation_json, run_summary_json, validation_json
 from sagitta_server.reviews.exports.as_markdown import markdown
-from sagitta_server.reviews.exports.as_pdf import pdf
 from sagitta_server.reviews.exports.blocks import Document
 from sagitta_server.reviews.exports.documentation import documentation
 from sagitta_server.reviews.exports.masking import masked
@@ -48,6 +47,8 @@ def _content(review: Review, kind: ArtifactType, form: ArtifactFormat, now: date
         case ArtifactFormat.MARKDOWN:
             return markdown(_document(review, kind, now)).encode()
         case ArtifactFormat.PDF:
+            from sagitta_server.reviews.exports.as_pdf import pdf  # noqa: PLC0415 (its fonts take long to load)
+
             return pdf(_document(review, kind, now), now)
         case _:
             assert_never(form)
