@@ -409,11 +409,23 @@ _MAX_SHOWN = 160
 
 def render(diagnostic: Diagnostic, source: SourceText) -> str:
     """Writes a diagnostic as people read it: code, message, the line with carets under the place, and the hint."""
-    head = f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"
+    lines = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"]
     span = diagnostic.span
+    margin = " " * len(str(span.line)) if span else ""
+    if span is not None:
+        lines.append(f"{margin}--> {source.name}:{span.line}:{span.column}")
+    elif diagnostic.path:
+        lines.append(f"  --> {source.name}: {diagnostic.path}")
+    lines += excerpt(span, source)
+    if diagnostic.hint:
+        lines.append(f"{margin} = hint: {diagnostic.hint}")
+    return "\n".join(lines)
+
+
+def excerpt(span: Span | None, source: SourceText) -> list[str]:
+    """Returns the line at a span, its number before it and carets under the place; nothing without a place or text."""
     if span is None or not source.text:
-        where = [f"  --> {source.name}: {diagnostic.path}"] if diagnostic.path else []
-        return "\n".join([head, *where, *_hint(diagnostic, "")])
+        return []
     margin = " " * len(str(span.line))
     line = source.line(span.line)
     first = span.column - 1
@@ -421,17 +433,4 @@ def render(diagnostic: Diagnostic, source: SourceText) -> str:
     cut = max(0, min(first - _MAX_SHOWN // 4, len(line) - _MAX_SHOWN)) if len(line) > _MAX_SHOWN else 0
     shown = line[cut : cut + _MAX_SHOWN].replace("\t", " ")
     carets = "^" * max(1, min(last - first, len(shown) - (first - cut)))
-    return "\n".join(
-        [
-            head,
-            f"{margin}--> {source.name}:{span.line}:{span.column}",
-            f"{margin} |",
-            f"{span.line} | {shown}",
-            f"{margin} | {' ' * (first - cut)}{carets}",
-            *_hint(diagnostic, margin),
-        ]
-    )
-
-
-def _hint(diagnostic: Diagnostic, margin: str) -> list[str]:
-    return [f"{margin} = hint: {diagnostic.hint}"] if diagnostic.hint else []
+    return [f"{margin} |", f"{span.line} | {shown}", f"{margin} | {' ' * (first - cut)}{carets}"]

@@ -30,9 +30,13 @@ class LoadedModel:
     sources: Mapping[str, SourceText] = field(default_factory=dict)
     """The further texts (fragments, the parent) by name."""
 
+    def source_of(self, diagnostic: Diagnostic) -> SourceText:
+        """Returns the text that a diagnostic is about: the model's own, a fragment's or the parent's."""
+        return self.sources.get(diagnostic.source or "", self.source)
+
     def render(self, diagnostic: Diagnostic) -> str:
         """Writes a diagnostic of this model with the line that it is about."""
-        return render(diagnostic, self.sources.get(diagnostic.source or "", self.source))
+        return render(diagnostic, self.source_of(diagnostic))
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

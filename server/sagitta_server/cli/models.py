@@ -85,12 +85,22 @@ def compiled_sql(named: NamedModel, sql: str, context: CompileContext, now: dt.d
     return compile_statement(statement, lambda core: compile_query(core.model, core.query, context))
 
 
-def lines(path: Path, diagnostics: Iterable[Diagnostic]) -> Iterable[str]:
-    """Returns each diagnostic as `file:line:column: severity [CODE] message`, its hint on a line of its own."""
+def lines(path: Path, diagnostics: Iterable[Diagnostic], loaded: LoadedModel | None = None) -> Iterable[str]:
+    """Returns each diagnostic as `file:line:column: severity [CODE] message`, the line with carets, and the hint."""
     for diagnostic in diagnostics:
+        file = path.parent / diagnostic.source if diagnostic.source else path
         span = diagnostic.span
-        place = f"{path}:{span.line}:{span.column}" if span else str(path)
+        place = f"{file}:{span.line}:{span.column}" if span else str(file)
         where = f" ({diagnostic.path})" if diagnostic.path else ""
         yield f"{place}: {diagnostic.severity} [{diagnostic.code}] {diagnostic.message}{where}"
+        if loaded is not None:
+            yield from (f"    {line}" for line in shown(diagnostic, loaded))
         if diagnostic.hint:
             yield f"    {diagnostic.hint}"
+
+
+def shown(diagnostic: Diagnostic, loaded: LoadedModel) -> list[str]:
+    """Returns the line of a model that a diagnostic is about, with carets under the place."""
+    from sagitta_compiler.source import excerpt
+
+    return excerpt(diagnostic.span, loaded.source_of(diagnostic))

@@ -27,7 +27,7 @@ def command(ctx: click.Context, *, files: tuple[Path, ...], strict: bool) -> Non
     failed = False
     for path in files:
         loaded = models.load(path)
-        for line in models.lines(path, loaded.diagnostics):
+        for line in models.lines(path, loaded.diagnostics, loaded):
             click.echo(line, err=True)
         failed |= loaded.model is None or (strict and bool(loaded.diagnostics))
         if loaded.model is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sagitta_compiler import Query, ResolvedModel, load_model, read_query
+from sagitta_compiler import CompileError, Query, ResolvedModel, compile_query, load_model, read_query
 from sagitta_compiler.discovery import (
     Composable,
     composables,
@@ -205,3 +205,41 @@ def test_health_names_orphans_fan_traps_and_unreachable_dimensions() -> None:
     assert report.joins == 2
     assert report.warnings_count == 3
     assert loaded.health == report
+
+
+def compiles(model: ResolvedModel, query: Query) -> bool:
+    try:
+        compile_query(model, query)
+    except CompileError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        {"measures": ["Revenue"]},
+        {"dimensions": ["Country"], "measures": ["Revenue"]},
+        {"dimensions": ["Status"], "measures": ["Revenue"]},
+        {"dimensions": ["Country"], "measures": ["Credit"]},
+        {"dimensions": ["Country"], "measures": ["Revenue", "Returned"]},
+        {"dimensions": ["Return Day"], "measures": ["Returned"]},
+        {"dimensions": ["Country"]},
+        {"dimensions": ["Order Month"], "measures": ["Running"]},
+    ],
+)
+def test_what_composes_compiles_and_what_does_not_is_refused(shop: ResolvedModel, base: dict[str, list[str]]) -> None:
+    """The compiler has the last word; the answers from the join graph must not contradict it."""
+    found = composables(shop, query(**base))
+    offered = {item.name: item for item in found.items}
+    for name in shop.dimensions:
+        if name in base.get("dimensions", []):
+            continue
+        more = {**base, "dimensions": [*base.get("dimensions", []), name]}
+        assert compiles(shop, query(**more)) == (name in offered), name
+    for name in (*shop.measures, *shop.metrics):
+        if name in base.get("measures", []) or name not in offered:
+            continue
+        dimensions = [*base.get("dimensions", []), *offered[name].cost.requires]
+        more = {"dimensions": dimensions, "measures": [*base.get("measures", []), name]}
+        assert compiles(shop, query(**more)), name

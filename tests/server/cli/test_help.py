@@ -54,6 +54,8 @@ def test_every_mistake_of_a_model_is_reported_with_its_place(tmp_path: Path) -> 
     assert result.exit_code == 1
     assert "wrong.yaml:8:" in result.output
     assert "wrong.yaml:10:" in result.output
+    assert "8 |   D: {dataObject: B, column: X}" in result.output
+    assert "^" in result.output
     assert "Traceback" not in result.output
 
 
