@@ -23,6 +23,7 @@ COMMANDS = {
     "convert": "Convert a model to OSI and back, or to an RDF graph.",
     "compile": "Show the SQL of a query, and why it is that SQL.",
     "query": "Ask a running server, or a model file and a warehouse, and write the answer.",
+    "extract": "Pull a large result into files, in parallel parts, and resume a killed job.",
     "token": "Print a bearer token for development.",
     "health": "Ask a running server whether it can serve.",
     "settings": "Show every setting, its value here and what it is for.",
