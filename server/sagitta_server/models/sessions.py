@@ -368,7 +368,7 @@ class SessionStore:
             )
 
     @staticmethod
-    def _insert_model(  # noqa: PLR0917
+    def _insert_model(
         connection: Connection,
         session_id: str,
         model_id: str,

@@ -16,10 +16,9 @@ from sagitta_server.reviews import values as v
 from sagitta_server.reviews.changes import Change
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.events import RecoveryStep, StoredEvent
-from sagitta_server.reviews.exporting import Artifact
 from sagitta_server.reviews.json_text import InvalidJsonError, JsonText, canonical
 from sagitta_server.reviews.settle import ordered_findings
-from sagitta_server.reviews.store.artifacts import Upload
+from sagitta_server.reviews.store.artifacts import Artifact, Upload
 
 E = TypeVar("E", bound=StrEnum)
 

@@ -81,9 +81,8 @@ def test_the_rows_of_a_run_come_over_flight_adbc_and_http(alice, bob):
     endpoint = flight.FlightEndpoint(ticket, access["endpoints"])
     info = flight.FlightInfo(schema, flight.FlightDescriptor.for_command(b""), [endpoint], -1, -1)
     with (
-        pytest.warns(Warning, match="autocommit"),
         adbc_driver_flightsql.dbapi.connect(
-            access["endpoints"][0], db_kwargs={"adbc.flight.sql.authorization_header": token}
+            access["endpoints"][0], db_kwargs={"adbc.flight.sql.authorization_header": token}, autocommit=True
         ) as adbc,
         adbc.cursor() as cursor,
     ):
