@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.types import AbstractType, FilterOperator
@@ -97,6 +98,17 @@ def truncated(scope: Scope, member: Member, scalar: Scalar) -> Scalar:
     return Truncate(scalar, member.grain, member.type, settings.week_start, settings.fiscal_year_start)
 
 
+@dataclass(frozen=True, slots=True)
+class SemiJoin:
+    """Clauses that a related row must pass: related to the row of `anchor`, which lies at a path of the scope."""
+
+    anchor: str
+    at: Path
+    root: str
+    clauses: tuple[Clause, ...]
+    far: tuple[Member, ...]
+
+
 class Conditions:
     """Turns predicates into conditions of one scope; a field that cannot be seen is NULL there, with a warning."""
 
@@ -108,21 +120,24 @@ class Conditions:
         self._route = route
         self._out = out
         self._policies = policies
+        self._groups: list[SemiJoin] = []
         self.unseen: list[tuple[Clause, Member]] = []
 
     def where(self, clauses: Iterable[Clause]) -> Scalar | None:
         """The condition that all clauses set on the rows of the home."""
+        plain = self._sorted(clauses, self._groups)
+        return all_of([*plain, *(self._semi_join(group) for group in self._groups)])
+
+    def _sorted(self, clauses: Iterable[Clause], groups: list[SemiJoin]) -> list[Scalar]:
+        """The conditions of the clauses on near fields; those on far ones join the groups."""
         plain: list[Scalar] = []
-        semi: list[tuple[str, list[Clause]]] = []
         for clause in clauses:
             far = [m for m in clause.members if self._near(m) is None]
             if not far:
                 plain.append(self.predicate(clause.predicate))
-            elif not self._gather(semi, clause, far):
+            elif not self._gather(groups, clause, far):
                 plain.append(self._without(clause, far))
-        for root, together in semi:
-            plain.append(self._semi_join(root, together))
-        return all_of(plain)
+        return plain
 
     def predicate(self, predicate: Predicate, place: Place | None = None) -> Scalar:
         """The condition of a predicate whose fields `place` finds (by default: in this scope)."""
@@ -138,16 +153,13 @@ class Conditions:
             case Test():
                 raise AssertionError("a finished value cannot filter rows")
 
-    def condition(self, predicate: Predicate) -> Scalar:
-        """The condition of a measure's own filter."""
-        far = [m for m in members_of(predicate) if self._near(m) is None]
-        if not far:
-            return self.predicate(predicate)
-        clause = Clause(predicate, members_of(predicate), "")
-        groups: list[tuple[str, list[Clause]]] = []
-        if not self._gather(groups, clause, far):
-            return self._without(clause, far)
-        return self._semi_join(groups[0][0], groups[0][1])
+    def own(self, predicates: tuple[Predicate, ...]) -> Scalar | None:
+        """The condition of a measure's own filters. A related row must pass them together with the query's."""
+        clauses = [Clause(predicate, members_of(predicate), "") for predicate in predicates]
+        groups = list(self._groups)
+        plain = self._sorted(clauses, groups)
+        changed = (group for group in groups if group not in self._groups)
+        return all_of([*plain, *(self._semi_join(group) for group in changed)])
 
     def has_partner(self, path: Path) -> Scalar:
         """Whether a home row meets a row at the end of the required part of a path."""
@@ -161,8 +173,9 @@ class Conditions:
         reached = {*self._graph.reach(route.home, "many"), route.root}
         reached |= {edge.target for path in (route.to_home, *route.paths.values()) for edge in path or ()}
         bound = (p for p in self._policies if all(member.ref.object in reached for member in p.members))
-        found = (self.where((policy,)) for policy in bound)
-        return [condition for condition in found if condition is not None]
+        groups: list[SemiJoin] = []
+        plain = self._sorted(bound, groups)
+        return [*plain, *(self._semi_join(group) for group in groups)]
 
     def _policies_inside(self, inner: Scope, start: str) -> list[Scalar]:
         """The row policies of the object that a sub-select reads from."""
@@ -206,24 +219,42 @@ class Conditions:
 
     # semi-joins
 
-    def _gather(self, groups: list[tuple[str, list[Clause]]], clause: Clause, far: list[Member]) -> bool:
-        """Puts a clause with others that one root shows together; False if no root shows it."""
-        wanted = [waypoint(m) for m in far]
-        for at, (_, together) in enumerate(groups):
-            others = [waypoint(m) for c in together for m in c.members if self._near(m) is None]
-            if (root := self._graph.common_root([self._route.home, *others, *wanted])) is not None:
-                groups[at] = (root, [*together, clause])
-                return True
-        root = self._graph.common_root([self._route.home, *wanted])
-        if root is None:
-            return False
-        groups.append((root, [clause]))
-        return True
+    def _gather(self, groups: list[SemiJoin], clause: Clause, far: list[Member]) -> bool:
+        """Puts a clause with others that one root shows together; False if nothing shows any field of it."""
+        route = self._route
+        anchors = dict.fromkeys(((route.root, ()), (route.home, route.to_home)))
+        for partly in (False, True):
+            for anchor, at in anchors:
+                seen = [m for m in far if self._root_of(anchor, [m]) is not None]
+                if not seen or (len(seen) < len(far) and not partly):
+                    continue
+                if self._placed(groups, clause, seen, anchor, at):
+                    self.unseen.extend((clause, member) for member in far if member not in seen)
+                    return True
+        return False
 
-    def _semi_join(self, root: str, clauses: list[Clause]) -> Scalar:
-        """Whether the home row has a row of `root` that passes the clauses."""
-        back = self._graph.any_path(root, self._route.home) or self._back_across(root, clauses)
-        outer = self._scope.at(self._route.to_home)
+    def _placed(self, groups: list[SemiJoin], clause: Clause, seen: list[Member], anchor: str, at: Path) -> bool:
+        for position, group in enumerate(groups):
+            if group.anchor == anchor and (root := self._root_of(anchor, [*group.far, *seen])) is not None:
+                groups[position] = SemiJoin(anchor, at, root, (*group.clauses, clause), (*group.far, *seen))
+                return True
+        root = self._root_of(anchor, seen)
+        if root is not None:
+            groups.append(SemiJoin(anchor, at, root, (clause,), tuple(seen)))
+        return root is not None
+
+    def _root_of(self, anchor: str, members: list[Member]) -> str | None:
+        """The object from which the anchor's row and all the members are seen together."""
+        wanted = [waypoint(member) for member in members]
+        across = self._graph.reach(anchor, "many")
+        return anchor if all(name in across for name in wanted) else self._graph.common_root([anchor, *wanted])
+
+    def _semi_join(self, group: SemiJoin) -> Scalar:
+        """Whether the anchor's row has a related row that passes the clauses."""
+        itself = group.root == group.anchor
+        path = None if itself else self._graph.any_path(group.root, group.anchor)
+        back = path or self._back_across(group)
+        outer = self._scope.at(group.at)
         start = back[0].source
 
         def build(inner: Scope) -> Scalar | None:
@@ -233,20 +264,19 @@ class Conditions:
                 path = member_path(self._graph, start, member) or member_path(self._graph, start, member, "many")
                 return None if path is None else (inner, path)
 
-            return all_of(self.predicate(clause.predicate, place) for clause in clauses)
+            return all_of(self.predicate(clause.predicate, place) for clause in group.clauses)
 
         related = self._correlated(outer, back, build)
-        if root != self._route.home or not all(may_hold(c.predicate, self._near) for c in clauses):
+        if not itself or not all(may_hold(clause.predicate, self._near) for clause in group.clauses):
             return related
         alone = Call("not", (self._correlated(outer, back, lambda _: None),))
-        blank = all_of((alone, *(self.predicate(clause.predicate) for clause in clauses)))
+        blank = all_of((alone, *(self.predicate(clause.predicate) for clause in group.clauses)))
         return Call("or", (related, blank)) if blank is not None else related
 
-    def _back_across(self, root: str, clauses: list[Clause]) -> Path:
-        """The way back when the home itself is the root: from the far end of its many-to-many step."""
-        far = next(m for c in clauses for m in c.members if self._near(m) is None)
-        there = member_path(self._graph, root, far, "many")
-        assert there, f"{root} has no row of {far.ref}"
+    def _back_across(self, group: SemiJoin) -> Path:
+        """The way back when the anchor itself is the root: from the far end of its many-to-many step."""
+        there = member_path(self._graph, group.anchor, group.far[0], "many")
+        assert there, f"{group.anchor} has no row of {group.far[0].ref}"
         across = next(at for at, edge in enumerate(there, start=1) if edge.multiplies)
         return tuple(edge.reversed() for edge in reversed(there[:across]))
 

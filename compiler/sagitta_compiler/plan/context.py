@@ -14,13 +14,9 @@ def grain_of(grain: Grain | None, dims: tuple[BoundDimension, ...]) -> tuple[Bou
         return dims
     if grain.mode is GrainMode.FIXED:
         kept = {*grain.keep_only, *grain.include}
-        return tuple(dim for dim in dims if kept.intersection(dim.names))
+        return tuple(dim for dim in dims if dim.source in kept)
     kept = {*grain.keep_only, *grain.include}
-    return tuple(
-        dim
-        for dim in dims
-        if not set(grain.exclude).intersection(dim.names) and (not grain.keep_only or kept.intersection(dim.names))
-    )
+    return tuple(dim for dim in dims if dim.source not in grain.exclude and (not grain.keep_only or dim.source in kept))
 
 
 def clauses_of(

@@ -153,26 +153,26 @@ class _Leg:
             self._partners.append(self._conditions.has_partner(path))
 
     def _aggregate(self, leaf: LeafValue) -> Scalar:
-        condition = all_of(self._own_conditions(leaf))
+        condition = self._own_condition(leaf)
         whole = aggregate(self._scope, self._route.to_home, self._where.home, leaf.measure, condition)
         default = leaf.empty
         counts = isinstance(whole, Aggregate) and whole.function == "count"
         return whole if default is None or counts else coalesce(whole, default)
 
-    def _own_conditions(self, leaf: LeafValue) -> list[Scalar]:
+    def _own_condition(self, leaf: LeafValue) -> Scalar | None:
+        """The condition of the measure's own filters, and the record of what they reach."""
         planner = self._planner
-        conditions: list[Scalar] = []
+        before = len(self._conditions.unseen)
+        condition = self._conditions.own(leaf.filters)
+        unseen = {member for _, member in self._conditions.unseen[before:]}
+        del self._conditions.unseen[before:]
         for predicate in leaf.filters:
-            before = len(self._conditions.unseen)
-            conditions.append(self._conditions.condition(predicate))
-            unseen = {member for _, member in self._conditions.unseen[before:]}
-            del self._conditions.unseen[before:]
             for member in members_of(predicate):
                 if member in unseen:
                     planner.unnarrowed[id(predicate), member] = (leaf.name, self._where.home)
                 else:
                     planner.narrowed.add((id(predicate), member))
-        return conditions
+        return condition
 
     # once per home row
 
@@ -234,7 +234,7 @@ class _Leg:
             for c in (self._conditions.where(self._where.clauses), *self._conditions.policies(), *self._partners)
             if c is not None
         )
-        own = self._own_conditions(leaf)
+        own = self._own_condition(leaf)
         labels = Labels(dims)
         moment = self._of_home(time)
         outputs = dict(dims)
@@ -247,7 +247,7 @@ class _Leg:
             outputs |= {labels.fresh(f"key_{n}"): key for n, key in enumerate(self._key(), start=1)}
             self._warn()
         self._record()
-        condition = all_of(c for c in (where, *own, Call("is_not_null", (moment,))) if c is not None)
+        condition = all_of(c for c in (where, own, Call("is_not_null", (moment,))) if c is not None)
         select = Select(
             tuple(Output(label, scalar) for label, scalar in outputs.items()),
             scope.source,

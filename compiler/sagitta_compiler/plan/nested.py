@@ -7,13 +7,20 @@ from dataclasses import replace
 
 from sagitta_compiler.plan.aggregates import aggregate_of
 from sagitta_compiler.plan.context import clauses_of
-from sagitta_compiler.plan.frames import Frame, close
+from sagitta_compiler.plan.frames import Frame, Labels, close
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.scalars import Aggregate, coalesce
 from sagitta_compiler.query.bound import BoundDimension, Clause, NestedValue
 
 Evaluate = Callable[..., Frame]
 """`evaluate`, handed in because it evaluates nested measures itself."""
+
+
+def _further(over: tuple[BoundDimension, ...], dims: tuple[BoundDimension, ...]) -> list[BoundDimension]:
+    """The dimensions of `over` that the query does not have, under labels of their own."""
+    labels = Labels(dim.label for dim in dims)
+    further = (dim for dim in over if all(dim.members != known.members for known in dims))
+    return [replace(dim, label=labels.fresh(dim.label)) for dim in further]
 
 
 def nested_frame(
@@ -24,7 +31,7 @@ def nested_frame(
     evaluate: Evaluate,
 ) -> Frame:
     """The frame of a nested aggregation: its inner formula per dimension and `over`, then the outer aggregate."""
-    finer = (*dims, *(dim for dim in value.over if all(dim.members != known.members for known in dims)))
+    finer = (*dims, *_further(value.over, dims))
     inner = evaluate(
         planner, finer, clauses_of(planner.model, value.measure.filter_context, (), clauses), (value.inner,)
     )

@@ -9,7 +9,7 @@ from sagitta_compiler.plan.finish import order_of
 from sagitta_compiler.plan.graph import AmbiguousPathError, Path
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import Output, Select, Source, Union
-from sagitta_compiler.plan.routes import route
+from sagitta_compiler.plan.routes import Route
 from sagitta_compiler.plan.scalars import Field, Literal, all_of
 from sagitta_compiler.plan.scope import Scope
 from sagitta_compiler.query.bound import BoundField
@@ -62,10 +62,13 @@ def _path(planner: Planner, root: str, field: BoundField) -> Path | None:
 def _leg(planner: Planner, root: str, fields: tuple[BoundField, ...]) -> Select:
     query = planner.query
     scope = Scope(planner.model, planner.graph, root, planner.frames)
-    conditions = Conditions(scope, planner.graph, route(planner.graph, root, ()), planner.out, query.policies)
+    paths = {field.member: _path(planner, root, field) for field in fields}
+    fans = any(edge.multiplies for path in paths.values() for edge in path or ())
+    shown = Route(root, root, (), fans, paths)
+    conditions = Conditions(scope, planner.graph, shown, planner.out, query.policies)
     outputs = []
     for field in query.fields:
-        path = _path(planner, root, field) if field in fields else None
+        path = paths.get(field.member)
         scalar = Literal(None, field.member.type) if path is None else scope.member(path, field.member, reason="field")
         outputs.append(Output(field.label, scalar))
         planner.seen.add(field.label)
