@@ -98,6 +98,7 @@ class Evaluation:
         if len(asked) != len(query.measures):
             raise v.UndecidedError("two measures with one label")
         frame = Frame(self.leaves, parts, query.where, list(asked.values()), query.grouping)
+        self._check_having_fields(frame, asked)
         self._check_reach(frame)
         self._check_having(frame)
         rows = list(frame.rows) if asked else self._members(frame)
@@ -150,8 +151,10 @@ class Evaluation:
         names = [*(name for name, _ in frame.asked), *self._having_names()]
         measures = [leaf for name in names for leaf in frame.leaf_measures(name)]
         homes = {self.leaves.home(measure) for measure in measures}
+        grouped = [ref for part in frame.parts for ref in part.refs]
         for part in frame.parts:
-            self._reached(homes, part.refs, "UNREACHABLE_REQUIRED_OBJECT")
+            if homes and not any(self.scoper.is_served(home, grouped, ref) for home in homes for ref in part.refs):
+                raise v.RefusedError(f"no leaf reaches {part.label}", "UNREACHABLE_REQUIRED_OBJECT")
         for clause in frame.where:
             bound = {self.leaves.home(one) for one in measures if frame.is_bound(one, clause)}
             for ref in self.scoper.clause_fields([clause]):
@@ -163,6 +166,14 @@ class Evaluation:
             for leaf in leaves:
                 for ref in self.scoper.clause_fields(leaf.filters):
                     self._reached({self.leaves.home(leaf)}, [ref], "INVALID_MEASURE_FILTER")
+
+    def _check_having_fields(self, frame: Frame, asked: dict[str, Asked]) -> None:
+        known = {*asked, *self.model.measures, *self.model.metrics, *(part.label for part in frame.parts)}
+        known |= {part.names[0] for part in frame.parts if len(part.names) == 1}
+        for clause in self.query.having:
+            for leaf in filters.leaves(clause):
+                if leaf.field not in known:
+                    raise v.RefusedError(f"{leaf.field} is not in the result", "UNKNOWN_FILTER_FIELD")
 
     def _check_having(self, frame: Frame) -> None:
         """A measure that only HAVING names is planned like any other, also when there is no row to test."""
@@ -211,9 +222,7 @@ class Evaluation:
                 return frame.finished(asked[leaf.field], row)
             if leaf.field in self.model.measures or leaf.field in self.model.metrics:
                 return frame.finished((leaf.field, ()), row)
-            if leaf.field in self.model.dimensions or "." in leaf.field:
-                raise v.UndecidedError("HAVING on a field that is not selected")
-            raise v.RefusedError(f"nothing is called {leaf.field}", "UNKNOWN_FILTER_FIELD")
+            raise v.RefusedError(f"{leaf.field} is not in the result", "UNKNOWN_FILTER_FIELD")
 
         world = filters.FilterWorld(self.world.calendar, self.world.context.now)
         return all(filters.passes(clause, value, world) is True for clause in self.query.having)
@@ -228,10 +237,9 @@ class Evaluation:
         order = tuple(self._order_key(item, labels) for item in query.order_by)
         limited = query.limit is not None or query.offset is not None
         if limited and not order:
-            if query.grouping is not None:
-                raise v.UndecidedError("the default order of a limited rollup")
             count = len(query.dimensions) or (len(labels) if query.fields else 0)
-            order = tuple((place, Direction.ASC, NullsOrder.LAST) for place in range(count))
+            nulls = NullsOrder.LAST if query.grouping is None else NullsOrder.FIRST
+            order = tuple((place, Direction.ASC, nulls) for place in range(count))
         if limited and any(nulls is None for _, _, nulls in order):
             raise v.UndecidedError("a limit in an order that leaves the place of NULLs to the engine")
         for place, direction, nulls in reversed(order):
@@ -255,6 +263,9 @@ class Evaluation:
     def _order_key(self, item: OrderItem, labels: Sequence[str]) -> tuple[int, Direction, NullsOrder | None]:
         if item.field in labels:
             return labels.index(item.field), item.direction, item.nulls
+        for item_of_query in self.query.measures:
+            if item_of_query.name == item.field:
+                return labels.index(self._label(item_of_query)), item.direction, item.nulls
         if not item.field.isdigit():
             raise v.RefusedError(f"cannot order by {item.field}", "UNKNOWN_ORDER_BY_FIELD")
         place = int(item.field)

@@ -96,7 +96,7 @@ class Frame:
         self.levels = levels_of(len(self.parts), grouping)
         self._groups: dict[object, dict[Key, v.Value]] = {}
         self._values: dict[tuple[Asked, RowKey], v.Value] = {}
-        self._before: dict[FieldRef, Frame] = {}
+        self._before: dict[Asked, Frame] = {}
 
     # -- names -----------------------------------------------------------------------------------------------------
 
@@ -266,6 +266,8 @@ class Frame:
 
     def _leaf_value(self, measure: Measure, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:
         level = self._effective_level(measure, row.level)
+        if level != row.level and row not in self.rows:
+            return nothing(measure)
         if is_nested(measure):
             return self._nested_value(measure, added, level, tuple(row.member(place) for place in level))
         groups = self._leaf_groups(measure, added, level, self.effective_where(measure))
@@ -386,7 +388,7 @@ class Frame:
         time = self.position(metric.time_dimension, "POP_TIME_DIMENSION_NOT_IN_SELECT")
         if not row.keeps(time):
             return None
-        before = self._without_time_filters(self.parts[time].members[0][0])
+        before = self._without_time_filters(metric, added, self.parts[time].members[0][0])
         now = before.shown_formula(metric.expression, added, row)
         here = row.member(time)
         if here is None:
@@ -400,9 +402,11 @@ class Frame:
     def shown_formula(self, expression: Expression, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:
         return expressions.evaluate(expression.tree, lambda node: v.definite(self.finished((node.name, added), row)))
 
-    def _without_time_filters(self, time: FieldRef) -> Frame:
-        """The same question without the clauses that speak only of the compared time column."""
-        if time not in self._before:
+    def _without_time_filters(
+        self, metric: PeriodOverPeriodMetric, added: tuple[FilterNode, ...], time: FieldRef
+    ) -> Frame:
+        """The compared value alone, without the clauses that speak only of the compared time column."""
+        if (metric.name, added) not in self._before:
             kept = []
             for clause in self.where:
                 columns = {ref.column for ref in self.scoper.clause_fields([clause])}
@@ -411,8 +415,10 @@ class Frame:
                 if time.column in columns:
                     raise v.UndecidedError("a clause that speaks of the compared time and of something else")
                 kept.append(clause)
-            self._before[time] = Frame(self.leaves, self.parts, kept, self.asked, self.grouping, shown=self.shown)
-        return self._before[time]
+            asked = [(name, added) for name in components(metric)]
+            frame = Frame(self.leaves, self.parts, kept, asked, self.grouping, shown=self.shown)
+            self._before[metric.name, added] = frame
+        return self._before[metric.name, added]
 
     def _window(self, metric: WindowMetric, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:
         if row not in self.rows:

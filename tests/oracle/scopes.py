@@ -101,10 +101,27 @@ class Scoper:
         far = self.far(home, refs)
         if not far:
             return Anchor(home, home)
-        root = self.root_for(home, far)
-        if root is None:
-            raise v.UndecidedError(f"no single root serves {home} with all its fields")
+        root = self.root_for(home, self._most(home, far))
+        assert root is not None
         return Anchor(home, root, self._must(root, home))
+
+    def _most(self, home: str, far: Sequence[FieldRef]) -> list[FieldRef]:
+        """Returns the most fields that one root serves; the others are NULL in this leaf."""
+        if self.roots(home, far):
+            return list(far)
+        served = {tuple(ref for ref in far if self._sees(name, ref)) for name in self.roots(home, ())}
+        most = max(map(len, served))
+        best = [refs for refs in served if len(refs) == most]
+        if len(best) > 1:
+            raise v.UndecidedError(f"several roots serve as many fields of {home}")
+        return list(best[0])
+
+    def _sees(self, name: str, ref: FieldRef) -> bool:
+        return self.graph.reaches(name, ref.column.object, ref.via)
+
+    def is_served(self, home: str, refs: Sequence[FieldRef], ref: FieldRef) -> bool:
+        """Whether a leaf of a home that is grouped by `refs` has a field."""
+        return self.scope(self.anchor(home, refs), [ref]).paths[ref] is not None
 
     def is_here(self, anchor: Anchor, ref: FieldRef) -> bool:
         """Whether the rows of an anchor have a field by themselves."""
