@@ -64,6 +64,8 @@ def parse_sparql(text: str) -> Question:
     """
     if len(text) > MAX_QUERY_LENGTH:
         raise SparqlError(f"A query has at most {MAX_QUERY_LENGTH:,} characters; this one has {len(text):,}.")
+    if not text.strip():
+        raise SparqlError("The query is empty.")
     if _depth(text) > MAX_DEPTH:
         raise SparqlError(f"Brackets are nested more than {MAX_DEPTH} deep.")
     try:
