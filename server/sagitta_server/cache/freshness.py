@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 from sagitta_compiler.model.resolved import DataObject, NestedSource, Refresh, ResolvedModel, TableSource
@@ -47,10 +48,10 @@ def uncacheable(reason: str, table: str | None = None) -> Freshness:
     return Freshness(None, f"no_cache:{reason}", table)
 
 
-def contracts(model: ResolvedModel) -> dict[str, Contract]:
+def contracts(*models: ResolvedModel) -> dict[str, Contract]:
     """Returns the contract of each physical table (folded name); of several on one table, the strictest."""
     result: dict[str, Contract] = {}
-    for data_object in model.objects.values():
+    for data_object in chain.from_iterable(model.objects.values() for model in models):
         if (table := _table(data_object)) is None:
             continue
         name, contract = folded(table.qualified), _known(data_object.refresh)

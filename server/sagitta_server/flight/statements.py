@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -28,6 +28,7 @@ from sagitta_compiler.query.semantic_sql import (
     translate_sql,
 )
 
+from sagitta_server.cache import Contract, contracts
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.execution import CancelToken, ResultStream, conform
 from sagitta_server.execution.conform import plain_schema
@@ -67,6 +68,10 @@ class Plan:
     """Changes when one of the models changes."""
     rows: Any = None
     """The answer itself, when it comes from the catalog."""
+    cache_key: str = ""
+    """Identifies the content of the models that it asks."""
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    """How long their tables stay the same."""
 
 
 class Models:
@@ -134,14 +139,23 @@ class Statements:
 
         compiled = compile_statement(statement, compiled_core)
         schema = _described(self._queries.result_schema(compiled), models.catalog_name)
-        return Plan(statement, schema, compiled, statement.parameters, models.version)
+        asked_models = {core.schema: models.handles[core.schema] for core in statement.cores}
+        return Plan(
+            statement,
+            schema,
+            compiled,
+            statement.parameters,
+            models.version,
+            cache_key="|".join(sorted({handle.content_key for handle in asked_models.values()})),
+            contracts=contracts(*(handle.model for handle in asked_models.values())),
+        )
 
     def run(self, plan: Plan, token: CancelToken) -> ResultStream:
         """Starts a plan; the stream has exactly the plan's schema."""
         match plan.translation:
             case SemanticStatement():
                 assert plan.compiled is not None
-                stream = self._queries.execute(plan.compiled, token=token)
+                _, stream = self._queries.cached(plan.compiled, plan.cache_key, plan.contracts, token=token)
                 try:
                     return conform(stream, plan.schema)
                 except BaseException:

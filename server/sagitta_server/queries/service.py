@@ -161,6 +161,42 @@ class QueryService:
             stream.close()
             raise
 
+    def cached(
+        self,
+        compiled: CompiledQuery,
+        model_key: str,
+        declared: Mapping[str, Contract],
+        source: Source | None = None,
+        *,
+        token: CancelToken | None = None,
+    ) -> tuple[Lookup | None, ResultStream]:
+        """Starts a compiled query, or takes its result from the cache.
+
+        Args:
+            compiled: the query.
+            model_key: identifies the content of the models that it reads.
+            declared: their freshness contracts.
+            source: the warehouse; by default the one of the query's dialect.
+            token: cancels it.
+        """
+        chosen = source or self.source_for(compiled.dialect)
+        if self._cache.backend == "noop":
+            return None, self.execute(compiled, chosen, token=token)
+        lookup = self._cache.lookup(
+            CacheRequest(
+                datasource=chosen.name,
+                model=model_key,
+                dialect=compiled.dialect,
+                sql=compiled.sql,
+                tables=compiled.physical_tables,
+                contracts=declared,
+            )
+        )
+        if lookup.hit is None:
+            return lookup, self._cache.store(lookup, self.execute(compiled, chosen, token=token))
+        ending = token or self.token()
+        return lookup, replace(lookup.hit.stream, cancel=ending.cancel, close=ending.finish, token=ending)
+
     def token(self, timeout_seconds: float | None = None) -> CancelToken:
         """A token for one statement, with the server's time limit or a shorter one."""
         limit = self._settings.query.timeout_seconds
@@ -222,21 +258,8 @@ class QueryService:
     def _stream(
         self, handle: ModelHandle, compiled: CompiledQuery, source: Source, token: CancelToken | None
     ) -> tuple[Lookup | None, ResultStream]:
-        if self._cache.backend == "noop":
-            return None, self.execute(compiled, source, token=token)
-        lookup = self._cache.lookup(
-            CacheRequest(
-                datasource=source.name,
-                model=handle.content_key,
-                dialect=compiled.dialect,
-                sql=compiled.sql,
-                tables=compiled.physical_tables,
-                contracts=self._contracts.get(handle.content_key, lambda: contracts(handle.model)),
-            )
-        )
-        if lookup.hit is not None:
-            return lookup, lookup.hit.stream
-        return lookup, self._cache.store(lookup, self.execute(compiled, source, token=token))
+        declared = self._contracts.get(handle.content_key, lambda: contracts(handle.model))
+        return self.cached(compiled, handle.content_key, declared, source, token=token)
 
     def _read_text(self, text: str) -> Query:
         limit = self._settings.query.max_text_bytes
