@@ -75,9 +75,14 @@ def add_comparison(
     dropped = time_only(planner, dims, clauses, value)
     wide = tuple(clause for clause in clauses if clause not in dropped)
     outer, planner.shift = planner.shift, f"{value.metric.offset} {value.metric.offset_grain.value}"
-    periods = evaluate(planner, dims, wide, (value.input,), (), (value,) if _reads_rows(value.input) else ())
+    wanted = None
+    if frame.grouped or frame.windows or _stands_without_rows(value.input):
+        frame = close(frame, planner.labels, "current")
+    if _stands_without_rows(value.input):
+        wanted = _members(planner, frame, dims, time, value)
+    calendars = (value,) if wanted is None and _reads_rows(value.input) else ()
+    periods = evaluate(planner, dims, wide, (value.input,), (), calendars, wanted)
     planner.shift = outer
-    frame = close(frame, planner.labels, "current") if frame.grouped or frame.windows else frame
     source = as_select(periods, planner.labels, "periods", "both periods, unfiltered by time", (value.input,))
     rest = others(dims, time)
     if dropped:
@@ -93,11 +98,47 @@ def add_comparison(
 
 def _reads_rows(value: Value) -> bool:
     """Whether a value depends on which rows there are beside its own."""
-    if isinstance(value, WindowValue | CumulativeValue | CompareValue):
-        return True
-    if isinstance(value, LeafValue) and value.grain is not None:
+    if isinstance(value, WindowValue | CumulativeValue):
         return True
     return any(_reads_rows(part) for part in inputs_of(value))
+
+
+def _stands_without_rows(value: Value) -> bool:
+    """Whether a value may be there although its row is not: a total, or another period of another comparison."""
+    if _reads_rows(value):
+        return False
+    if isinstance(value, CompareValue) or (isinstance(value, LeafValue) and value.grain is not None):
+        return True
+    return any(_stands_without_rows(part) for part in inputs_of(value))
+
+
+def _members(
+    planner: Planner,
+    frame: Frame,
+    dims: tuple[BoundDimension, ...],
+    time: tuple[BoundDimension, ...],
+    value: CompareValue,
+) -> Frame:
+    """The members of both periods of every row, so that the value is evaluated for them."""
+    source = frame.select.source
+    assert source is not None
+    assert isinstance(source.relation, Select)
+    moved = _shifted(planner, frame.dims[time[0].label], time[0], value)
+    keys: list[Select] = []
+    for moment, name in ((frame.dims[time[0].label], "these periods"), (moved, "earlier periods")):
+        scalars = {dim.label: _at(planner, dim, moment) if dim in time else frame.dims[dim.label] for dim in dims}
+        columns = tuple(Output(label, scalar) for label, scalar in scalars.items())
+        keys.append(Select(columns, source, name=name))
+    united = Source(Union(tuple(keys), "asked for", "the members that are compared"), "asked for")
+    fields: dict[str, Scalar] = {dim.label: Field("asked for", dim.label) for dim in dims}
+    return Frame(Select((), united, group=tuple(fields.values())), fields)
+
+
+def _at(planner: Planner, dim: BoundDimension, moment: Scalar) -> Scalar:
+    if dim.grain is None:
+        return moment
+    settings = planner.model.settings
+    return Truncate(moment, dim.grain, dim.type, settings.week_start, settings.fiscal_year_start)
 
 
 def _shifted(planner: Planner, moment: Scalar, time: BoundDimension, value: CompareValue) -> Scalar:

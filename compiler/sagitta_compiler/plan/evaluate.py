@@ -47,10 +47,12 @@ def evaluate(
     values: Iterable[Value],
     tested: Iterable[Value] = (),
     calendars: Iterable[CompareValue] = (),
+    wanted: Frame | None = None,
 ) -> Frame:
     """The frame of `values` by `dims`; values that are only `tested` bring no rows of their own.
 
     The time dimensions of the comparisons among the values, and of `calendars`, are without gaps if they stand alone.
+    The members of `wanted` have rows whatever the leaves say.
     """
     needs = _Needs()
     for value in values:
@@ -63,6 +65,7 @@ def evaluate(
     frames += [
         nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.rows if isinstance(leaf, NestedValue)
     ]
+    frames += [wanted] if wanted is not None else []
     frame = unite(frames, dims, planner.labels)
     if compared := (*needs.compared, *calendars):
         frame = with_spine(planner, frame, dims, compared)

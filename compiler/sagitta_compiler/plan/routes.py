@@ -39,24 +39,25 @@ def route(graph: JoinGraph, home: str, members: Iterable[Member]) -> Route:
     """The route that shows the rows of `home` by all the members that can be seen."""
     paths: dict[Member, Path | None] = {}
     far: list[Member] = []
-    fans = False
+    across: set[Member] = set()
     for member in members:
         path = member_path(graph, home, member)
-        if path is None:
-            path = member_path(graph, home, member, "many")
-            fans = fans or path is not None
+        if path is None and (path := member_path(graph, home, member, "many")) is not None:
+            across.add(member)
         if path is None:
             far.append(member)
         paths[member] = path
     root = _root(graph, home, far)
     if root is None:
-        return Route(home, home, (), fans, paths)
+        return Route(home, home, (), bool(across), paths)
     to_home = graph.any_path(root, home)
     assert to_home is not None
     rooted: dict[Member, Path | None] = {}
     for member, path in paths.items():
-        seen = member_path(graph, root, member) or member_path(graph, root, member, "many")
-        rooted[member] = seen if path is None else (*to_home, *path)
+        if path is not None and member not in across:
+            rooted[member] = (*to_home, *path)
+        else:
+            rooted[member] = member_path(graph, root, member) or member_path(graph, root, member, "many")
     return Route(home, root, to_home, True, rooted)
 
 
