@@ -67,7 +67,7 @@ def test_a_column_is_a_field_by_its_physical_name() -> None:
 
 
 def test_a_computed_column_keeps_its_formula() -> None:
-    """The peer wrote its name as if it were a physical column."""
+    """A formula is no physical column, and a reader elsewhere must still compute it."""
     net = field(osi(), "Orders", "Net")
     assert net["expression"]["dialects"][0]["expression"] == "AMOUNT * 0.8"
     margin = field(osi(), "Orders", "Margin")
