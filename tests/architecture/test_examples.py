@@ -1,0 +1,42 @@
+"""Queries on the demo's model that the docs and the help show: each of them compiles."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click import Context
+from harness import tpch
+from sagitta_server.cli import COMMANDS, cli
+from sagitta_server.cli.models import NamedModel, compiled, usable
+
+ROOT = Path(__file__).parents[2]
+SQL = re.compile(
+    r"""(?:'|\"{3})(SELECT (?:(?!\"{3}|'\n|' ).)+? FROM tpch(?:(?!\"{3}|'\n|' ).)*)(?:'$|' |\"{3})""", re.MULTILINE
+)
+OBJECT = re.compile(r"""-d '(\{.*?"?select"?.*?\})'""", re.DOTALL)
+
+
+def shown() -> dict[str, str]:
+    """The pages, and the help of each command."""
+    pages = {page.name: page.read_text() for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))}
+    helps = {name: getattr(cli.get_command(Context(cli), name), "help", "") or "" for name in COMMANDS}
+    return pages | helps
+
+
+EXAMPLES = sorted(
+    {(name, text) for name, page in shown().items() for text in (*SQL.findall(page), *OBJECT.findall(page))}
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> NamedModel:
+    return usable(tpch.MODEL)
+
+
+def test_examples_are_found() -> None:
+    assert {"README.md", "query"} <= {name for name, _ in EXAMPLES}
+
+
+@pytest.mark.parametrize(("name", "text"), EXAMPLES)
+def test_shown_query_compiles(model: NamedModel, name: str, text: str) -> None:
+    assert compiled(model, text, "duckdb").sql
