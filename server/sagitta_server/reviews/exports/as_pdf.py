@@ -63,6 +63,7 @@ class _Page(FPDF):
         self.set_title(document.title)
         self.set_creator("Sagitta")
         self.set_margins(18, 18, 18)
+        self.c_margin = 0
         self.set_auto_page_break(auto=True, margin=20)
         for family, style, name in _FONTS:
             self.add_font(family, style, str(_font_file(name)))

@@ -32,7 +32,7 @@ def documentation(review: Review, now: datetime) -> Document:
 def _blocks(review: Review) -> Iterator[Block]:
     profile = review.profile
     yield Paragraph(profile.business_summary)
-    yield Paragraph(f"The summary is {SUMMARY_SOURCE[profile.business_summary_source]}.")
+    yield Paragraph(f"This summary {SUMMARY_SOURCE[profile.business_summary_source]}.")
     yield Heading("Identity")
     yield Table(("Property", "Value"), tuple(_identity(review)), (1, 3))
     yield from _fields(review, FieldKind.COLUMN, "Columns")

@@ -25,11 +25,11 @@ LEGEND = (
     "open: nobody has said yet what it means",
 )
 SUMMARY_SOURCE = {
-    BusinessSummarySource.CONFIRMED: "confirmed by the owner",
+    BusinessSummarySource.CONFIRMED: "was confirmed by the owner",
     BusinessSummarySource.IMPORTED: "begins with the dataset's own description",
-    BusinessSummarySource.INFERRED: "made from the dataset's structure",
-    BusinessSummarySource.AI_DRAFT: "drafted by a model",
-    BusinessSummarySource.MANUAL_OVERRIDE: "written by the owner",
+    BusinessSummarySource.INFERRED: "was made from the dataset's structure",
+    BusinessSummarySource.AI_DRAFT: "was drafted by a model",
+    BusinessSummarySource.MANUAL_OVERRIDE: "was written by the owner",
 }
 _SHOWN = 300
 
