@@ -200,7 +200,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         self._accompany(caller, context, found.query_id, token)
         stream = self._run(found, token)
         caller.at_end(stream.close)
-        return _data_stream(stream)
+        return _data_stream(stream, never_empty=_is_java(caller))
 
     def _review_rows(self, run_rows: RunRows, caller: Caller, ticket: bytes) -> Any:
         """The rows of a review's run; they need the bearer to whom the ticket was given, in every mode."""
@@ -290,16 +290,28 @@ def _info(schema: Any, descriptor: Any, endpoints: list[Any], *, ordered: bool =
     return flight.FlightInfo(schema, descriptor, endpoints, -1, -1, ordered)
 
 
-def _data_stream(stream: ResultStream) -> Any:
-    """Hands native readers over as they are; others run through a generator that tells failures properly."""
-    if stream.native:
+def _is_java(caller: Caller) -> bool:
+    return (caller.headers.get("user-agent") or [""])[0].startswith("grpc-java")
+
+
+def _data_stream(stream: ResultStream, *, never_empty: bool) -> Any:
+    """Hands native readers over as they are; others run through a generator that tells failures properly.
+
+    JDBC drivers up to 18.3 count the columns of a result twice when it comes without a batch; they get an empty one.
+    """
+    if stream.native and not never_empty:
         return flight.RecordBatchStream(stream.reader)
-    return flight.GeneratorStream(stream.schema, _told(stream))
+    return flight.GeneratorStream(stream.schema, _told(stream, never_empty=never_empty))
 
 
-def _told(stream: ResultStream) -> Iterator[Any]:
+def _told(stream: ResultStream, *, never_empty: bool) -> Iterator[Any]:
+    is_empty = True
     try:
-        yield from batches_of(stream)
+        for batch in batches_of(stream):
+            is_empty = False
+            yield batch
+        if is_empty and never_empty:
+            yield pa.RecordBatch.from_pylist([], stream.schema)
     except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
         told = flight_error(error)
     else:
