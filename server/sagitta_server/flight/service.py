@@ -179,11 +179,10 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         if count <= 1 or plan.compiled is None:
             yield ticket
             return
-        partitioned(plan.compiled, plan.schema, 0, count)  # refuses what cannot be cut before anyone runs it
-        for index in range(count):
+        for partition in self._statements.partitions(plan, count):
             part = pb.Ticket()
             part.CopyFrom(ticket)
-            part.partition.CopyFrom(pb.Partition(index=index, count=count))
+            part.partition.CopyFrom(partition)
             yield part
 
     @guarded
@@ -235,8 +234,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
                     Reason.INVALID_REQUEST, "The model has changed since the ticket was made; ask again."
                 )
         if ticket.HasField("partition") and plan.compiled is not None:
-            part = ticket.partition
-            plan = replace(plan, compiled=partitioned(plan.compiled, plan.schema, part.index, part.count))
+            plan = replace(plan, compiled=partitioned(plan.compiled, plan.schema, ticket.partition))
         return self._statements.run(plan, token)
 
     @guarded

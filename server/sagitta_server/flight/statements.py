@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+from sagitta.flight.v1 import ticket_pb2 as pb
 from sagitta_compiler import CompileContext, CompiledQuery, CompileError, compile_query, read_query
 from sagitta_compiler.model.resolved import ResolvedModel
 from sagitta_compiler.query.parse import is_query_object
@@ -30,9 +31,10 @@ from sagitta_compiler.query.semantic_sql import (
 
 from sagitta_server.cache import Contract, contracts
 from sagitta_server.errors import Reason, ServiceError
-from sagitta_server.execution import CancelToken, ResultStream, conform
+from sagitta_server.execution import CancelToken, ResultStream, batches_of, conform
 from sagitta_server.execution.conform import plain_schema
 from sagitta_server.flight.catalog import column_type, information_schema
+from sagitta_server.flight.partitions import partitions
 from sagitta_server.flight.sessions import SessionContext
 from sagitta_server.flight.type_info import column_metadata
 from sagitta_server.queries.plan_cache import PlanCache
@@ -165,6 +167,21 @@ class Statements:
                 return table_stream(plan.rows, token)
             case Acknowledgement():
                 return table_stream(pa.schema([]).empty_table(), token)
+
+    def partitions(self, plan: Plan, count: int) -> list[pb.Partition]:
+        """Returns the parts into which the result of a plan is cut."""
+        compiled = plan.compiled
+        assert compiled is not None
+        source = self._queries.source_for(compiled.dialect)
+
+        def ask(sql: str) -> int:
+            stream = source.execute(sql, token=self._queries.token())
+            try:
+                return sum(batch.column(0)[0].as_py() or 0 for batch in batches_of(stream))
+            finally:
+                stream.close()
+
+        return partitions(compiled, plan.translation, plan.schema, count, ask)
 
     def token(self, context: SessionContext) -> CancelToken:
         """Returns the token for one statement, with the session's time limit or the server's, whichever is shorter."""

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esagitta/flight/v1/ticket.proto\x12\x11sagitta.flight.v1\"<\n\x06Signed\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\"\xb3\x01\n\x06Ticket\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x10\n\x08query_id\x18\x03 \x01(\x0c\x12/\n\tstatement\x18\x04 \x01(\x0b\x32\x1c.sagitta.flight.v1.Statement\x12/\n\tpartition\x18\x05 \x01(\x0b\x32\x1c.sagitta.flight.v1.Partition\x12\x0e\n\x06schema\x18\x06 \x01(\x0c\"\x8b\x01\n\tStatement\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x12\n\nparameters\x18\x02 \x01(\x0c\x12\x32\n\x07\x63ontext\x18\x03 \x01(\x0b\x32!.sagitta.flight.v1.SessionContext\x12\x12\n\nnow_micros\x18\x04 \x01(\x03\x12\x15\n\rmodel_version\x18\x05 \x01(\t\"\x8e\x01\n\x0eSessionContext\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x11\n\trow_limit\x18\x04 \x01(\x03\x12\x12\n\npartitions\x18\x05 \x01(\x05\x12!\n\x19statement_timeout_seconds\x18\x06 \x01(\x01\")\n\tPartition\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"~\n\x11PreparedStatement\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x11\n\thandle_id\x18\x03 \x01(\x0c\x12/\n\tstatement\x18\x04 \x01(\x0b\x32\x1c.sagitta.flight.v1.Statementb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esagitta/flight/v1/ticket.proto\x12\x11sagitta.flight.v1\"<\n\x06Signed\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\"\xb3\x01\n\x06Ticket\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x10\n\x08query_id\x18\x03 \x01(\x0c\x12/\n\tstatement\x18\x04 \x01(\x0b\x32\x1c.sagitta.flight.v1.Statement\x12/\n\tpartition\x18\x05 \x01(\x0b\x32\x1c.sagitta.flight.v1.Partition\x12\x0e\n\x06schema\x18\x06 \x01(\x0c\"\x8b\x01\n\tStatement\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x12\n\nparameters\x18\x02 \x01(\x0c\x12\x32\n\x07\x63ontext\x18\x03 \x01(\x0b\x32!.sagitta.flight.v1.SessionContext\x12\x12\n\nnow_micros\x18\x04 \x01(\x03\x12\x15\n\rmodel_version\x18\x05 \x01(\t\"\x8e\x01\n\x0eSessionContext\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x11\n\trow_limit\x18\x04 \x01(\x03\x12\x12\n\npartitions\x18\x05 \x01(\x05\x12!\n\x19statement_timeout_seconds\x18\x06 \x01(\x01\"T\n\tPartition\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12)\n\x04rows\x18\x03 \x01(\x0b\x32\x1b.sagitta.flight.v1.RowRange\"&\n\x08RowRange\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\"~\n\x11PreparedStatement\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x11\n\thandle_id\x18\x03 \x01(\x0c\x12/\n\tstatement\x18\x04 \x01(\x0b\x32\x1c.sagitta.flight.v1.Statementb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,7 +40,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSIONCONTEXT']._serialized_start=440
   _globals['_SESSIONCONTEXT']._serialized_end=582
   _globals['_PARTITION']._serialized_start=584
-  _globals['_PARTITION']._serialized_end=625
-  _globals['_PREPAREDSTATEMENT']._serialized_start=627
-  _globals['_PREPAREDSTATEMENT']._serialized_end=753
+  _globals['_PARTITION']._serialized_end=668
+  _globals['_ROWRANGE']._serialized_start=670
+  _globals['_ROWRANGE']._serialized_end=708
+  _globals['_PREPAREDSTATEMENT']._serialized_start=710
+  _globals['_PREPAREDSTATEMENT']._serialized_end=836
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,170 @@
+"""Streaming against a bare pyarrow Flight server with the same reader, and many small queries at once.
+
+Reported: speed as a ratio to the ceiling, with one endpoint and with four; the time to the first batch; queries per
+second and the 99th percentile of 64 clients; the same for one client while four big streams run.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pyarrow import flight
+
+from benchmarks.bench_flight import COLUMNS, raw_sql
+from benchmarks.harness import Bench, Work
+
+BARE = Path(__file__).with_name("bare_flight_server.py")
+SMALL = 'SELECT "Customer Region", "Line Item Count" FROM tpch WHERE "Customer Region" = \'ASIA\''
+TINY = 'SELECT "Supplier"."Supplier Name" FROM tpch WHERE "Supplier"."Supplier Key" = 7'
+BARE_TINY = "SELECT s_name FROM supplier WHERE s_suppkey = 7"
+CLIENTS = 64
+SECONDS = 6.0
+
+
+def run(bench: Bench) -> None:
+    """Measures both servers in one run."""
+    plain = f"SELECT {', '.join(COLUMNS.values())} FROM lineitem"
+    with bare(str(bench.tpch())) as ceiling, bench.server() as server:
+        streams(bench, ceiling, server.flight, plain)
+        many_small(bench, ceiling, server.flight)
+        beside_streams(bench, ceiling, server.flight, plain)
+
+
+@contextmanager
+def bare(database: str) -> Iterator[str]:
+    """A Flight server that does nothing but hand DuckDB's reader over."""
+    process = subprocess.Popen([sys.executable, str(BARE), database], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield f"grpc://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def streams(bench: Bench, ceiling: str, served: str, plain: str) -> None:
+    base = reading(ceiling, plain)
+    ratios = bench.compare(
+        ("lineitem from a bare Flight server", base),
+        {
+            "lineitem from Sagitta, one endpoint": reading(served, raw_sql()),
+            "lineitem from Sagitta, four endpoints": reading(served, raw_sql(), partitions=4),
+        },
+    )
+    bench.report(
+        "streaming against the ceiling", ratios["lineitem from Sagitta, one endpoint"], "x", limit=0.8, at_least=True
+    )
+    first = statistics.median(first_batch(served, raw_sql()) for _ in range(max(bench.rounds, 3)))
+    bench.report("lineitem from Sagitta: first batch after", first * 1000, "ms", limit=100)
+
+
+def options(partitions: int = 1) -> Any:
+    headers = [(b"x-sagitta-partitions", str(partitions).encode())] if partitions > 1 else []
+    return flight.FlightCallOptions(headers=headers)
+
+
+def reading(location: str, sql: str, partitions: int = 1) -> Work:
+    """Reads a result to its end, its endpoints in parallel."""
+    client = flight.connect(location)
+
+    def work() -> int:
+        found = client.get_flight_info(flight.FlightDescriptor.for_command(sql.encode()), options(partitions))
+        rows = [0] * len(found.endpoints)
+
+        def pull(index: int, ticket: Any) -> None:
+            rows[index] = sum(chunk.data.num_rows for chunk in client.do_get(ticket))
+
+        threads = [
+            threading.Thread(target=pull, args=(i, endpoint.ticket)) for i, endpoint in enumerate(found.endpoints)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(rows)
+
+    return work
+
+
+def first_batch(location: str, sql: str) -> float:
+    client = flight.connect(location)
+    started = time.perf_counter()
+    found = client.get_flight_info(flight.FlightDescriptor.for_command(sql.encode()))
+    reader = client.do_get(found.endpoints[0].ticket)
+    reader.read_chunk()
+    elapsed = time.perf_counter() - started
+    reader.cancel()
+    return elapsed
+
+
+def small_query(location: str, sql: str) -> Callable[[], None]:
+    client = flight.connect(location)
+    descriptor = flight.FlightDescriptor.for_command(sql.encode())
+
+    def ask() -> None:
+        found = client.get_flight_info(descriptor)
+        client.do_get(found.endpoints[0].ticket).read_all()
+
+    return ask
+
+
+def latencies(asks: list[Callable[[], None]], seconds: float) -> list[float]:
+    """Repeats every query on a thread of its own; returns the seconds that each took."""
+    found: list[list[float]] = [[] for _ in asks]
+    end = time.perf_counter() + seconds
+
+    def repeat(index: int) -> None:
+        while (started := time.perf_counter()) < end:
+            asks[index]()
+            found[index].append(time.perf_counter() - started)
+
+    threads = [threading.Thread(target=repeat, args=(i,)) for i in range(len(asks))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(value for values in found for value in values)
+
+
+def percentile(values: list[float], share: float) -> float:
+    return values[min(int(len(values) * share), len(values) - 1)] * 1000
+
+
+def many_small(bench: Bench, ceiling: str, served: str) -> None:
+    for name, location, sql in (("bare", ceiling, BARE_TINY), ("Sagitta", served, TINY), ("Sagitta", served, SMALL)):
+        what = "a grouped query" if sql is SMALL else "a tiny query"
+        asks = [small_query(location, sql) for _ in range(CLIENTS)]
+        asks[0]()
+        values = latencies(asks, SECONDS)
+        bench.report(f"{name}, {what}, {CLIENTS} clients: queries per second", len(values) / SECONDS, "/s")
+        bench.report(f"{name}, {what}, {CLIENTS} clients: 99th percentile", percentile(values, 0.99), "ms")
+
+
+def beside_streams(bench: Bench, ceiling: str, served: str, plain: str) -> None:
+    """One client's tiny queries while four clients read lineitem again and again."""
+    for name, location, tiny, big in (("bare", ceiling, BARE_TINY, plain), ("Sagitta", served, TINY, raw_sql())):
+        stop = threading.Event()
+
+        def stream(location: str = location, big: str = big, stop: threading.Event = stop) -> None:
+            work = reading(location, big)
+            while not stop.is_set():
+                work()
+
+        threads = [threading.Thread(target=stream) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        values = latencies([small_query(location, tiny)], SECONDS)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        bench.report(f"{name}, a tiny query beside four big streams: median", percentile(values, 0.5), "ms")
+        bench.report(f"{name}, a tiny query beside four big streams: 99th percentile", percentile(values, 0.99), "ms")
