@@ -45,7 +45,6 @@ _TEXT = {
         "The text is larger than is read, or uses anchors, aliases or merge keys.",
         "Write values out where they are used; split a very large model with `extends`.",
     ),
-    "NO_MODEL_INPUT": ("Neither a text nor a mapping was given.", "Send `model_yaml` or `model_json`."),
 }
 _DOCUMENT = {
     "SCHEMA_VALIDATION": (
@@ -279,29 +278,17 @@ _QUERY = {
         "A filter inside `exists` cannot be reached from its target.",
         "Declare a join.",
     ),
-    "SUBQUERY_FILTER_OBJECT_NOT_JOINABLE": ("A filter inside `exists` has no join to take.", "Declare a join."),
-    "NESTED_OBJECT_IN_SUBQUERY": ("The target of `exists` is a nested object.", "Ask for its parent."),
     "GRAIN_NOT_SUBSET": ("A measure's grain needs a dimension that cannot be added to the query.", "Select it."),
     "POP_TIME_DIMENSION_NOT_IN_SELECT": ("A comparison needs its time dimension in the query.", "Select it."),
     "CUMULATIVE_TIME_DIMENSION_NOT_IN_SELECT": ("A running value needs its time dimension in the query.", "Select it."),
     "WINDOW_TIME_DIMENSION_NOT_IN_SELECT": ("A shift needs its time dimension in the query.", "Select it."),
     "INVALID_METRIC": ("A metric cannot be computed as it is.", "Follow the hint."),
-    "INCOMPATIBLE_COMBINATION": (
-        "Two parts of a query have no meaning together; in a warning, the message says which of them is ignored.",
-        "Follow the hint.",
-    ),
     "ANCHOR_REQUIRED_AMBIGUOUS_KEY": ("A measure over several facts has no single grain.", "Set `anchor`."),
     "FILTER_ON_CONFORMED_OBJECT": (
         "A filter stands on a fact that is brought to a common grain.",
         "Filter the other fact.",
     ),
-    "NESTED_OBJECT_IN_MULTI_FACT": ("A nested object cannot be united with other facts.", "Ask in two queries."),
-    "FANOUT_ERROR": (
-        "A join multiplies rows, and the measure cannot be computed without the excess.",
-        "Follow the hint.",
-    ),
     "UNSUPPORTED_AGGREGATION": ("The dialect has no such aggregate.", "Use another aggregate or dialect."),
-    "UNSUPPORTED_GROUPING": ("The dialect has no such grouping.", "Use `rollup`, or another dialect."),
     "UNSUPPORTED_FUNCTION": ("The dialect has no such function.", "Use another function or dialect."),
     "UNSUPPORTED_NESTED_ACCESS": ("The dialect cannot unnest arrays.", "Give the object a fallback `code`."),
     "AMBIGUOUS_TABLE_REFERENCE": ("The dialect needs a schema next to a database.", "Add `schema` to the data object."),
@@ -324,7 +311,6 @@ _QUERY_WARNING = {
         "The dialect cannot unnest arrays: the fallback table is read.",
         "Nothing, if it is equal.",
     ),
-    "SQL_VALIDATION": ("The generated SQL could not be parsed back.", "Report it; the SQL is still sent."),
     "LARGE_RESULT_SET": ("A default row limit was applied, and the result may be cut.", "Set `limit`."),
     "CACHE_TTL_FLOOR_HIT": ("A result is kept longer than its freshness asks for.", "Raise the contract's interval."),
     "DATABASE_EXPLAIN_FAILED": ("The warehouse refused to explain the SQL.", "Look at the message."),
@@ -332,6 +318,23 @@ _QUERY_WARNING = {
     "BATCH_TIMEOUT": ("A batch took longer than is allowed.", "Ask for less, or raise the limit."),
 }
 _RESERVED = {
+    "UNSUPPORTED_GROUPING": (
+        "Groupings that a dialect lacks are written as unions.",
+        "Nothing: the code is not given.",
+    ),
+    "FANOUT_ERROR": ("Rows that a join multiplies are counted once per group.", "Nothing: the code is not given."),
+    "NESTED_OBJECT_IN_MULTI_FACT": ("Nested objects may stand next to other facts.", "Nothing: the code is not given."),
+    "NESTED_OBJECT_IN_SUBQUERY": ("`exists` may ask for nested rows.", "Nothing: the code is not given."),
+    "SUBQUERY_FILTER_OBJECT_NOT_JOINABLE": (
+        "What cannot be joined inside `exists` cannot be reached: `UNREACHABLE_SUBQUERY_FILTER_OBJECT`.",
+        "Nothing: the code is not given.",
+    ),
+    "INCOMPATIBLE_COMBINATION": (
+        "Every feature composes with every other; what has no meaning has a code that says why.",
+        "Nothing: the code is not given.",
+    ),
+    "SQL_VALIDATION": ("SQL is built as a tree, which is always valid.", "Nothing: the code is not given."),
+    "NO_MODEL_INPUT": ("A request without a model is refused as a request.", "Send `model_yaml` or `model_json`."),
     "NESTED_SUBQUERY_NOT_SUPPORTED": ("`exists` may be nested.", "Nothing: the code is not given."),
     "POP_MULTI_MEASURE_NOT_SUPPORTED": ("A comparison may be made of any formula.", "Nothing: the code is not given."),
 }

@@ -9,7 +9,7 @@ from sqlglot.dialects.dialect import Dialect as Grammar
 
 from sagitta_compiler.context import CompileContext
 from sagitta_compiler.diagnostics import CompileError, Diagnostic, Diagnostics
-from sagitta_compiler.model.resolved import ResolvedModel, TableSource
+from sagitta_compiler.model.resolved import NestedSource, ResolvedModel, TableSource
 from sagitta_compiler.model.types import AbstractType
 from sagitta_compiler.names import near
 from sagitta_compiler.plan.build import Plan, build_plan
@@ -38,6 +38,7 @@ def compile_query(model: ResolvedModel, query: Query, context: CompileContext | 
     plan = build_plan(model, bound, out, context, dialect.engine)
     if plan is None:
         raise CompileError(out)
+    _warn_of_fallbacks(model, plan, dialect, out)
     return CompiledQuery(
         _render(plan, dialect, out),
         dialect.name,
@@ -47,6 +48,24 @@ def compile_query(model: ResolvedModel, query: Query, context: CompileContext | 
         tuple(sorted({leg.home for leg in plan.legs})),
         _unique(out.warnings),
     )
+
+
+def _fallbacks(model: ResolvedModel, plan: Plan) -> Iterator[tuple[str, TableSource]]:
+    """Yields the nested objects that the plan reads from their fallback tables, each with its table."""
+    for name in sorted(plan.tables):
+        source = model.objects[name].source
+        if isinstance(source, NestedSource) and source.fallback is not None:
+            yield name, source.fallback
+
+
+def _warn_of_fallbacks(model: ResolvedModel, plan: Plan, dialect: Dialect, out: Diagnostics) -> None:
+    for name, table in _fallbacks(model, plan):
+        out.warning(
+            "NESTED_SOURCE_FALLBACK",
+            f"{dialect.name} cannot unnest arrays: '{name}' is read from '{table.qualified}'",
+            "select",
+            context={"dataObject": name, "table": table.qualified},
+        )
 
 
 def _unique(warnings: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
@@ -112,4 +131,5 @@ def _columns(query: BoundQuery, plan: Plan) -> Iterator[OutputColumn]:
 
 def _physical_tables(model: ResolvedModel, plan: Plan) -> tuple[str, ...]:
     sources = (model.objects[name].source for name in plan.tables)
-    return tuple(sorted({source.qualified for source in sources if isinstance(source, TableSource)}))
+    tables = {source.qualified for source in sources if isinstance(source, TableSource)}
+    return tuple(sorted(tables | {table.qualified for _, table in _fallbacks(model, plan)}))

@@ -12,8 +12,8 @@ from syrupy.assertion import SnapshotAssertion
 
 CASES = Path(__file__).parent / "diagnostics"
 NAMES = sorted(path.stem for path in CASES.glob("*.yaml"))
-WITHOUT_A_CASE = {"NO_MODEL_INPUT", "TOO_MANY_FINDINGS"}
-"""Given without a text, and held by the fuzz tests."""
+WITHOUT_A_CASE = {"TOO_MANY_FINDINGS"}
+"""Held by the fuzz tests."""
 MODEL_STAGES = {Stage.TEXT, Stage.DOCUMENT, Stage.MODEL, Stage.EXPRESSION, Stage.MERGE, Stage.MODEL_WARNING}
 
 
