@@ -22,6 +22,7 @@ from starlette.responses import Response
 from sagitta_gateway.allowed import allowed_methods
 from sagitta_gateway.convert import Body, to_body
 from sagitta_gateway.middleware import REQUEST_ID
+from sagitta_gateway.presence import ClientGone
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,8 @@ QUERY_ERRORS: Mapping[str, str] = MappingProxyType(
 )
 """Mistakes of queries that have a title of their own."""
 
+CLIENT_GONE = 499
+"""Written to nobody."""
 RESOLUTION_FAILED = "Query resolution failed"
 
 
@@ -242,7 +245,12 @@ def install(app: FastAPI) -> None:
         log.error("request %s failed", REQUEST_ID.get(), exc_info=error)
         return HttpError(500, {"detail": "Internal server error", "code": "INTERNAL"}).response()
 
+    async def on_gone(_: Request, error: Exception) -> Response:
+        assert isinstance(error, ClientGone)
+        return Response(status_code=CLIENT_GONE)
+
     app.add_exception_handler(grpc.aio.AioRpcError, on_call)
+    app.add_exception_handler(ClientGone, on_gone)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_defect)

@@ -10,9 +10,12 @@ from typing import Any
 
 import grpc
 import pyarrow as pa
+from fastapi import Request
 from sagitta.semantic.v1.query_service_pb2 import ExecuteQueryResponse, ResultMetadata, ResultSummary
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from sagitta_gateway.presence import while_present
 from sagitta_gateway.results.formats import MEDIA_TYPES, Delivery, pieces, writer_for
 
 INLINE_BYTES = 32_768
@@ -45,13 +48,14 @@ async def read_result(call: Any, limit: int) -> Buffered:
     return buffered
 
 
-async def answer(call: Any, delivery: Delivery, limit: int) -> Response:
-    """The answer to a query; the call is cancelled when the client goes away."""
-    try:
+async def answer(request: Request, call: Any, delivery: Delivery, limit: int) -> Response:
+    """The answer to a query; the call is cancelled when the client goes away.
+
+    Raises:
+        ClientGone: it went away before the answer began.
+    """
+    async with while_present(request, call):
         buffered = await read_result(call, limit)
-    except asyncio.CancelledError:
-        call.cancel()
-        raise
     if buffered.summary is None:
         return _streaming(call, buffered, delivery)
     if buffered.size <= INLINE_BYTES:
@@ -76,7 +80,21 @@ def _whole(buffered: Buffered, delivery: Delivery) -> bytes:
 
 def _streaming(call: Any, buffered: Buffered, delivery: Delivery) -> StreamingResponse:
     source = _Pieces(call, buffered, asyncio.get_running_loop())
-    return StreamingResponse(_stream(source, buffered.metadata, delivery), 200, media_type=MEDIA_TYPES[delivery.format])
+    return _Streaming(call, _stream(source, buffered.metadata, delivery), MEDIA_TYPES[delivery.format])
+
+
+class _Streaming(StreamingResponse):
+    """Ends the call whatever becomes of the answer."""
+
+    def __init__(self, call: Any, content: Iterator[bytes], media_type: str) -> None:
+        super().__init__(content, 200, media_type=media_type)
+        self._call = call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._call.cancel()
 
 
 def _stream(source: _Pieces, metadata: ResultMetadata, delivery: Delivery) -> Iterator[bytes]:

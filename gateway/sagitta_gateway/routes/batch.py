@@ -18,6 +18,7 @@ from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.errors import HttpError
 from sagitta_gateway.openapi import answers, errors, list_of
+from sagitta_gateway.presence import while_present
 from sagitta_gateway.results.cells import json_rows
 from sagitta_gateway.routes.models import MAX_TEXT
 from sagitta_gateway.routes.queries import QueryBody, query_text
@@ -122,7 +123,9 @@ _SCHEMA = {
 async def run_batch(request: Request, body: Annotated[BatchRequest, Body()]) -> Response:
     if (body.model_yaml is None) == (body.model_id is None):
         return HttpError(422, {"detail": "Send either model_yaml or model_id, not both and not neither."}).response()
-    answer = await stubs(request).batch.RunBatch(body.message(), metadata=metadata(request))
+    call = stubs(request).batch.RunBatch(body.message(), metadata=metadata(request))
+    async with while_present(request, call):
+        answer = await call
     return Response(await asyncio.to_thread(_write, answer), media_type="application/json")
 
 

@@ -319,4 +319,4 @@ async def _execute(request: Request, message: pb.ExecuteQueryRequest, parameters
         ).response()
     message.timezone = parameters.timezone or ""
     call = stubs(request).queries.ExecuteQuery(message, metadata=metadata(request))
-    return await result_answer(call, delivery, request.app.state.settings.max_buffered_bytes)
+    return await result_answer(request, call, delivery, request.app.state.settings.max_buffered_bytes)
