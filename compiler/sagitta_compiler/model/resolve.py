@@ -22,6 +22,9 @@ from sagitta_compiler.query.query import FilterNode
 from sagitta_compiler.source import Path
 
 
+LANGUAGE_VERSION = 1.0
+
+
 def resolve_model(
     document: ModelDocument, report: Reporter, broken: frozenset[Path], name: str | None = None
 ) -> ResolvedModel:
@@ -54,6 +57,9 @@ def resolve_model(
             custom_extensions=tuple(CustomExtension(e.vendor, e.data) for e in document.custom_extensions),
         ),
     )
+    if document.version != LANGUAGE_VERSION:
+        message = f"The language has no version {document.version}"
+        report.error("SCHEMA_VALIDATION", message, ("version",), f"Write `version: {LANGUAGE_VERSION}`.")
     check_model(model, scope)
     return model
 

@@ -31,6 +31,10 @@ OPERAND_SCHEMA: dict[str, Any] = {
 }
 
 
+MAX_ROWS = 2**63 - 1
+"""The largest row count that warehouses take."""
+
+
 class SubqueryDocument(DocumentNode):
     """The target of `exists` and `nonexists`."""
 
@@ -152,9 +156,9 @@ class QueryDocument(DocumentNode):
     """Filters on the finished rows, joined by AND."""
     order_by: Annotated[tuple[OrderDocument, ...], OneOrMany()] = ()
     """Sort keys."""
-    limit: Annotated[Whole, Field(ge=0)] | None = None
+    limit: Annotated[Whole, Field(ge=0, le=MAX_ROWS)] | None = None
     """The number of rows to return."""
-    offset: Annotated[Whole, Field(ge=0)] | None = None
+    offset: Annotated[Whole, Field(ge=0, le=MAX_ROWS)] | None = None
     """The number of rows to skip."""
     use_path_names: Annotated[tuple[PathNameDocument, ...], OneOrMany()] = ()
     """Secondary joins to take."""

@@ -41,8 +41,16 @@ _LISTS = frozenset({_O.IN, _O.NOT_IN})
 _RANGES = frozenset({_O.BETWEEN, _O.NOT_BETWEEN})
 _NULL_TESTS = {_O.EQUALS: _O.NOT_SET, _O.NOT_EQUALS: _O.SET}
 
+_BLANK = {_O.BLANK: _O.NOT_SET, _O.NOT_BLANK: _O.SET}
+"""What they mean where there is no text that could be blank."""
+
 Subject = Member | Selected | Value
 FindSubject = Callable[[Filter], Subject | None]
+
+
+def _is_text(subject: Subject) -> bool:
+    """Whether a field holds text, as far as its type is known."""
+    return subject_type(subject) in (None, AbstractType.STRING, AbstractType.JSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +121,27 @@ class PredicateBinder:
         values = tuple(node.values)
         if node.operator in _NULL_TESTS and values == (None,):
             return Test(subject, _NULL_TESTS[node.operator])
-        if not self._counted(node, values):
+        if not self._counted(node, values) or not self._fits(node, subject):
             return None
+        if node.operator in _BLANK and not _is_text(subject):
+            return Test(subject, _BLANK[node.operator])
         if node.operator in _NO_OPERAND:
             return Test(subject, node.operator)
         operands = tuple(self._operand(node, value, subject) for value in values)
         return Test(subject, node.operator, tuple(o for o in operands if o is not None)) if all(operands) else None
+
+    def _fits(self, node: Filter, subject: Subject) -> bool:
+        """Reports an operator on text whose field holds none."""
+        if node.operator not in _TEXT_OPERAND | _LENGTH or _is_text(subject):
+            return True
+        self.out.error(
+            self.codes.operator,
+            f"'{node.operator.value}' works on text, and '{node.field}' is a {subject_type(subject)}",
+            self.path,
+            hint="Compare its values, or declare a computed column that casts it to text.",
+            context={"field": node.field, "op": node.operator.value},
+        )
+        return False
 
     def _counted(self, node: Filter, values: tuple[object, ...]) -> bool:
         operator = node.operator
