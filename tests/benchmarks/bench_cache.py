@@ -1,7 +1,7 @@
 """What the result cache costs and gives: streaming with and without recording, hits, and lookups in vain.
 
-Limits: recording keeps half the speed of a stream without a client (a gigabyte a second; a client is slower), a hit of a
-small result takes less than 2 ms.
+Limits: recording keeps half the speed of a stream without a client (a gigabyte a second; a client is slower), and a hit
+of a small result takes less than 2 ms.
 """
 
 from __future__ import annotations

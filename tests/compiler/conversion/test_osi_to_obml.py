@@ -387,7 +387,7 @@ def put(root: Any, place: tuple[Any, ...], value: Any) -> None:
         return
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(CHANGES)
 def test_no_text_breaks_the_reader(changes: Any) -> None:
     number, replacements = changes
