@@ -312,7 +312,10 @@ _QUERY_WARNING = {
         "Nothing, if it is equal.",
     ),
     "LARGE_RESULT_SET": ("A default row limit was applied, and the result may be cut.", "Set `limit`."),
-    "CACHE_TTL_FLOOR_HIT": ("A result is kept longer than its freshness asks for.", "Raise the contract's interval."),
+    "CACHE_TTL_FLOOR_HIT": (
+        "A table changes sooner than the cache keeps results; the result is not kept.",
+        "Lower `CACHE_MIN_TTL_SECONDS`, or lengthen the contract.",
+    ),
     "DATABASE_EXPLAIN_FAILED": ("The warehouse refused to explain the SQL.", "Look at the message."),
     "MAX_PARALLELISM_CAPPED": ("A batch asked for more parallel queries than are allowed.", "Nothing."),
     "BATCH_TIMEOUT": ("A batch took longer than is allowed.", "Ask for less, or raise the limit."),

@@ -189,6 +189,15 @@ def test_rule_b_a_table_without_contract_is_not_cached(cached: Serving, fresh: d
         assert (answer["ttl_source"], answer["ttl_limiting_table"]) == ("no_cache:unknown_freshness", "main.numbers")
 
 
+def test_a_contract_below_the_floor_is_a_warning(cached: Serving) -> None:
+    session = f"/v1/sessions/{ok(cached.client.post('/v1/sessions'), 201)['session_id']}"
+    text = FRESH.replace("interval: 1h", "interval: 1s")
+    model_id = ok(cached.client.post(f"{session}/models", json={"model_yaml": text}), 201)["model_id"]
+    answer = execute(cached, {"session": session, "model_id": model_id})
+    assert answer["ttl_source"] == "no_cache:below_min_ttl"
+    assert [warning["code"] for warning in answer["warnings"]] == ["CACHE_TTL_FLOOR_HIT"]
+
+
 def test_row_34_a_heartbeat_empties_what_depends_on_the_table(cached: Serving, fresh: dict[str, Any]) -> None:
     execute(cached, fresh)
     sent = "2020-04-29T14:32:15Z"

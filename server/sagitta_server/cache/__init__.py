@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sagitta_server.cache.file_cache import FileCache
-from sagitta_server.cache.freshness import Contract, Freshness, contracts, objects_on_table
+from sagitta_server.cache.freshness import Contract, Freshness, contracts, freshness_warnings, objects_on_table
 from sagitta_server.cache.heartbeats import HeartbeatStore
 from sagitta_server.cache.result_cache import (
     CachedResult,
@@ -43,6 +43,7 @@ __all__ = [
     "ResultCache",
     "SweepResult",
     "contracts",
+    "freshness_warnings",
     "objects_on_table",
     "open_cache",
 ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from zoneinfo import ZoneInfo
 
+from sagitta_compiler import Diagnostic, Severity
 from sagitta_compiler.model.resolved import DataObject, NestedSource, Refresh, ResolvedModel, TableSource
 
 from sagitta_server.cache.key import folded
@@ -19,6 +20,7 @@ from sagitta_server.cache.settings import CacheSettings
 Contract = Refresh | None
 """None: nobody says how often the table changes."""
 
+BELOW_MIN_TTL = "below_min_ttl"
 _FIRST_MONDAY = dt.date(1970, 1, 5)
 _STRICTNESS = {"static": 0, "interval": 1, "heartbeat": 2}
 
@@ -140,9 +142,24 @@ def resolve_freshness(
     if life <= 0:
         return uncacheable("zero_derived_ttl", limiting)
     if life < settings.min_ttl_seconds:
-        return uncacheable("below_min_ttl", limiting)
+        return uncacheable(BELOW_MIN_TTL, limiting)
     source = "default_unknown" if unknown else "freshness_derived"
     return Freshness(min(life, settings.max_ttl_seconds), source, limiting)
+
+
+def freshness_warnings(freshness: Freshness) -> tuple[Diagnostic, ...]:
+    """Returns what the author of a model should know: contracts so short that results are never kept."""
+    if freshness.source != f"no_cache:{BELOW_MIN_TTL}":
+        return ()
+    return (
+        Diagnostic(
+            "CACHE_TTL_FLOOR_HIT",
+            f"The result was not cached: table '{freshness.limiting_table}' changes sooner than a result is kept.",
+            severity=Severity.WARNING,
+            hint="Lower CACHE_MIN_TTL_SECONDS, or lengthen the table's freshness contract.",
+            context={"table": freshness.limiting_table},
+        ),
+    )
 
 
 def cap(freshness: Freshness, seconds: int | None) -> Freshness:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sagitta_compiler import CompiledQuery, Diagnostic, Severity
 
-from sagitta_server.cache import Freshness
+from sagitta_server.cache import Freshness, freshness_warnings
 from sagitta_server.execution import ResultStream, batches_of
 
 
@@ -48,8 +48,8 @@ class Run:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """What the compilation warned of."""
-        return self.compiled.warnings
+        """What the compilation and the cache warned of."""
+        return (*self.compiled.warnings, *(freshness_warnings(self.freshness) if self.freshness else ()))
 
     def batches(self) -> Iterator[Any]:
         """Yields `pyarrow.RecordBatch`es, never more rows than `cut_at`."""

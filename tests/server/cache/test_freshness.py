@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sagitta_compiler.model.resolved import DataObject, NestedSource, Refresh, ResolvedModel, TableSource
-from sagitta_server.cache import CacheSettings, Contract, contracts, objects_on_table
+from sagitta_server.cache import CacheSettings, Contract, contracts, freshness_warnings, objects_on_table
 from sagitta_server.cache.freshness import Freshness, cap, next_boundary, resolve_freshness, strictest
 
 NOW = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
@@ -54,6 +54,15 @@ def test_one_unknown_table_forbids_keeping_unless_the_policy_gives_it_a_life() -
     assert resolve(declared).source == "no_cache:unknown_freshness"
     lenient = CacheSettings(unknown_freshness_policy="default_ttl", unknown_freshness_default_ttl=120)
     assert resolve(declared, settings=lenient) == Freshness(120, "default_unknown", "b")
+
+
+def test_a_contract_below_the_floor_is_told() -> None:
+    short = resolve({"t": Refresh("interval", interval_seconds=2)})
+    (warning,) = freshness_warnings(short)
+    assert (warning.code, warning.severity) == ("CACHE_TTL_FLOOR_HIT", "warning")
+    assert "'t'" in warning.message
+    assert freshness_warnings(resolve({"t": HOURLY})) == ()
+    assert freshness_warnings(resolve({"t": None})) == ()
 
 
 def test_a_statement_without_known_tables_is_not_kept() -> None:
