@@ -80,8 +80,7 @@ def add_comparison(
         frame = close(frame, planner.labels, "current")
     if _stands_without_rows(value.input):
         wanted = _members(planner, frame, dims, time, value)
-    calendars = (value,) if wanted is None and _reads_rows(value.input) else ()
-    periods = evaluate(planner, dims, wide, (value.input,), (), calendars, wanted)
+    periods = evaluate(planner, dims, wide, (value.input,), (), wanted)
     planner.shift = outer
     source = as_select(periods, planner.labels, "periods", "both periods, unfiltered by time", (value.input,))
     rest = others(dims, time)
@@ -96,18 +95,16 @@ def add_comparison(
     return frame.plus(value, scalar)
 
 
-def _reads_rows(value: Value) -> bool:
-    """Whether a value depends on which rows there are beside its own."""
-    if isinstance(value, WindowValue | CumulativeValue):
-        return True
-    return any(_reads_rows(part) for part in inputs_of(value))
+def _has(value: Value, kind: type) -> bool:
+    """Whether a value of a kind is part of a value."""
+    return isinstance(value, kind) or any(_has(part, kind) for part in inputs_of(value))
 
 
 def _stands_without_rows(value: Value) -> bool:
-    """Whether a value may be there although its row is not: a total, or another period of another comparison."""
-    if _reads_rows(value):
-        return False
-    if isinstance(value, CompareValue) or (isinstance(value, LeafValue) and value.grain is not None):
+    """Whether a value may be there although its row is not: a total, a running value, a comparison of its own."""
+    if _has(value, WindowValue):
+        return False  # ranks and shifts look at the rows that there are
+    if isinstance(value, CompareValue | CumulativeValue) or (isinstance(value, LeafValue) and value.grain is not None):
         return True
     return any(_stands_without_rows(part) for part in inputs_of(value))
 

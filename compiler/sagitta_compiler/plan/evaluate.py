@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sagitta_compiler.plan.compare import add_comparison, time_only, with_spine
-from sagitta_compiler.plan.frames import Frame, join_back, unite
+from sagitta_compiler.plan.frames import PRESENCE, Frame, join_back, unite
 from sagitta_compiler.plan.legs import Coordinates, build_leg, coordinates
 from sagitta_compiler.plan.nested import nested_frame
 from sagitta_compiler.plan.planner import Planner
-from sagitta_compiler.plan.scalars import Scalar, Template
+from sagitta_compiler.plan.scalars import Literal, Scalar, Template
 from sagitta_compiler.plan.semi_additive import semi_additive_frame
 from sagitta_compiler.plan.windows import add_cumulative, add_window
 from sagitta_compiler.query.bound import (
@@ -46,13 +46,11 @@ def evaluate(
     clauses: tuple[Clause, ...],
     values: Iterable[Value],
     tested: Iterable[Value] = (),
-    calendars: Iterable[CompareValue] = (),
     wanted: Frame | None = None,
 ) -> Frame:
     """The frame of `values` by `dims`; values that are only `tested` bring no rows of their own.
 
-    The time dimensions of the comparisons among the values, and of `calendars`, are without gaps if they stand alone.
-    The members of `wanted` have rows whatever the leaves say.
+    The time dimension of a comparison among the values is without gaps if it stands alone. The members of `wanted` have rows whatever the leaves say.
     """
     needs = _Needs()
     for value in values:
@@ -65,10 +63,11 @@ def evaluate(
     frames += [
         nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.rows if isinstance(leaf, NestedValue)
     ]
-    frames += [wanted] if wanted is not None else []
     frame = unite(frames, dims, planner.labels)
-    if compared := (*needs.compared, *calendars):
-        frame = with_spine(planner, frame, dims, compared)
+    if needs.compared:
+        frame = with_spine(planner, frame, dims, tuple(needs.compared))
+    if wanted is not None:
+        frame = unite([frame.plus(PRESENCE, Literal(1)), wanted], dims, planner.labels, "with those asked for")
     frame = _with_sides(planner, frame, sides, walked)
     for value in (*values, *tested):
         frame = add(planner, frame, dims, clauses, value)

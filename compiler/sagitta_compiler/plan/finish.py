@@ -22,7 +22,7 @@ def finish(planner: Planner, frame: Frame, extra: tuple[Output, ...] = ()) -> Se
     if query.having:
         frame = _filtered(planner, frame)
     if frame.select.group == () and not _aggregates(frame, query):
-        frame = close(frame, planner.labels, "one row")
+        frame = replace(close(replace(frame, dims={}), planner.labels, "one row"), dims=frame.dims)
     outputs = {dim.label: Output(dim.label, frame.dims[dim.label]) for dim in query.dimensions}
     for measure in query.measures:
         outputs[measure.label] = Output(measure.label, typed(measure.value, frame.values[measure.value]))

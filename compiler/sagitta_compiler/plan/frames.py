@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from sqlglot import exp
+
+from sagitta_compiler.model.resolved import Expression
 from sagitta_compiler.model.types import AbstractType, Aggregation
 from sagitta_compiler.plan.relations import JoinKind, JoinTo, Output, Select, Source, Union
 from sagitta_compiler.plan.scalars import (
@@ -24,7 +27,7 @@ from sagitta_compiler.plan.scalars import (
     same,
 )
 from sagitta_compiler.plan.typing import COUNTS
-from sagitta_compiler.query.bound import BoundDimension, LeafValue, NestedValue, Value
+from sagitta_compiler.query.bound import BoundDimension, FormulaValue, LeafValue, NestedValue, Value
 
 _KEEPS_TYPE = frozenset(
     {Aggregation.MIN, Aggregation.MAX, Aggregation.ANY_VALUE, Aggregation.MODE, Aggregation.LISTAGG}
@@ -49,6 +52,10 @@ class Frame:
         """The frame with one more value."""
         windows = self.windows | {value} if window else self.windows
         return replace(self, values={**self.values, value: scalar}, windows=windows)
+
+
+PRESENCE = FormulaValue("has rows", None, Expression("1", exp.Literal.number(1)), (), None)
+"""Beside members that were asked for: 1 where there are rows, NULL where there are none."""
 
 
 class Labels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sagitta_compiler.model.types import CumulativeType, Direction, TimeGrain, WindowFunction
 from sagitta_compiler.plan.casts import typed
-from sagitta_compiler.plan.frames import Frame, close
+from sagitta_compiler.plan.frames import PRESENCE, Frame, close, when
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.scalars import (
     Call,
@@ -62,6 +62,8 @@ def add_cumulative(planner: Planner, frame: Frame, dims: tuple[BoundDimension, .
     time = time_labels(dims, metric.time_dimension)
     frame = ready(planner, frame, value.input)
     argument = typed(value.input, frame.values[value.input])
+    if PRESENCE in frame.values:
+        argument = when(Call("is_not_null", (frame.values[PRESENCE],)), argument)
     if not time:
         return frame.plus(value, _alone(metric.function, argument))
     moment = frame.dims[time[0].label]
