@@ -41,12 +41,17 @@ def did_you_mean(suggestions: tuple[str, ...], otherwise: str) -> str:
     return f"Did you mean '{suggestions[0]}'?" if suggestions else otherwise
 
 
+def normalised_words(name: str) -> str:
+    """Returns a name in lower case, its words joined by single underscores, without a trailing `_obml`."""
+    text = re.sub(r"[\s.\-]+", "_", name.strip().lower())
+    return re.sub(r"_+", "_", text).strip("_").removesuffix("_obml")
+
+
 def normalise_model_name(name: str) -> str | None:
     """Returns the name by which a model is addressed, from its `name:` or its file's stem.
 
     Lower case; blanks, dots and dashes become underscores; one trailing `_obml` is dropped.
     None when nothing usable is left or the name is reserved.
     """
-    text = re.sub(r"[\s.\-]+", "_", name.strip().lower())
-    text = re.sub(r"_+", "_", text).strip("_").removesuffix("_obml")
+    text = normalised_words(name)
     return text if MODEL_NAME.fullmatch(text) and text not in RESERVED_MODEL_NAMES else None

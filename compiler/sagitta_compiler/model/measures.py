@@ -90,6 +90,10 @@ class _Measure:
             self._error("MEASURE_PARSE_ERROR", message, self._path, hint)
         columns, count_of = self._columns()
         expression = self._expression()
+        if columns and document.expression is not None and document.aggregation not in TWO_COLUMN:
+            message = "A measure has 'columns' or an 'expression'; the expression is aggregated"
+            self._scope.report.warning("MEASURE_PARSE_ERROR", message, (*self._path, "columns"), "Remove one of them.")
+            columns = ()
         return Measure(
             name=self._name.strip(),
             aggregation=document.aggregation,
@@ -249,8 +253,6 @@ def _misuse(document: MeasureDocument) -> Iterator[tuple[str, str]]:
     aggregation, columns, expression = document.aggregation, document.columns, document.expression
     if document.total and document.grain is not None:
         yield "'total' and 'grain' exclude each other", "`total: true` is `grain: {mode: FIXED}`; keep one."
-    if columns and expression is not None:
-        yield "A measure has 'columns' or an 'expression', not both", "Remove one of them."
     if aggregation in TWO_COLUMN and (len(columns) != 2 or expression is not None):
         yield f"'{aggregation}' takes exactly two columns", "List the two columns, in their order."
     elif aggregation is Aggregation.MEASURE:

@@ -49,6 +49,9 @@ def resolve_objects(scope: Scope) -> dict[str, DataObject]:
             scope.report.error(
                 "DATA_OBJECT_PARSE_ERROR", f"Data object '{name}' has no columns", path, "Add `columns:`."
             )
+        if document.count_label is not None and not document.countable:
+            message = f"'{name}' is not counted: its 'countLabel' is ignored"
+            scope.report.warning("DATA_OBJECT_PARSE_ERROR", message, (*path, "countLabel"), "Remove it.")
         resolved[name] = DataObject(
             name=name,
             source=source or TableSource("", "", name),
@@ -68,9 +71,9 @@ def _has_broken_columns(scope: Scope, path: Path) -> bool:
 
 def _column(scope: Scope, home: str, name: str, document: ColumnDocument, path: Path) -> Column:
     if document.expression is not None and document.code is not None:
-        scope.report.error(
+        scope.report.warning(
             "DATA_OBJECT_PARSE_ERROR",
-            f"Column '{name}' has both 'code' and 'expression'",
+            f"Column '{name}' has both 'code' and 'expression'; it is computed",
             path,
             "Keep `code` for a physical column, `expression` for a computed one.",
         )

@@ -16,11 +16,10 @@ from sagitta_compiler.model.resolved import About, CustomExtension, Example, Res
 from sagitta_compiler.model.rules import check_model
 from sagitta_compiler.model.scope import Scope
 from sagitta_compiler.model.settings import resolve_settings
-from sagitta_compiler.names import normalise_model_name
+from sagitta_compiler.names import RESERVED_MODEL_NAMES, normalise_model_name, normalised_words
 from sagitta_compiler.query.filters import FilterReader
 from sagitta_compiler.query.query import FilterNode
 from sagitta_compiler.source import Path
-
 
 LANGUAGE_VERSION = 1.0
 
@@ -70,7 +69,9 @@ def _name(scope: Scope, default: str | None) -> str | None:
         return None if default is None else normalise_model_name(default)
     name = normalise_model_name(written)
     if name is None:
+        reserved = normalised_words(written) in RESERVED_MODEL_NAMES
         hint = "Use letters, digits and underscores, beginning with a letter; at most 63 characters."
+        hint = "The name is reserved; take another one." if reserved else hint
         scope.report.error("SCHEMA_VALIDATION", f"'{written}' cannot name a model", ("name",), hint)
     return name
 
