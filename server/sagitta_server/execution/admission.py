@@ -10,14 +10,24 @@ from sagitta_server.execution.cancel import CancelToken
 from sagitta_server.execution.source import SourceBusyError
 
 
+class _Waiter:
+    """A statement in the queue; wakes up alone, so that a freed slot does not wake everyone."""
+
+    __slots__ = ("admitted", "awake")
+
+    def __init__(self) -> None:
+        self.awake = threading.Event()
+        self.admitted = False
+
+
 class Admission:
     """Slots handed out in the order of arrival."""
 
     def __init__(self, slots: int, queue_size: int, queue_timeout_seconds: float) -> None:
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
         self._free = slots
         self._slots = slots
-        self._queue: deque[object] = deque()
+        self._queue: deque[_Waiter] = deque()
         self._queue_size = queue_size
         self._queue_timeout_seconds = queue_timeout_seconds
         self._closed = False
@@ -25,13 +35,13 @@ class Admission:
     @property
     def running(self) -> int:
         """Statements that hold a slot."""
-        with self._condition:
+        with self._lock:
             return self._slots - self._free
 
     @property
     def waiting(self) -> int:
         """Statements in the queue."""
-        with self._condition:
+        with self._lock:
             return len(self._queue)
 
     def acquire(self, token: CancelToken) -> None:
@@ -41,9 +51,9 @@ class Admission:
             SourceBusyError: the queue is full, the wait was too long, or the source is closed.
             SourceError: the statement was cancelled while it waited.
         """
-        with self._condition:
+        with self._lock:
             self._refuse_closed()
-            if self._free and not self._queue:
+            if self._free:
                 self._free -= 1
                 return
             if len(self._queue) >= self._queue_size:
@@ -51,47 +61,42 @@ class Admission:
                     f"All {self._slots} connections are in use and {len(self._queue)} statements are waiting; "
                     "try again later."
                 )
-        self._wait(token)
+            waiter = _Waiter()
+            self._queue.append(waiter)
+        self._wait(waiter, token)
 
     def release(self) -> None:
-        """Gives a slot back."""
-        with self._condition:
-            self._free += 1
-            self._condition.notify_all()
+        """Gives a slot back: to the one who waits longest, if someone does."""
+        with self._lock:
+            if not self._queue:
+                self._free += 1
+                return
+            waiter = self._queue.popleft()
+            waiter.admitted = True
+        waiter.awake.set()
 
     def close(self) -> None:
         """Refuses everyone who waits or comes later."""
-        with self._condition:
+        with self._lock:
             self._closed = True
-            self._condition.notify_all()
+            waiters = list(self._queue)
+        for waiter in waiters:
+            waiter.awake.set()
 
-    def _wait(self, token: CancelToken) -> None:
-        ticket = object()
+    def _wait(self, waiter: _Waiter, token: CancelToken) -> None:
         deadline = time.monotonic() + self._queue_timeout_seconds
-        remove = token.add_callback(self._wake)
+        remove = token.add_callback(waiter.awake.set)
         try:
-            with self._condition:
-                self._queue.append(ticket)
-                try:
-                    while not (self._free and self._queue[0] is ticket):
-                        self._refuse_closed()
-                        token.raise_if_cancelled()
-                        left = deadline - time.monotonic()
-                        if left <= 0:
-                            raise SourceBusyError(
-                                f"No connection became free within {self._queue_timeout_seconds:g} seconds."
-                            )
-                        self._condition.wait(left)
-                    self._free -= 1
-                finally:
-                    self._queue.remove(ticket)
-                    self._condition.notify_all()
+            waiter.awake.wait(max(deadline - time.monotonic(), 0))
         finally:
             remove()
-
-    def _wake(self) -> None:
-        with self._condition:
-            self._condition.notify_all()
+        with self._lock:
+            if waiter.admitted:
+                return
+            self._queue.remove(waiter)
+            self._refuse_closed()
+        token.raise_if_cancelled()
+        raise SourceBusyError(f"No connection became free within {self._queue_timeout_seconds:g} seconds.")
 
     def _refuse_closed(self) -> None:
         if self._closed:

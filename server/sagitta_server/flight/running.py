@@ -58,26 +58,39 @@ class Running:
             return sum(len(tokens) for tokens in self._tokens.values())
 
 
-class Watch:
-    """Looks whether the client of one call has gone, until the call ends; the server library has no callback for it."""
+class Watches:
+    """Looks whether the clients of running calls have gone, all of them in one round.
 
-    def __init__(self, context: Any, token: CancelToken) -> None:
+    The server library has no callback for it. A call's context must not be touched once the call has ended.
+    """
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._context: Any = context
-        self._token = token
+        self._calls: dict[CancelToken, Any] = {}
+        self._looking = False
+
+    def add(self, context: Any, token: CancelToken) -> None:
+        """Cancels the token as soon as the client of the call has gone."""
+        with self._lock:
+            self._calls[token] = context
+            if self._looking:
+                return
+            self._looking = True
         TIMER.call_later(WATCH_SECONDS, self._look)
 
-    def stop(self) -> None:
-        """Ends the watch; the call's context must not be touched any more."""
+    def remove(self, token: CancelToken) -> None:
+        """Ends the watch; waits for a round that is under way."""
         with self._lock:
-            self._context = None
+            self._calls.pop(token, None)
 
     def _look(self) -> None:
         with self._lock:
-            if self._context is None:
-                return
-            gone = self._context.is_cancelled()
-        if gone:
-            self._token.cancel()
-        else:
+            gone = [token for token, context in self._calls.items() if context.is_cancelled()]
+            for token in gone:
+                del self._calls[token]
+            self._looking = bool(self._calls)
+            again = self._looking
+        for token in gone:
+            token.cancel()
+        if again:
             TIMER.call_later(WATCH_SECONDS, self._look)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from sagitta_server.flight.commands import pack, read_command
 from sagitta_server.flight.errors import flight_error, guarded
 from sagitta_server.flight.parameters import read_values, write_values
 from sagitta_server.flight.partitions import partitioned
-from sagitta_server.flight.running import Running, Watch
+from sagitta_server.flight.running import Running, Watches
 from sagitta_server.flight.sessions import SessionContext, Sessions, with_headers
 from sagitta_server.flight.settings import FlightSettings
 from sagitta_server.flight.statements import Asked, Models, Plan, Statements
@@ -35,6 +36,8 @@ from sagitta_server.reviews.run_tickets import is_run_ticket
 if TYPE_CHECKING:
     from sagitta_server.models import ModelStore
 
+SMALL_ROWS = 2048
+"""A first batch with fewer rows is most likely the only one: then the whole result is sent without a generator."""
 READ_ONLY = ServiceError(Reason.INVALID_REQUEST, "Models are read-only; nothing can be written through Flight SQL.")
 
 
@@ -59,6 +62,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         self._run_rows = run_rows
         self._sessions = Sessions(settings.session_seconds, settings.max_sessions)
         self.running = Running()
+        self._watches = Watches()
         self._actions = Actions(self)
         super().__init__(location, **options)
 
@@ -220,10 +224,10 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
     def _accompany(self, caller: Caller, context: Any, query_id: bytes, token: CancelToken) -> None:
         """Ties a statement to its call: the client's going, a cancelled query and the call's end reach it."""
         self.running.add(query_id, token)
-        watch = Watch(context, token)
+        self._watches.add(context, token)
         caller.at_end(token.finish)
         caller.at_end(lambda: self.running.remove(query_id, token))
-        caller.at_end(watch.stop)
+        caller.at_end(lambda: self._watches.remove(token))
 
     def _run(self, ticket: pb.Ticket, token: CancelToken) -> ResultStream:
         plan = self.plan(ticket.statement)
@@ -293,23 +297,26 @@ def _is_java(caller: Caller) -> bool:
 
 
 def _data_stream(stream: ResultStream, *, never_empty: bool) -> Any:
-    """Hands native readers over as they are; others run through a generator that tells failures properly.
+    """Hands native readers and small results over as they are; others run through a generator that tells failures.
 
     JDBC drivers up to 18.3 count the columns of a result twice when it comes without a batch; they get an empty one.
     """
     if stream.native and not never_empty:
         return flight.RecordBatchStream(stream.reader)
-    return flight.GeneratorStream(stream.schema, _told(stream, never_empty=never_empty))
+    batches = batches_of(stream)
+    first = list(itertools.islice(batches, 1))
+    if not first or first[0].num_rows < SMALL_ROWS:
+        first += itertools.islice(batches, 1)
+        if len(first) < 2:
+            stream.close()  # the connection is free again before the client has read a row
+            kept = first or [pa.RecordBatch.from_pylist([], stream.schema)] if never_empty else first
+            return flight.RecordBatchStream(pa.Table.from_batches(kept, stream.schema))
+    return flight.GeneratorStream(stream.schema, _told(itertools.chain(first, batches)))
 
 
-def _told(stream: ResultStream, *, never_empty: bool) -> Iterator[Any]:
-    is_empty = True
+def _told(batches: Iterable[Any]) -> Iterator[Any]:
     try:
-        for batch in batches_of(stream):
-            is_empty = False
-            yield batch
-        if is_empty and never_empty:
-            yield pa.RecordBatch.from_pylist([], stream.schema)
+        yield from batches
     except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
         told = flight_error(error)
     else:

@@ -241,6 +241,16 @@ def test_a_cancelled_query_is_not_run_any_more(client: Any) -> None:
     assert fetch(client, info(client).endpoints[0].ticket).to_pylist() == ROWS
 
 
+def test_the_older_cancel_action_cancels_too(client: Any) -> None:
+    found = info(client)
+    (body,) = act(client, "CancelQuery", fs.ActionCancelQueryRequest(info=found.serialize()))
+    result = fs.ActionCancelQueryResult()
+    unpack(body, result)
+    assert result.result == fs.ActionCancelQueryResult.CANCEL_RESULT_CANCELLED
+    with pytest.raises(flight.FlightCancelledError):
+        fetch(client, found.endpoints[0].ticket)
+
+
 def test_every_listed_action_exists(client: Any) -> None:
     assert {action.type for action in client.list_actions()} >= {"CreatePreparedStatement", "CancelFlightInfo"}
 

@@ -579,7 +579,7 @@ def _is_measure_call(tree: exp.Expr) -> bool:
 
 
 def _is_aggregate(tree: exp.Expr) -> bool:
-    if isinstance(tree.parent, exp.Window) and tree.parent.this is tree:
+    if isinstance(tree, exp.Grouping) or (isinstance(tree.parent, exp.Window) and tree.parent.this is tree):
         return False
     return isinstance(tree, exp.AggFunc) or _is_measure_call(tree)
 

@@ -186,6 +186,10 @@ ORDERED = [
     ('SELECT "Country" FROM shop ORDER BY "Revenue" DESC LIMIT 1', [("DE",)]),
     ('SELECT "Country" FROM shop WHERE "Revenue" > 0 ORDER BY 1 NULLS FIRST', [(None,), ("DE",), ("US",)]),
     ('SELECT "Country" FROM shop WHERE "Revenue" > 0 ORDER BY 1 DESC NULLS LAST OFFSET 1 ROWS FETCH NEXT 1 ROWS ONLY', [("DE",)]),
+    ('SELECT "Country", "Status", "Revenue", GROUPING("Status") g FROM shop GROUP BY ROLLUP("Country", "Status") ORDER BY "Revenue" DESC LIMIT 2',
+     [(None, None, 380.0, 1), ("DE", None, 200.0, 1)]),
+    ('SELECT "Status", "Revenue" FROM shop GROUP BY "Status" WITH ROLLUP ORDER BY "Revenue"',
+     [("open", 80.0), ("paid", 300.0), (None, 380.0)]),
     ('SELECT "Country", RANK() OVER (ORDER BY "Revenue") FROM shop ORDER BY 2', [(None, 1), ("US", 2), ("DE", 3)]),
 ]  # fmt: skip
 
