@@ -10,6 +10,9 @@ from sagitta_compiler.documents import AnyCase, DocumentNode, Flag, OneOrMany, W
 from sagitta_compiler.model.types import Direction
 from sagitta_compiler.query.query import Grouping, Logic, NullsOrder
 
+MAX_ROWS = 2**63 - 1
+"""The largest limit or offset: what fits a 64-bit integer."""
+
 
 class ColumnReference(DocumentNode):
     """A column of a data object, by their labels."""

@@ -13,6 +13,7 @@ from sagitta.semantic.v1 import batch_service_pb2 as pb
 from sagitta.semantic.v1 import diagnostic_pb2
 from starlette.responses import Response
 
+from sagitta_gateway.bodies import json_text
 from sagitta_gateway.convert import Body as JsonBody
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
@@ -21,7 +22,7 @@ from sagitta_gateway.openapi import answers, errors, list_of
 from sagitta_gateway.presence import while_present
 from sagitta_gateway.results.cells import json_rows
 from sagitta_gateway.routes.models import MAX_TEXT
-from sagitta_gateway.routes.queries import QueryBody, query_text
+from sagitta_gateway.routes.queries import QueryBody
 
 router = APIRouter(tags=["batch"], default_response_class=Response)
 
@@ -74,7 +75,7 @@ class BatchRequest(BaseModel):
 
 def _query(query: BatchQuery) -> pb.BatchQuery:
     return pb.BatchQuery(
-        id=query.id or "", query_text=query_text(query.query), execute=query.execute, dialect=query.dialect or ""
+        id=query.id or "", query_text=json_text(query.query), execute=query.execute, dialect=query.dialect or ""
     )
 
 

@@ -10,11 +10,11 @@ from sagitta.semantic.v1 import discovery_service_pb2 as pb
 from sagitta.semantic.v1 import model_pb2
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
+from sagitta_gateway.bodies import json_response, json_text
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.openapi import answers, body_of, list_of
-from sagitta_gateway.routes.queries import QueryBody, query_text
+from sagitta_gateway.routes.queries import QueryBody
 from sagitta_gateway.routes.scope import Scope, scoped
 
 router = APIRouter(tags=["discovery"], default_response_class=Response)
@@ -265,6 +265,6 @@ async def list_composables_of_artefact(
 )
 async def list_composables(request: Request, scope: Scope, body: Annotated[QueryBody, Body()]) -> Response:
     message = pb.ListComposablesRequest(
-        session_id=scope.session_id, model_id=scope.model_id, query_text=query_text(body)
+        session_id=scope.session_id, model_id=scope.model_id, query_text=json_text(body)
     )
     return json_response(to_body(await stubs(request).discovery.ListComposables(message, metadata=metadata(request))))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-import orjson
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sagitta.semantic.v1 import diagnostic_pb2, model_pb2
 from sagitta.semantic.v1 import model_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
+from sagitta_gateway.bodies import json_response, json_text
 from sagitta_gateway.convert import Body as JsonBody
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
@@ -58,7 +57,7 @@ class ModelText(BaseModel):
         elif isinstance(self.model_json, str):
             source.model_json = self.model_json
         else:
-            source.model_json = orjson.dumps(self.model_json).decode()
+            source.model_json = json_text(self.model_json)
         return source
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from sagitta.semantic.v1 import query_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
+from sagitta_gateway.bodies import json_response, json_text
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.errors import HttpError
@@ -73,12 +71,13 @@ class SemanticQuery(BaseModel):
 DialectParameter = Annotated[str | None, Query(description="When omitted: model, server, postgres.")]
 
 
-def query_text(query: dict[str, Any]) -> str:
-    """A query object as a text of the query language; integers of any size keep their digits."""
-    try:
-        return orjson.dumps(query).decode()
-    except orjson.JSONEncodeError:
-        return json.dumps(query)
+def unwrapped(body: dict[str, Any], dialect: str | None) -> tuple[str, str]:
+    """The query and the dialect of a shortcut, whose body is the query itself or, as below a session, wraps it."""
+    wrapped = body.get("query")
+    if "select" in body or not isinstance(wrapped, dict):
+        return json_text(body), dialect or ""
+    stated = body.get("dialect")
+    return json_text(wrapped), dialect or (stated if isinstance(stated, str) else "")
 
 
 # ---------------------------------------------------------------- sql
@@ -95,7 +94,7 @@ async def compile_query(request: Request, session_id: SessionId, body: Annotated
         pb.CompileQueryRequest(
             session_id=session_id,
             model_id=body.model_id,
-            query_text=query_text(body.query),
+            query_text=json_text(body.query),
             dialect=body.dialect or "",
         ),
     )
@@ -110,7 +109,8 @@ async def compile_query(request: Request, session_id: SessionId, body: Annotated
 async def compile_query_shortcut(
     request: Request, body: Annotated[QueryBody, Body()], dialect: DialectParameter = None
 ) -> Response:
-    return await _compile(request, pb.CompileQueryRequest(query_text=query_text(body), dialect=dialect or ""))
+    text, chosen = unwrapped(body, dialect)
+    return await _compile(request, pb.CompileQueryRequest(query_text=text, dialect=chosen))
 
 
 @router.post(
@@ -165,7 +165,7 @@ async def _plan(request: Request, session_id: str, model_id: str, body: PlanRequ
     message = pb.PlanQueryRequest(
         session_id=session_id,
         model_id=model_id,
-        query_text=query_text(body.query),
+        query_text=json_text(body.query),
         dialect=body.dialect or "",
         include_database_explain=body.include_database_explain,
     )
@@ -274,7 +274,7 @@ async def execute_query(
     message = pb.ExecuteQueryRequest(
         session_id=session_id,
         model_id=body.model_id,
-        query_text=query_text(body.query),
+        query_text=json_text(body.query),
         dialect=body.dialect or "",
     )
     return await _execute(request, message, parameters)
@@ -291,7 +291,8 @@ async def execute_query_shortcut(
     body: Annotated[QueryBody, Body()],
     parameters: Annotated[ShortcutResultParameters, Query()],
 ) -> Response:
-    message = pb.ExecuteQueryRequest(query_text=query_text(body), dialect=parameters.dialect or "")
+    text, chosen = unwrapped(body, parameters.dialect)
+    message = pb.ExecuteQueryRequest(query_text=text, dialect=chosen)
     return await _execute(request, message, parameters)
 
 

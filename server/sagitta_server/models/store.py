@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from sagitta_compiler import CompileError, Diagnostic, LoadedModel, ResolvedModel, Severity
 from sagitta_compiler.names import normalise_model_name
 
+from sagitta_server.characters import require_characters
 from sagitta_server.config import Settings
 from sagitta_server.errors import Reason, ServiceError, compile_error
 from sagitta_server.models.compiled import CompiledModels, ModelSource
@@ -103,6 +104,8 @@ class ModelStore:
         Raises:
             ServiceError: the session is unknown, or the parent is not in it (PARENT_MODEL_NOT_FOUND).
         """
+        for part in (text, *extends):
+            require_characters(part)
         return ModelSource(text, json, extends, self._parent(session_id, inherits) if inherits else None)
 
     def load(self, session_id: str, source: ModelSource, *, dedup: bool = True) -> Loaded:

@@ -21,6 +21,7 @@ from sagitta_compiler import (
 )
 
 from sagitta_server.cache import CacheRequest, Contract, Lookup, ResultCache, contracts
+from sagitta_server.characters import require_characters
 from sagitta_server.config import Settings
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.execution import CancelToken, ResultStream, Source, conform, declared_schema
@@ -265,6 +266,7 @@ class QueryService:
         limit = self._settings.query.max_text_bytes
         if len(text.encode()) > limit:
             raise CompileError([Diagnostic("QUERY_TOO_LARGE", f"A query's text may have {limit} bytes.")])
+        require_characters(text)
         query, diagnostics = read_query(text)
         if query is None:
             raise CompileError(diagnostics)
