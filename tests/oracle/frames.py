@@ -266,8 +266,6 @@ class Frame:
 
     def _leaf_value(self, measure: Measure, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:
         level = self._effective_level(measure, row.level)
-        if level != row.level and row not in self.rows:
-            return nothing(measure)
         if is_nested(measure):
             return self._nested_value(measure, added, level, tuple(row.member(place) for place in level))
         groups = self._leaf_groups(measure, added, level, self.effective_where(measure))
