@@ -101,7 +101,9 @@ class Evaluation:
         self._check_having_fields(frame, asked)
         self._check_reach(frame)
         self._check_having(frame)
-        rows = list(frame.rows) if asked else self._members(frame)
+        if not any(frame.leaf_measures(name) for name, _ in frame.asked):
+            frame.rows = tuple(self._members(frame))  # numbering alone: the rows are the members
+        rows = list(frame.rows)
         rows = [row for row in rows if self._has(frame, asked, row)]
         flags = [f"_g_{part.label}" for part in parts] if query.grouping else []
         labels = (*(part.label for part in parts), *asked, *flags)
