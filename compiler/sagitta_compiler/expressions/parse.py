@@ -72,6 +72,8 @@ _ALLOWED: tuple[type[exp.Expression], ...] = (
     exp.Mod,
     exp.DPipe,
     exp.EQ,
+    exp.NullSafeEQ,
+    exp.NullSafeNEQ,
     exp.NEQ,
     exp.GT,
     exp.GTE,

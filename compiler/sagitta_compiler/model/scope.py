@@ -104,8 +104,14 @@ class Scope:
         return False
 
 
+_NOTHING = About()
+_SAYINGS = frozenset({*AboutDocument.model_fields, "comment"})
+
+
 def about(document: AboutDocument) -> About:
-    """Returns what an author says about an artefact."""
+    """Returns what an author says about an artefact; most columns have nothing to say, and share one value."""
+    if document.model_fields_set.isdisjoint(_SAYINGS):
+        return _NOTHING
     return About(
         description=document.description,
         comment=getattr(document, "comment", None),

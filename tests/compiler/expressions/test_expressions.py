@@ -37,6 +37,7 @@ def code(text: str, place: Place = Place.COLUMN) -> str:
         ("({A} + 1) % 2", '("Home"."A" + 1) % 2'),
         ("-{A}", '-"Home"."A"'),
         ("{A} <> 1 AND NOT {B} IS NULL", '"Home"."A" <> 1 AND NOT "Home"."B" IS NULL'),
+        ("{A} IS DISTINCT FROM {B}", '"Home"."A" IS DISTINCT FROM "Home"."B"'),
         ("{A} NOT IN (1, 2)", 'NOT "Home"."A" IN (1, 2)'),
         ("CASE {A} WHEN 1 THEN 'x' ELSE 'y' END", "CASE \"Home\".\"A\" WHEN 1 THEN 'x' ELSE 'y' END"),
         ("CAST({A} AS decimal(10, 2))", 'CAST("Home"."A" AS DECIMAL(10, 2))'),
