@@ -143,20 +143,25 @@ def record(item: Field, found: Iterable[Candidate], source_id: str | None) -> Fi
             (c for c in item.candidates if c.source_id == source_id and _proposal(c) == _proposal(candidate)), candidate
         )
         fresh.append(replace(candidate, candidate_id=before.candidate_id))
-    return replace(item, candidates=rank((*kept, *fresh)))
+    return replace(item, candidates=rank((*kept, *fresh), keeps_accepted=_owner_accepted(item) or item.is_locked))
 
 
-def rank(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Best first, equal proposals once, at most `MAX_CANDIDATES`; an accepted one is never dropped."""
+def rank(candidates: Iterable[Candidate], *, keeps_accepted: bool = False) -> tuple[Candidate, ...]:
+    """Best first, equal proposals once (the best source's), at most `MAX_CANDIDATES`.
+
+    With `keeps_accepted` the accepted one stays whatever its place: the owner chose it.
+    """
     unique: dict[tuple[str, str, str], Candidate] = {}
     for candidate in sorted(candidates, key=_order):
         held = unique.setdefault(_proposal(candidate), candidate)
-        if candidate.status is CandidateStatus.ACCEPTED and held.status is not CandidateStatus.ACCEPTED:
+        chosen = keeps_accepted and candidate.status is CandidateStatus.ACCEPTED
+        if chosen and held.status is not CandidateStatus.ACCEPTED:
             unique[_proposal(candidate)] = candidate
     ordered = sorted(unique.values(), key=_order)
-    accepted = [c for c in ordered[MAX_CANDIDATES:] if c.status is CandidateStatus.ACCEPTED]
-    chosen = [*ordered[: MAX_CANDIDATES - len(accepted)], *accepted]
-    return tuple(replace(c, candidate_rank=position) for position, c in enumerate(chosen, start=1))
+    late = ordered[MAX_CANDIDATES:] if keeps_accepted else []
+    accepted = [c for c in late if c.status is CandidateStatus.ACCEPTED]
+    shown = [*ordered[: MAX_CANDIDATES - len(accepted)], *accepted]
+    return tuple(replace(c, candidate_rank=position) for position, c in enumerate(shown, start=1))
 
 
 def settle_field(item: Field) -> Field:
