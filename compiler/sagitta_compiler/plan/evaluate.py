@@ -50,7 +50,8 @@ def evaluate(
 ) -> Frame:
     """The frame of `values` by `dims`; values that are only `tested` bring no rows of their own.
 
-    The time dimension of a comparison among the values is without gaps if it stands alone. The members of `wanted` have rows whatever the leaves say.
+    The time dimension of a comparison among the values is without gaps if it stands alone.
+    The members of `wanted` have rows whatever the leaves say.
     """
     needs = _Needs()
     for value in values:

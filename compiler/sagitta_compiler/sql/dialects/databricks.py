@@ -8,7 +8,16 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed
+from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed, wrap
+
+
+def _cut(arg: E, digits: E | None = None) -> E:
+    """A number cut toward zero: there is no TRUNC for numbers."""
+    if digits is None:
+        return cast(arg, typed(exp.DType.BIGINT))
+    shift = call("POWER", number(10), digits)
+    whole = cast(exp.Mul(this=wrap(arg), expression=shift), typed(exp.DType.BIGINT))
+    return exp.Div(this=whole, expression=shift.copy())
 
 
 class Databricks(Dialect):
@@ -31,6 +40,13 @@ class Databricks(Dialect):
     }
     unsupported = frozenset()
     operators: ClassVar = {"regex": lambda args: exp.RegexpLike(this=args[0], expression=args[1])}
+
+    functions: ClassVar = {
+        "trunc": lambda args: _cut(*args),
+        "div": lambda args: _cut(
+            exp.Div(this=wrap(args[0]), expression=exp.Nullif(this=args[1], expression=number(0)))
+        ),
+    }
 
     def days(self, arg: E) -> E:
         return call("DATEDIFF", cast(arg, typed(exp.DType.DATE)), self.date("1970-01-05"))

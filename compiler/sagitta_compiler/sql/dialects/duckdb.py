@@ -10,13 +10,20 @@ from sagitta_compiler.model.types import AbstractType, TimeGrain
 from sagitta_compiler.plan.scope import ELEMENT
 from sagitta_compiler.sql.dialects.base import AGGREGATES, Dialect
 from sagitta_compiler.sql.functions import Builder
-from sagitta_compiler.sql.syntax import E, call, cast, name, number, text, typed
+from sagitta_compiler.sql.syntax import E, call, case, cast, name, number, text, typed
 
 
 def _not_nan(function: str) -> Builder:
     """Statistics without variance are NULL, not NaN."""
     nan = exp.DType.DOUBLE
     return lambda args: exp.Nullif(this=AGGREGATES[function](args), expression=cast(text("NaN"), typed(nan)))
+
+
+def _json_scalar(document: E, path: E) -> E:
+    """The scalar at a path as text; objects and arrays are no scalars."""
+    kind = call("JSON_TYPE", document, path)
+    structured = exp.In(this=kind, expressions=[text("OBJECT"), text("ARRAY")])
+    return case([(exp.Not(this=structured), call("JSON_EXTRACT_STRING", document.copy(), path.copy()))], None)
 
 
 class DuckDB(Dialect):
@@ -38,6 +45,8 @@ class DuckDB(Dialect):
         "supports_from_unnest": True,
     }
     aggregates: ClassVar = {function: _not_nan(function) for function in ("corr", "regr_slope", "regr_intercept")}
+
+    functions: ClassVar = {"json_value": lambda args: _json_scalar(args[0], args[1])}
 
     def days(self, arg: E) -> E:
         return exp.Paren(this=exp.Sub(this=cast(arg, typed(exp.DType.DATE)), expression=self.date("1970-01-05")))
