@@ -66,7 +66,7 @@ def stubs(request: Request) -> Any:
 
 
 def metadata(request: Request) -> Metadata:
-    """What goes with a call: the request's id, its credentials, its client, and how many details may come back."""
+    """What goes with a call: the request's id, its client, how many details may come back, and some of its headers."""
     headers = request.headers
     pairs = [
         ("x-request-id", REQUEST_ID.get()),
@@ -74,10 +74,10 @@ def metadata(request: Request) -> Metadata:
         ("x-sagitta-detail-bytes", str(METADATA_LIMIT // 2)),
     ]
     header: str = request.app.state.settings.api_key_header.lower()
-    credentials = [(name, headers.get(name)) for name in ("authorization", header)]
+    passed = [(name, headers.get(name)) for name in ("authorization", header, "cache-control")]
     return (
         *pairs,
-        *((name, value) for name, value in credentials if value and value.isascii() and value.isprintable()),
+        *((name, value) for name, value in passed if value and value.isascii() and value.isprintable()),
     )
 
 

@@ -181,6 +181,21 @@ def test_rule_b_a_second_execution_comes_from_the_cache(cached: Serving, fresh: 
     assert after["next_sweep_at"].endswith("Z")
 
 
+def test_rule_b_a_caller_may_ask_for_fresh_rows(cached: Serving, fresh: dict[str, Any]) -> None:
+    execute(cached, fresh)
+    body = {"model_id": fresh["model_id"], "query": QUERY}
+
+    def asked(cache_control: str) -> tuple[Any, ...]:
+        headers = {"Cache-Control": cache_control}
+        answer = ok(cached.client.post(f"{fresh['session']}/query/execute", json=body, headers=headers))
+        return answer["cached"], answer["ttl_seconds"], answer["ttl_source"]
+
+    assert asked("no-cache") == (False, None, "no_cache:caller_bypass")
+    assert asked("max-age=1000, no-transform") == (True, 1000, "caller_capped")
+    assert asked("max-age=0") == (False, None, "no_cache:caller_bypass")
+    assert asked("max-age=100000")[2] == "freshness_derived"
+
+
 def test_rule_b_a_table_without_contract_is_not_cached(cached: Serving, fresh: dict[str, Any]) -> None:
     query = {"select": {"measures": ["Total"]}}
     for _ in range(2):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sagitta_server.cache.control import accepted_age
 from sagitta_server.cache.file_cache import FileCache
 from sagitta_server.cache.freshness import Contract, Freshness, contracts, freshness_warnings, objects_on_table
 from sagitta_server.cache.heartbeats import HeartbeatStore
@@ -42,6 +43,7 @@ __all__ = [
     "NoopCache",
     "ResultCache",
     "SweepResult",
+    "accepted_age",
     "contracts",
     "freshness_warnings",
     "objects_on_table",

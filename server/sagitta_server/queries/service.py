@@ -170,6 +170,7 @@ class QueryService:
         source: Source | None = None,
         *,
         token: CancelToken | None = None,
+        accepted_age: int | None = None,
     ) -> tuple[Lookup | None, ResultStream]:
         """Starts a compiled query, or takes its result from the cache.
 
@@ -179,6 +180,7 @@ class QueryService:
             declared: their freshness contracts.
             source: the warehouse; by default the one of the query's dialect.
             token: cancels it.
+            accepted_age: the age in seconds up to which the caller accepts a stored result; 0 asks for a fresh one.
         """
         chosen = source or self.source_for(compiled.dialect)
         if self._cache.backend == "noop":
@@ -191,6 +193,7 @@ class QueryService:
                 sql=compiled.sql,
                 tables=compiled.physical_tables,
                 contracts=declared,
+                cap_seconds=accepted_age,
             )
         )
         if lookup.hit is None:
@@ -212,8 +215,9 @@ class QueryService:
         token: CancelToken | None = None,
         default_limit: bool = True,
         timezone: str = "",
+        accepted_age: int | None = None,
     ) -> Run:
-        """Compiles and starts a question, or takes its result from the cache.
+        """Compiles and starts a question, or takes its result from the cache if it is not older than `accepted_age`.
 
         Raises:
             CompileError: the query is wrong.
@@ -227,7 +231,7 @@ class QueryService:
         executed = shown if cut_at is None else self.compile(handle, asked, dialect, limit=cut_at + 1)
         source = self.source_for(shown.dialect)
         started = time.perf_counter()
-        lookup, stream = self._stream(handle, executed, source, token)
+        lookup, stream = self._stream(handle, executed, source, token=token, accepted_age=accepted_age)
         try:
             chain = resolve_zone(handle.model.settings, self._zones.learn(source), zone)
         except BaseException:
@@ -257,10 +261,16 @@ class QueryService:
     # ------------------------------------------------------------ inside
 
     def _stream(
-        self, handle: ModelHandle, compiled: CompiledQuery, source: Source, token: CancelToken | None
+        self,
+        handle: ModelHandle,
+        compiled: CompiledQuery,
+        source: Source,
+        *,
+        token: CancelToken | None,
+        accepted_age: int | None,
     ) -> tuple[Lookup | None, ResultStream]:
         declared = self._contracts.get(handle.content_key, lambda: contracts(handle.model))
-        return self.cached(compiled, handle.content_key, declared, source, token=token)
+        return self.cached(compiled, handle.content_key, declared, source, token=token, accepted_age=accepted_age)
 
     def _read_text(self, text: str) -> Query:
         limit = self._settings.query.max_text_bytes

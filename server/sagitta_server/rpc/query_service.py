@@ -10,10 +10,12 @@ from sagitta.semantic.v1 import query_service_pb2 as pb
 from sagitta.semantic.v1 import query_service_pb2_grpc as pb_grpc
 from sagitta_compiler import CompiledQuery, CompileError, Diagnostic, Severity
 
+from sagitta_server.cache import accepted_age
 from sagitta_server.errors import Reason, ServiceError, compile_error
 from sagitta_server.execution import SourceError
 from sagitta_server.models import ModelHandle
 from sagitta_server.queries import Question, Run
+from sagitta_server.rpc.access import metadata_of
 from sagitta_server.rpc.convert import (
     UnreadableMessageError,
     cache_message,
@@ -94,6 +96,7 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
             token=token,
             default_limit=not request.no_default_limit,
             timezone=request.timezone,
+            accepted_age=accepted_age(metadata_of(context).get("cache-control")),
         )
         try:
             yield from _responses(run, handle, question)
