@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from pathlib import Path
 from types import ModuleType
 
 import sagitta.review.v1
@@ -67,3 +68,13 @@ def test_every_reason_has_a_code_and_a_status() -> None:
     assert documented == {reason.value for reason in Reason}
     assert documented == {reason.value for reason in CODES}
     assert documented == set(STATUS)
+
+
+def test_the_documentation_names_every_operation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "rest.md").read_text()
+    tails = {[part for part in path.split("/") if "{" not in part][-1] for path, _ in _semantic_paths()}
+    assert sorted(tail for tail in tails if tail not in text) == []
+
+
+def _semantic_paths() -> set[tuple[str, str]]:
+    return {(path, method) for method, path in annotated(sagitta.semantic.v1)}
