@@ -14,21 +14,21 @@ from rdflib import URIRef
 from sagitta_compiler.model.resolved import ColumnRef, Join, ResolvedModel
 
 MODEL_BASE = "https://ralforion.com/ns/model/"
-_WORDS = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")
+_WORDS = re.compile(r"[A-Za-z0-9]+(?:[ _-][A-Za-z0-9]+)*")
 _OTHER = re.compile(r"[^a-z0-9]+")
 
 
 def slug(name: str) -> str:
-    """Returns lower-case words joined by hyphens; a name with any other character also gets a hash of itself.
+    """Returns lower-case words joined by hyphens; a name that is more than words also gets a hash of itself.
 
-    So `Net Sales` gives `net-sales`, `Net-Sales` and `Umsätze` give words that no other name gives.
+    So `Net Sales` and `net_sales` give `net-sales`; `Umsätze` and `Net (Sales)` give a text that no other name gives.
     """
     plain = _OTHER.sub("-", name.lower()).strip("-")
     return plain if _WORDS.fullmatch(name) else f"{plain}-{_hash(name)}".lstrip("-")
 
 
 def slugs(names: Iterable[str]) -> Mapping[str, str]:
-    """Returns the slug of each name; names that differ only in case all get their hash."""
+    """Returns the slug of each name; names that would share one all get their hash."""
     found = {name: slug(name) for name in names}
     shared = {text for text, count in Counter(found.values()).items() if count > 1}
     return {name: f"{text}-{_hash(name)}" if text in shared else text for name, text in found.items()}
