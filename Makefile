@@ -65,7 +65,7 @@ docs: install  ## Renews the parts of the docs that the code knows better.
 oracle: install  ## Compares the compiler with the naive evaluator on 20,000 drawn cases (CASES=, SEED=) and the whole matrix.
 	PYTHONPATH=tests $(BIN)/python -m oracle.run --cases $(or $(CASES),20000) --seed $(or $(SEED),1)
 	PYTHONPATH=tests $(BIN)/python -m oracle.matrix
-	$(PYTEST) tests/properties --hypothesis-profile thorough
+	PROPERTIES=thorough $(PYTEST) tests/properties
 
 .PHONY: fuzz
 fuzz: install  ## Loads 50,000 random and wounded texts as models and queries.
