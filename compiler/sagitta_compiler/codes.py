@@ -158,10 +158,6 @@ _MODEL = {
     "NESTED_WITHIN_NESTED_UNSUPPORTED": ("A data object is nested in a nested one.", "Nest it in a table."),
     "CYCLIC_METRIC": ("Measures and metrics refer to each other in a circle.", "Break the circle."),
     "CYCLIC_DATA_OBJECT": ("Derived objects or unions are made of each other.", "Break the circle."),
-    "MISSING_PRIMARY_KEY": (
-        "A computed column reads a measure, and its data object has no key to read it by.",
-        "Mark the key columns with `primaryKey: true`.",
-    ),
     "POP_INVALID_OFFSET": ("A period is compared with itself.", "Give an offset other than 0."),
     "INVALID_LAG_LEAD": ("`lag` or `lead` lacks its `offset` or `timeDimension`.", "Add it."),
     "INVALID_NTILE_BUCKETS": ("`ntile` has fewer than two `buckets`.", "Add `buckets: 4`."),
@@ -288,6 +284,10 @@ _QUERY = {
     "WINDOW_TIME_DIMENSION_NOT_IN_SELECT": ("A shift needs its time dimension in the query.", "Select it."),
     "INVALID_METRIC": ("A metric cannot be computed as it is.", "Follow the hint."),
     "ANCHOR_REQUIRED_AMBIGUOUS_KEY": ("A measure over several facts has no single grain.", "Set `anchor`."),
+    "MISSING_PRIMARY_KEY": (
+        "A computed column reads a measure, and its data object has no key to read it by.",
+        "Mark the key columns with `primaryKey: true`.",
+    ),
     "FILTER_ON_CONFORMED_OBJECT": (
         "A filter stands on a fact that is brought to a common grain.",
         "Filter the other fact.",
