@@ -40,8 +40,9 @@ class FieldReader:
         labels: set[str] = set()
         for name, field in named(element.get("fields")):
             kept = read_extension(field)
-            label = _free(str(kept.get("obml_name", name)), labels)
-            if label != kept.get("obml_name", name):
+            wanted = _label(name, field, kept)
+            label = _free(wanted, labels)
+            if label != wanted:
                 draft.warn(f"Dataset '{dataset}': field '{name}' is defined more than once; the second is '{label}'.")
             labels.add(label)
             self._fields.append((label, field, kept))
@@ -159,6 +160,15 @@ class FieldReader:
         name = _free(f"{self._dataset} {label}", set(self._draft.dimensions) | set(self._draft.measures))
         self._draft.warn(f"Dimension '{label}' of dataset '{self._dataset}' is called '{name}': the name was taken.")
         return name
+
+
+def _label(name: str, field: Element, kept: Element) -> str:
+    """The column's own name: our extension's, or the one that other writers of it put among the synonyms."""
+    if "obml_name" in kept:
+        return str(kept["obml_name"])
+    context, shown = field.get("ai_context"), kept.get("obml_field_label")
+    is_synonym = isinstance(context, dict) and shown in context.get("synonyms", ())
+    return str(shown) if is_synonym else name
 
 
 def _bare(field: Element) -> str | None:

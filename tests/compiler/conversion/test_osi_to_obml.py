@@ -253,6 +253,70 @@ def test_osi_comes_back_with_everything_that_was_kept(conversion: Conversion) ->
     assert yaml.safe_load(again.output_yaml) == yaml.safe_load(conversion.output_yaml)
 
 
+OTHER_WRITER = r"""
+version: "0.2.0.dev0"
+semantic_model:
+- name: m
+  datasets:
+  - name: Orders
+    source: main.orders_table
+    primary_key: [id]
+    fields:
+    - name: id
+      expression: {dialects: [{dialect: ANSI_SQL, expression: id}]}
+      datatype: Integer
+      ai_context: {synonyms: [Order ID]}
+      custom_extensions: [{vendor_name: ORIONBELT, data: '{"obml_field_label": "Order ID"}'}]
+    - name: day
+      expression: {dialects: [{dialect: ANSI_SQL, expression: day}]}
+      datatype: Date
+      dimension: {is_time: true}
+      custom_extensions:
+      - {vendor_name: COMMON, data: '{"obml_dimension_name": "Month", "obml_time_grain": "month"}'}
+    - name: amount
+      expression: {dialects: [{dialect: ANSI_SQL, expression: amount}]}
+      datatype: Float
+      custom_extensions: [{vendor_name: ORIONBELT, data: '{"obml_num_class": "additive"}'}]
+    custom_extensions: [{vendor_name: ORIONBELT, data: '{"obml_owner": "me", "obml_refresh": {"mode": "static"}}'}]
+  metrics:
+  - name: Total
+    expression: {dialects: [{dialect: ANSI_SQL, expression: SUM(orders_table.amount)}]}
+    custom_extensions: [{vendor_name: ORIONBELT, data: '{"obml_aggregation": "sum", "obml_total": true}'}]
+  - name: Buyers
+    expression: {dialects: [{dialect: ANSI_SQL, expression: COUNT_DISTINCT(orders_table.id)}]}
+  - name: Running
+    expression: {dialects: [{dialect: ANSI_SQL, expression: SUM(SUM(orders_table.amount)) OVER (ORDER BY day)}]}
+    custom_extensions:
+    - vendor_name: ORIONBELT
+      data: '{"obml_metric_type": "cumulative", "obml_cumulative_measure": "Total", "obml_cumulative_window": 3,
+        "obml_cumulative_time_dimension": "Month", "obml_cumulative_type": "sum"}'
+  custom_extensions: [{vendor_name: ORIONBELT, data: '{"source_format": "OBML", "obml_owner": "us"}'}]
+"""
+
+
+def test_extensions_of_other_writers_are_understood() -> None:
+    """They use the documented keys, but keep less: SQL fills the rest in."""
+    conversion = osi_to_obml(OTHER_WRITER)
+    assert conversion.validation.semantic_errors == conversion.validation.schema_errors == ()
+    assert conversion.warnings == ()
+    model = yaml.safe_load(conversion.output_yaml)
+    orders = model["dataObjects"]["Orders"]
+    assert (model["owner"], orders["owner"], orders["refresh"]) == ("us", "me", {"mode": "static"})
+    assert orders["columns"]["Order ID"] == {"code": "id", "abstractType": "int", "primaryKey": True}
+    assert orders["columns"]["amount"]["numClass"] == "additive"
+    assert model["dimensions"]["Month"] == {"dataObject": "Orders", "column": "day", "timeGrain": "month"}
+    amount = {"dataObject": "Orders", "column": "amount"}
+    assert model["measures"]["Total"] == {"aggregation": "sum", "columns": [amount], "total": True}
+    assert model["measures"]["Buyers"]["aggregation"] == "count_distinct"
+    assert model["metrics"]["Running"] == {
+        "type": "cumulative",
+        "measure": "Total",
+        "timeDimension": "Month",
+        "window": 3,
+        "cumulativeType": "sum",
+    }
+
+
 LEGACY = """
 version: 0.1.1
 semantic_model:
