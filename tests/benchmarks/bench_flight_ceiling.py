@@ -1,7 +1,8 @@
 """Streaming against a bare pyarrow Flight server with the same reader, and many small queries at once.
 
 Reported: speed as a ratio to the ceiling, with one endpoint and with four; the time to the first batch; queries per
-second and the 99th percentile of 64 clients; the same for one client while four big streams run.
+second and the 99th percentile of 64 clients; the same for one client while four big streams run; how long a client's
+cancel takes to end the statement in the database.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from harness import tpch
 from pyarrow import flight
+from sagitta_server.app import Engine
+from sagitta_server.config import Settings
 
 from benchmarks.bench_flight import COLUMNS, raw_sql
 from benchmarks.harness import Bench, Work
@@ -25,6 +31,11 @@ BARE = Path(__file__).with_name("bare_flight_server.py")
 SMALL = 'SELECT "Customer Region", "Line Item Count" FROM tpch WHERE "Customer Region" = \'ASIA\''
 TINY = 'SELECT "Supplier"."Supplier Name" FROM tpch WHERE "Supplier"."Supplier Key" = 7'
 BARE_TINY = "SELECT s_name FROM supplier WHERE s_suppkey = 7"
+ENDLESS = (
+    'SELECT SUM(a."Quantity" * b."Quantity") AS s FROM tpch."Line Item" a JOIN tpch."Line Item" b '
+    'ON a."Line Number" <> b."Line Number"'
+)
+DEADLINE = 0.7
 CLIENTS = 64
 SECONDS = 6.0
 
@@ -36,6 +47,7 @@ def run(bench: Bench) -> None:
         streams(bench, ceiling, server.flight, plain)
         many_small(bench, ceiling, server.flight)
         beside_streams(bench, ceiling, server.flight, plain)
+    cancelling(bench)
 
 
 @contextmanager
@@ -168,3 +180,50 @@ def beside_streams(bench: Bench, ceiling: str, served: str, plain: str) -> None:
             thread.join()
         bench.report(f"{name}, a tiny query beside four big streams: median", percentile(values, 0.5), "ms")
         bench.report(f"{name}, a tiny query beside four big streams: 99th percentile", percentile(values, 0.99), "ms")
+
+
+def cancelling(bench: Bench) -> None:
+    """From the client's cancel to the moment when the source has no statement any more."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = Engine(
+            Settings(
+                data_dir=Path(folder),
+                models={"files": (str(tpch.MODEL),)},
+                sources={"default": {"uri": f"duckdb:///{bench.tpch()}"}},
+                flight={"address": "127.0.0.1:0"},
+                grpc={"address": "127.0.0.1:0"},
+            )
+        )
+        engine.start()
+        try:
+            took = [cancel_once(engine) for _ in range(max(bench.rounds, 5))]
+        finally:
+            engine.stop()
+    bench.report("from a cancel to the end in the database, median", statistics.median(took), "ms", limit=100)
+    bench.report("from a cancel to the end in the database, worst", max(took), "ms")
+
+
+def cancel_once(engine: Engine) -> float:
+    """The client cancels by its deadline, which is the same cancellation on the wire, at a known moment."""
+    source: Any = next(iter(engine.sources.values()))
+    client = flight.connect(engine.flight_location)
+    found = client.get_flight_info(flight.FlightDescriptor.for_command(ENDLESS.encode()))
+    caught: list[Exception] = []
+
+    def read() -> None:
+        try:
+            client.do_get(found.endpoints[0].ticket, flight.FlightCallOptions(timeout=DEADLINE)).read_all()
+        except (flight.FlightError, pa.ArrowException) as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=read)
+    cancelled = time.perf_counter() + DEADLINE
+    thread.start()
+    while not source.running:
+        time.sleep(0.001)
+    while source.running:
+        time.sleep(0.001)
+    elapsed = time.perf_counter() - cancelled
+    thread.join()
+    assert caught, "the query ended by itself"
+    return elapsed * 1000

@@ -62,7 +62,7 @@ def test_sql_info_is_the_dense_union(client: Client) -> None:
 def test_cancel_flight_info_ends_that_query(client: Client) -> None:
     (line,) = client("cancel", SLOW)
     assert line[1] == "CANCEL_STATUS_CANCELLED"
-    assert int(line[2]) < 200
+    assert int(line[2]) < 2000
     assert line[3] == "true"
 
 

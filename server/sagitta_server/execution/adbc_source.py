@@ -64,6 +64,11 @@ class AdbcSource:
         self._options = {**driver.database, **settings.options}
         self._database: Any = None
 
+    @property
+    def running(self) -> int:
+        """Statements that hold a connection now."""
+        return self._admission.running
+
     def result_schema(self, sql: str) -> Schema:
         """Returns the schema that `execute` will stream; a driver that cannot describe a statement starts it."""
         resources = Once()

@@ -43,6 +43,11 @@ class DuckDBSource:
         for statement in settings.init_sql:
             self._database.execute(statement)
 
+    @property
+    def running(self) -> int:
+        """Statements that hold a connection now."""
+        return self._admission.running
+
     def result_schema(self, sql: str) -> Schema:
         """Returns the schema that `execute` will stream; the statement is bound, not run."""
         cursor = self._database.cursor()
