@@ -65,7 +65,9 @@ def run(settings: Settings, *, gateway: bool, ready: Ready) -> None:
 def running_engine(settings: Settings) -> Iterator[ReadyAddresses]:
     """Starts the engine, and stops it whatever happens."""
     from sagitta_server.app import Engine
+    from sagitta_server.logs import configure_logging
 
+    configure_logging(settings.log)
     engine = Engine(settings)
     try:
         yield engine.start()
