@@ -42,7 +42,9 @@ class MetricReader:
         found = sql_of(metric)
         sql = found[0] if found else None
         kind = _kind(kept)
-        if kind is not None and (kept.get("obml_sql", sql) == sql or kind is not MetricType.DERIVED):
+        if name in self._draft.measures or name in self._draft.metrics:
+            self._draft.warn(f"LOSSY: Metric '{name}' is defined more than once; the last definition counts.")
+        if kind is not None and (kind is not MetricType.DERIVED or _is_kept(kept, sql)):
             whole = _restored(kept, kind)
             if "obml_sql" in kept and kept["obml_sql"] != sql:
                 self._draft.warn(f"Metric '{name}': its SQL was changed, but a {kind.value} metric is not made of SQL.")
@@ -95,6 +97,11 @@ class MetricReader:
             name, number = f"{base}_{number}", number + 1
         self._draft.measures[name] = measure
         return name
+
+
+def _is_kept(kept: Element, sql: str | None) -> bool:
+    """Whether the extension holds the formula that the SQL was made from, and the SQL is still that."""
+    return "obml_expression" in kept and kept.get("obml_sql", sql) == sql
 
 
 def _kind(kept: Element) -> MetricType | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Protocol
 
 from sagitta_server.cache.freshness import OFF, Contract, Freshness
@@ -187,6 +186,3 @@ def refresh_moment(timestamp: dt.datetime | None, now: dt.datetime) -> dt.dateti
         return now
     aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=dt.UTC)
     return min(aware.astimezone(dt.UTC), now)
-
-
-NO_CONTRACTS: Mapping[str, Contract] = MappingProxyType({})

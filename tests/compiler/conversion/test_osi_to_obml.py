@@ -284,6 +284,9 @@ semantic_model:
     custom_extensions: [{vendor_name: ORIONBELT, data: '{"obml_aggregation": "sum", "obml_total": true}'}]
   - name: Buyers
     expression: {dialects: [{dialect: ANSI_SQL, expression: COUNT_DISTINCT(orders_table.id)}]}
+  - name: Half
+    expression: {dialects: [{dialect: ANSI_SQL, expression: SUM(orders_table.id) / 2}]}
+    custom_extensions: [{vendor_name: ORIONBELT, data: '{"obml_metric_type": "derived", "obml_format": "0.0"}'}]
   - name: Running
     expression: {dialects: [{dialect: ANSI_SQL, expression: SUM(SUM(orders_table.amount)) OVER (ORDER BY day)}]}
     custom_extensions:
@@ -308,6 +311,8 @@ def test_extensions_of_other_writers_are_understood() -> None:
     amount = {"dataObject": "Orders", "column": "amount"}
     assert model["measures"]["Total"] == {"aggregation": "sum", "columns": [amount], "total": True}
     assert model["measures"]["Buyers"]["aggregation"] == "count_distinct"
+    half = {"type": "derived", "expression": "{[_orders_order_id_sum]} / 2", "format": "0.0"}
+    assert model["metrics"]["Half"] == half
     assert model["metrics"]["Running"] == {
         "type": "cumulative",
         "measure": "Total",
