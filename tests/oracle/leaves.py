@@ -74,9 +74,49 @@ class Leaves:
                 return next(iter(self.world.model.objects))
             raise v.UndecidedError("a count of no object in particular")
         root = self.scoper.graph.common_root(objects, self.world.model.objects)
-        if root is None:
-            raise v.UndecidedError("a measure over facts without a common root")
-        return root
+        return self._conformed_home(measure, objects) if root is None else root
+
+    def _conformed_home(self, measure: Measure, objects: Sequence[str]) -> str:
+        """Facts without a common root meet at the anchor, else at the one object that all of them join."""
+        if measure.anchor is not None:
+            return measure.anchor
+        shared = self._targets(objects)
+        if len(shared) != 1:
+            raise v.RefusedError(f"{measure.name} needs an anchor", "ANCHOR_REQUIRED_AMBIGUOUS_KEY")
+        return shared[0]
+
+    def _targets(self, objects: Sequence[str]) -> list[str]:
+        """Returns the objects that all of these join directly."""
+        joined = [{step.destination for step in self.scoper.graph.steps if step.origin == name} for name in objects]
+        return sorted(set.intersection(*joined))
+
+    def _conformed(self, home: str, column: ColumnRef, row: Row) -> v.Value:
+        """The sum of another fact's column over its rows that share the key of a home row."""
+        meeting = home if home in self._targets([column.object]) else None
+        if meeting is None:
+            shared = self._targets([home, column.object])
+            if len(shared) != 1:
+                raise v.RefusedError(f"{home} and {column.object} share no one key", "ANCHOR_REQUIRED_AMBIGUOUS_KEY")
+            meeting = shared[0]
+        there = self._key_of(column.object, meeting)
+        wanted = (
+            tuple(self.world.value(row, home, target) for _, target in there)
+            if meeting == home
+            else self._foreign_key(home, meeting, row)
+        )
+        rows = [
+            one for one in self.world.rows(column.object) if self._foreign_key(column.object, meeting, one) == wanted
+        ]
+        values = [self.world.value(one, column.object, column.column) for one in rows if None not in wanted]
+        return aggregates.aggregate(Aggregation.SUM, values)
+
+    def _key_of(self, name: str, target: str) -> tuple[tuple[str, str], ...]:
+        path = self.scoper.graph.path(name, target)
+        assert path is not None
+        return path[0].column_pairs
+
+    def _foreign_key(self, name: str, target: str, row: Row) -> Key:
+        return tuple(self.world.value(row, name, source) for source, _ in self._key_of(name, target))
 
     def own_refs(self, measure: Measure) -> list[FieldRef]:
         """Returns the fields that the measure aggregates."""
@@ -87,7 +127,8 @@ class Leaves:
             columns.append(measure.within_group.column)
         if measure.semi_additive is not None:
             columns.extend((measure.semi_additive.time, *self._entity_columns(measure)))
-        return list(dict.fromkeys(map(FieldRef, columns)))
+        home = self.home(measure)
+        return list(dict.fromkeys(FieldRef(c) for c in columns if self.scoper.is_near(home, FieldRef(c))))
 
     def _entity_columns(self, measure: Measure) -> tuple[ColumnRef, ...]:
         semi = measure.semi_additive
@@ -112,11 +153,21 @@ class Leaves:
         dimensions: a required join on the way to them drops rows also here.
         """
         refs = [*(ref for part in key_parts for ref in part.refs), *self.own_refs(measure)]
+        self._check_conformed(measure, refs, (*where, *own_filters))
         reading = self.reader.read(self.home(measure), refs, where, shown=_refs(shown), own_filters=own_filters)
         members: dict[Key, list[Context]] = defaultdict(list)
         for context in reading.contexts:
             members[self.key(reading.scope, context, key_parts)].append(context)
         return {key: self._aggregate(measure, reading, group) for key, group in members.items()}
+
+    def _check_conformed(self, measure: Measure, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]) -> None:
+        """A fact that is summed to a key has no rows left to filter or to group."""
+        home = self.home(measure)
+        conformed = {name for name in measure_objects(measure) if not self.scoper.graph.reaches(home, name)}
+        if conformed & {ref.column.object for ref in self.scoper.clause_fields(clauses)}:
+            raise v.RefusedError(f"{measure.name} sums what is filtered", "FILTER_ON_CONFORMED_OBJECT")
+        if conformed & {ref.column.object for ref in refs} or (conformed and self.reader.is_restricted):
+            raise v.UndecidedError("groups, static filters or policies on a fact that is summed to a key")
 
     def rows(
         self, home: str, refs: Sequence[FieldRef], where: Sequence[FilterNode], shown: Sequence[KeyPart] = ()
@@ -158,7 +209,9 @@ class Leaves:
         assert row is not None
 
         def read(column: ColumnRef) -> v.Value:
-            return self.scoper.read(scope, context, FieldRef(column))
+            if FieldRef(column) in scope.paths:
+                return self.scoper.read(scope, context, FieldRef(column))
+            return self._conformed(row.object, column, row)
 
         semi = measure.semi_additive
         return Contribution(

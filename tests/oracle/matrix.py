@@ -110,6 +110,18 @@ def _dimensions(*names: Any) -> Edit:
     return edit
 
 
+def _with_returns(edit: Edit) -> Edit:
+    """What only the other fact has is asked for together with a measure of it."""
+
+    def edit_both(model: Document, query: Document) -> None:
+        edit(model, query)
+        measures = query["select"]["measures"]
+        if f"{RETURNS} sum" not in measures:
+            measures.append(f"{RETURNS} sum")
+
+    return edit_both
+
+
 def _put(key: str, value: Any) -> Edit:
     def edit(_: Document, query: Document) -> None:
         query[key] = copy.deepcopy(value)
@@ -166,7 +178,7 @@ _CLAUSES: dict[str, Edit] = {
     "no dimension": _no_dimensions,
     "dimension of the parent": _dimensions(f"{SHOPS} Kind"),
     "dimension of the grandparent": _dimensions(f"{AREAS} Kind"),
-    "dimension of the other fact": _dimensions(f"{RETURNS} Kind"),
+    "dimension of the other fact": _with_returns(_dimensions(f"{RETURNS} Kind")),
     "computed dimension": _dimensions(f"{SALES} Size"),
     "second grain": _dimensions(f"{SALES} Day:year"),
     "fiscal quarter": _fiscal,
@@ -174,7 +186,7 @@ _CLAUSES: dict[str, Edit] = {
     "filter on the fact": _where(_condition(f"{SALES} Kind", "inlist", ["x", "y"])),
     "filter on the parent": _where(_condition(f"{SHOPS} Kind", "notequals", "x")),
     "filter on the time": _where(_condition(f"{SALES} Day", "gte", "2024-01-01")),
-    "filter on the other fact": _where(_condition(f"{RETURNS} Kind", "notset")),
+    "filter on the other fact": _with_returns(_where(_condition(f"{RETURNS} Kind", "notset"))),
     "filter for NULL": _where(_condition(f"{SHOPS}.Word", "blank")),
     "filter by or": _where(
         {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oracle import features as f
+from oracle.sources import add_lifetime, draw_sources
 from oracle.worlds import COLUMN_TYPES, Chooser, Document, World, draw_world
 
 _BASES = {"sum": "sum", "tally": "count"}
@@ -61,10 +62,22 @@ def draw_populated(chooser: Chooser, most_rows: int = 10) -> Populated:
             for label, kind in _BASES.items()
         )
         made.append(Made(f"{name} Count", frozenset({"measure: synthesised count"}), frozenset({name})))
-    made.extend(_measure(chooser, world, model) for _ in range(chooser.integer(2, 8)))
+    extra: set[str] = set()
+    sources = draw_sources(chooser, world, model, extra)
+    for name in sources:
+        model["measures"].update({f"{name} {label}": f.MEASURES[kind](name) for label, kind in _BASES.items()})
+        made.extend(
+            Made(f"{name} {label}", frozenset({f"measure: {kind}"}), frozenset({name}))
+            for label, kind in _BASES.items()
+        )
+    if chooser.chance(10):
+        name = chooser.choose(world.objects)
+        add_lifetime(world, model, name)
+        made.append(Made(f"{name} lifetime", frozenset({"measure: of a measure per row"}), frozenset({name})))
+    pool = (*world.objects, *sources, *sources)
+    made.extend(_measure(chooser, world, model, pool) for _ in range(chooser.integer(2, 8)))
     for _ in range(chooser.integer(1, 7)):
         made.append(_metric(chooser, world, model, made))
-    extra: set[str] = set()
     if chooser.chance(10):
         model["filters"] = [_static(chooser, world)]
         extra.add("model: static filter")
@@ -81,13 +94,13 @@ def _static(chooser: Chooser, world: World) -> Document:
     return {"dataObject": chooser.choose(world.objects), "column": label, "operator": operator, "value": value}
 
 
-def _measure(chooser: Chooser, world: World, model: Document) -> Made:
-    name = chooser.choose(world.objects)
+def _measure(chooser: Chooser, world: World, model: Document, pool: Sequence[str]) -> Made:
+    name = chooser.choose(pool)
     if chooser.chance(10):
         kind = chooser.choose(tuple(f.NESTED))
         model["measures"][f"{name} {kind}"] = f.NESTED[kind](name)
         return Made(f"{name} {kind}", frozenset({f"measure: {kind}"}), frozenset({name}))
-    if chooser.chance(12):
+    if chooser.chance(12) and name in world.objects:
         return _across(chooser, world, model, name)
     kind = chooser.choose(tuple(f.MEASURES))
     model["measures"][f"{name} {kind}"] = f.MEASURES[kind](name)
@@ -102,9 +115,21 @@ def _across(chooser: Chooser, world: World, model: Document, name: str) -> Made:
         expression = f"{{[{name}].[Qty]}} * {{[{other}].[Amount]}}"
         model["measures"][label] = {"aggregation": "sum", "expression": expression}
         return Made(label, frozenset({"measure: over two objects"}), frozenset({name}))
+    if other not in world.near(name) and chooser.chance(40):
+        return _conformed(chooser, model, name, other)
     label = f"{name} where {other}"
     model["measures"][label] = {**f.SUM(name), "filters": [f.leaf(other, "Kind", "equals", "string", "x")]}
     return Made(label, frozenset({"measure: filtered by another object"}), frozenset({name}))
+
+
+def _conformed(chooser: Chooser, model: Document, name: str, other: str) -> Made:
+    """A measure over two facts that share a key alone."""
+    label = f"{name} beside {other}"
+    expression = f"{{[{name}].[Qty]}} - COALESCE({{[{other}].[Qty]}}, 0)"
+    model["measures"][label] = {"aggregation": "sum", "expression": expression}
+    if chooser.chance(50):
+        model["measures"][label]["anchor"] = name
+    return Made(label, frozenset({"measure: over facts that share a key"}), frozenset({name}))
 
 
 def _metric(chooser: Chooser, world: World, model: Document, made: Sequence[Made]) -> Made:
@@ -232,7 +257,9 @@ def _selected(
 
 
 def _dimension_of(chooser: Chooser, populated: Populated, name: str) -> str:
-    kinds = ("Kind", "Kind", "Size", "Month", "Day")
+    kinds: tuple[str, ...] = ("Kind", "Kind", "Size", "Month", "Day")
+    if f"{name} Class" in populated.model["dimensions"]:
+        kinds = ("Class", *kinds)
     if name == "Cat" and populated.world.shape.startswith("triangle"):
         return chooser.choose(("Cat Kind by Bee", "Cat Kind by Bee", "Cat Kind"))
     return f"{name} {chooser.choose(kinds)}"

@@ -39,6 +39,10 @@ class RowReader:
         self.statics = tuple(statics)
         self.policies = tuple(policies)
 
+    @property
+    def is_restricted(self) -> bool:
+        return bool(self.statics or self.policies)
+
     def read(
         self,
         home: str,

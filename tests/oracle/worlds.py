@@ -91,6 +91,8 @@ class World:
 
     def near(self, name: str) -> tuple[str, ...]:
         """Returns the objects that one reaches by its joins."""
+        if name not in self.objects:
+            return (name,)
         found = [self.objects.index(name)]
         for here in found:
             for edge in self.edges:
