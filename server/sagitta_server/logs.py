@@ -1,7 +1,7 @@
 """Logs: plain lines for people, or one JSON object per line for machines.
 
-Records carry the request id of their call. Tracebacks are Python's own, without the values of variables: short, quick to
-make, and they give no data away.
+Records carry the request id of their call. Tracebacks are Python's own, without the values of variables: short,
+quick to make, and they give no data away.
 """
 
 from __future__ import annotations

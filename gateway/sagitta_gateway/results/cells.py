@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pyarrow as pa
@@ -29,6 +30,7 @@ CHUNK_ROWS = 16_384
 """Rows that one thread turns at a time."""
 _CONTROLS = bytes(range(0x20))
 _SPECIAL = _CONTROLS + b'"\\'
+_YEARS_WITHOUT_RULES = range(2037, 10_000)
 _SHORT_ESCAPES = {0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0C: "\\f", 0x0D: "\\r"}
 _NOTHING, _COMMA, _QUOTE, _ZULU = (pa.scalar(text, pa.string()) for text in ("", ",", '"', "Z"))
 """Made once: making a scalar costs more than joining a thousand texts with it."""
@@ -217,12 +219,24 @@ def _without_zero_fraction(texts: Array) -> Array:
 
 def _offsets(naive: Array, zone: str) -> Array:
     """The offset from UTC of every moment, `+01:00`; ambiguous moments are the earlier ones."""
+    if pc.max(pc.year(naive)).as_py() in _YEARS_WITHOUT_RULES:
+        return _offsets_by_rule(naive, ZoneInfo(zone))
     placed = pc.assume_timezone(naive, zone, ambiguous="earliest", nonexistent="earliest")
     instants = pc.local_timestamp(pc.cast(placed, pa.timestamp(naive.type.unit, "UTC")))
     minutes = pc.minutes_between(instants, pc.local_timestamp(placed))
     different = pc.unique(minutes)
     texts = pa.array([_offset_text(value) for value in different.to_pylist()], pa.string())
     return texts.take(pc.index_in(minutes, different))
+
+
+def _offsets_by_rule(naive: Array, zone: ZoneInfo) -> Array:
+    """The same for years after the last transition that a zone file lists, where Arrow forgets summer time."""
+    hours = pc.floor_temporal(naive, unit="hour").dictionary_encode()
+    offsets = [
+        hour.replace(tzinfo=zone).utcoffset() for hour in pc.cast(hours.dictionary, pa.timestamp("s")).to_pylist()
+    ]
+    texts = [None if offset is None else _offset_text(int(offset.total_seconds() // 60)) for offset in offsets]
+    return pa.array(texts, pa.string()).take(hours.indices)
 
 
 def _offset_text(minutes: int | None) -> str | None:
