@@ -440,4 +440,56 @@ QUESTIONS = (
                    CAST(revenue / (SELECT sum(revenue) FROM sold) AS DECIMAL(18, 6))
             FROM sold ORDER BY revenue DESC, r_name LIMIT 3""",
     ),
+    Question(
+        name="growth of monthly revenue, compared with months before the filter",
+        query={
+            "select": {"dimensions": ["Order Date:month"], "measures": ["Revenue", "Revenue Growth"]},
+            "where": [at_least("Order Date", "1995-01-01"), below("Order Date", "1996-01-01")],
+            "orderBy": by("Order Date"),
+        },
+        semantic_sql="""
+            SELECT DATE_TRUNC('month', "Order Date"), "Revenue", "Revenue Growth" FROM tpch
+            WHERE "Order Date" >= DATE '1995-01-01' AND "Order Date" < DATE '1996-01-01' ORDER BY 1""",
+        reference_sql="""
+            WITH months AS (
+              SELECT date_trunc('month', o_orderdate) AS m, sum(l_extendedprice * (1 - l_discount)) AS revenue
+              FROM lineitem JOIN orders ON l_orderkey = o_orderkey GROUP BY m)
+            SELECT now.m, now.revenue, CAST(now.revenue / past.revenue - 1 AS DECIMAL(18, 6))
+            FROM months AS now LEFT JOIN months AS past ON past.m = now.m - INTERVAL 1 YEAR
+            WHERE now.m >= DATE '1995-01-01' AND now.m < DATE '1996-01-01' ORDER BY now.m""",
+    ),
+    Question(
+        name="running revenue of a year",
+        query={
+            "select": {"dimensions": ["Order Date:quarter"], "measures": ["Revenue", "Running Revenue"]},
+            "where": [at_least("Order Date", "1997-01-01"), below("Order Date", "1998-01-01")],
+            "orderBy": by("Order Date"),
+        },
+        semantic_sql="""
+            SELECT DATE_TRUNC('quarter', "Order Date"), "Revenue", "Running Revenue" FROM tpch
+            WHERE "Order Date" >= DATE '1997-01-01' AND "Order Date" < DATE '1998-01-01' ORDER BY 1""",
+        reference_sql="""
+            SELECT q, revenue, sum(revenue) OVER (ORDER BY q) FROM (
+              SELECT date_trunc('quarter', o_orderdate) AS q, sum(l_extendedprice * (1 - l_discount)) AS revenue
+              FROM lineitem JOIN orders ON l_orderkey = o_orderkey
+              WHERE o_orderdate >= DATE '1997-01-01' AND o_orderdate < DATE '1998-01-01' GROUP BY q)
+            ORDER BY q""",
+    ),
+    Question(
+        name="nations by rank, the best five",
+        query={
+            "select": {"dimensions": ["Customer Nation"], "measures": ["Revenue", "Revenue Rank"]},
+            "having": [{"field": "Revenue Rank", "op": "lte", "value": 5}],
+            "orderBy": by("Revenue Rank"),
+        },
+        semantic_sql="""
+            SELECT "Customer Nation", "Revenue", "Revenue Rank" FROM tpch
+            HAVING "Revenue Rank" <= 5 ORDER BY "Revenue Rank" """,
+        reference_sql="""
+            SELECT n_name, revenue, rank() OVER (ORDER BY revenue DESC) AS r FROM (
+              SELECT n_name, sum(l_extendedprice * (1 - l_discount)) AS revenue
+              FROM lineitem JOIN orders ON l_orderkey = o_orderkey JOIN customer ON o_custkey = c_custkey
+                JOIN nation ON c_nationkey = n_nationkey GROUP BY n_name)
+            QUALIFY r <= 5 ORDER BY r""",
+    ),
 )
