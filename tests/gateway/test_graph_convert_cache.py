@@ -123,6 +123,23 @@ def test_rows_15_and_16_failures(client: httpx.Client, path: str) -> None:
     assert client.post(path, json={"input_yaml": "x" * 6_000_000}).status_code == 413
 
 
+def test_a_model_is_loaded_from_osi_and_given_back_as_osi(client: httpx.Client, place: Place) -> None:
+    osi = ok(client.get(f"{place.model}/osi", params={"model_name": "shop"}))
+    assert "name: shop" in osi["output_yaml"]
+    assert osi["input_validation"] is None
+    loaded = ok(client.post(f"{place.session}/models/from-osi", json={"osi_yaml": osi["output_yaml"]}), 201)
+    assert (loaded["measures"], loaded["model_load"], loaded["conversion_warnings"]) == (3, "fresh", [])
+    assert loaded["input_validation"]["schema_valid"]
+    again = ok(client.post(f"{place.session}/models/from-osi", json={"osi_yaml": osi["output_yaml"]}), 201)
+    assert (again["model_load"], again["model_id"]) == ("reused", loaded["model_id"])
+    answer = ok(client.post(f"{place.session}/query/execute", json={"model_id": loaded["model_id"], "query": QUERY}))
+    assert answer["row_count"] == 3
+    detail(client.post(f"{place.session}/models/from-osi", json={"osi_yaml": "["}), 400)
+    detail(client.post(f"{place.session}/models/from-osi", json={"osi_yaml": "a: 1"}), 422)
+    detail(client.post("/v1/sessions/feedfacefeedface/models/from-osi", json={"osi_yaml": "a: 1"}), 404)
+    detail(client.get(f"{place.session}/models/nosuch/osi"), 404)
+
+
 def test_rows_31_to_34_without_a_cache(client: httpx.Client) -> None:
     stats = ok(client.get("/v1/cache/stats"))
     assert stats["backend"] == "noop"

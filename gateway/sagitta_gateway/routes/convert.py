@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sagitta.semantic.v1 import convert_service_pb2 as pb
 from starlette.responses import Response
@@ -13,6 +13,8 @@ from sagitta_gateway.bodies import json_response
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.openapi import answers, body_of, errors
+from sagitta_gateway.routes.models import LOADED, flat
+from sagitta_gateway.routes.scope import ModelId, SessionId
 
 router = APIRouter(tags=["convert"], default_response_class=Response)
 
@@ -90,4 +92,70 @@ async def convert_obml_to_osi(request: Request, body: Annotated[ObmlText, Body()
         ai_instructions=body.ai_instructions,
     )
     answer = await stubs(request).convert.ConvertObmlToOsi(message, metadata=metadata(request))
+    return json_response(to_body(answer.conversion))
+
+
+class LoadOsi(BaseModel):
+    """An OSI model to load."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    osi_yaml: str = Field(max_length=MAX_TEXT, description="OSI as YAML.", examples=[_OSI_EXAMPLE])
+    dedup: bool = Field(default=True, description="Reuses an identical model of this session.")
+
+
+_LOADED_OSI = {
+    "title": "LoadedOsiModel",
+    "allOf": [
+        LOADED,
+        {
+            "type": "object",
+            "properties": {
+                "conversion_warnings": {"type": "array", "items": {"type": "string"}},
+                "input_validation": body_of(pb.ConversionValidation),
+            },
+            "required": ["conversion_warnings", "input_validation"],
+        },
+    ],
+}
+
+
+@router.post(
+    "/v1/sessions/{session_id}/models/from-osi",
+    operation_id="load_osi_model",
+    summary="Converts an OSI model and loads it into a session",
+    status_code=201,
+    responses={
+        **answers(_LOADED_OSI, "The model is loaded.", status=201),
+        **errors(400, 403, 404, 410, 422, 429),
+    },
+)
+async def load_osi_model(request: Request, session_id: SessionId, body: Annotated[LoadOsi, Body()]) -> Response:
+    message = pb.LoadOsiModelRequest(session_id=session_id, osi_yaml=body.osi_yaml, skip_dedup=not body.dedup)
+    answer = await stubs(request).convert.LoadOsiModel(message, metadata=metadata(request))
+    return json_response(flat(to_body(answer)), 201)
+
+
+@router.get(
+    "/v1/sessions/{session_id}/models/{model_id}/osi",
+    operation_id="export_osi_model",
+    summary="Returns a loaded model as OSI",
+    responses={**answers(body_of(pb.Conversion), "The OSI model."), **errors(400, 404, 410, 422)},
+)
+async def export_osi_model(
+    request: Request,
+    session_id: SessionId,
+    model_id: ModelId,
+    model_name: Annotated[str, Query(max_length=1000, description="The name of the OSI model.")] = "semantic_model",
+    model_description: Annotated[str, Query(max_length=10_000, description="Its description.")] = "",
+    ai_instructions: Annotated[str, Query(max_length=10_000, description="Instructions for assistants.")] = "",
+) -> Response:
+    message = pb.ExportOsiModelRequest(
+        session_id=session_id,
+        model_id=model_id,
+        model_name=model_name,
+        model_description=model_description,
+        ai_instructions=ai_instructions,
+    )
+    answer = await stubs(request).convert.ExportOsiModel(message, metadata=metadata(request))
     return json_response(to_body(answer.conversion))

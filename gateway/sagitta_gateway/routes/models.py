@@ -61,7 +61,7 @@ class ModelText(BaseModel):
         return source
 
 
-_LOADED = {
+LOADED = {
     "title": "LoadedModel",
     "allOf": [
         body_of(model_pb2.ModelCounts),
@@ -91,7 +91,7 @@ class LoadModel(ModelText):
     status_code=201,
     responses={
         **answers(
-            _LOADED,
+            LOADED,
             "The model is loaded.",
             status=201,
         ),
@@ -101,7 +101,7 @@ class LoadModel(ModelText):
 async def load_model(request: Request, session_id: SessionId, body: Annotated[LoadModel, Body()]) -> Response:
     message = pb.LoadModelRequest(session_id=session_id, source=body.message(), skip_dedup=not body.dedup)
     answer = await stubs(request).models.LoadModel(message, metadata=metadata(request))
-    return json_response(_flat(to_body(answer)), 201)
+    return json_response(flat(to_body(answer)), 201)
 
 
 @router.get(
@@ -227,7 +227,7 @@ async def _validate(request: Request, message: pb.ValidateModelRequest) -> Respo
     return json_response(to_body(answer))
 
 
-def _flat(body: JsonBody) -> JsonBody:
+def flat(body: JsonBody) -> JsonBody:
     """The load response with its counts beside the rest."""
     return {**body["counts"], **{key: value for key, value in body.items() if key != "counts"}}
 

@@ -8,6 +8,7 @@ import grpc
 from google.rpc import status_pb2
 from sagitta.semantic.v1 import convert_service_pb2 as pb
 from sagitta.semantic.v1 import convert_service_pb2_grpc as pb_grpc
+from sagitta.semantic.v1.model_pb2 import MODEL_LOAD_FRESH, MODEL_LOAD_REUSED
 from sagitta_compiler.conversion import (
     Conversion,
     ConversionError,
@@ -18,6 +19,7 @@ from sagitta_compiler.conversion import (
 )
 
 from sagitta_server.errors import HANDLERS, Reason, ServiceError, service_status
+from sagitta_server.rpc.convert import counts_message, diagnostic_messages, health_message
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
@@ -38,14 +40,17 @@ HANDLERS[InvalidYamlError] = _invalid
 HANDLERS[ConversionError] = _failed
 
 
-def register(server: grpc.Server, engine: Engine) -> tuple[str, ...]:  # noqa: ARG001 - conversion needs no state
+def register(server: grpc.Server, engine: Engine) -> tuple[str, ...]:
     """Adds the service to a server."""
-    pb_grpc.add_ConvertServiceServicer_to_server(ConvertServicer(), server)
+    pb_grpc.add_ConvertServiceServicer_to_server(ConvertServicer(engine), server)
     return (NAME,)
 
 
 class ConvertServicer(pb_grpc.ConvertServiceServicer):
-    """Converts texts; nothing is stored."""
+    """Converts texts and loaded models; only `LoadOsiModel` stores anything."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._models = engine.models
 
     def ConvertOsiToObml(
         self, request: pb.ConvertOsiToObmlRequest, context: grpc.ServicerContext
@@ -62,6 +67,35 @@ class ConvertServicer(pb_grpc.ConvertServiceServicer):
             ai_instructions=request.ai_instructions,
         )
         return pb.ConvertObmlToOsiResponse(conversion=_message(conversion))
+
+    def LoadOsiModel(self, request: pb.LoadOsiModelRequest, context: grpc.ServicerContext) -> pb.LoadOsiModelResponse:
+        self._models.require_uploads()
+        self._models.session(request.session_id)
+        conversion = osi_to_obml(request.osi_yaml)
+        source = self._models.read_source(
+            request.session_id, conversion.output_yaml, json=False, extends=(), inherits=""
+        )
+        loaded = self._models.load(request.session_id, source, dedup=not request.skip_dedup)
+        return pb.LoadOsiModelResponse(
+            counts=counts_message(loaded.handle.model_id, loaded.handle.model),
+            warnings=diagnostic_messages(loaded.warnings),
+            model_load=MODEL_LOAD_REUSED if loaded.reused else MODEL_LOAD_FRESH,
+            health=health_message(loaded.handle.loaded.health),
+            conversion_warnings=conversion.warnings,
+            input_validation=_validation(conversion.input_validation) if conversion.input_validation else None,
+        )
+
+    def ExportOsiModel(
+        self, request: pb.ExportOsiModelRequest, context: grpc.ServicerContext
+    ) -> pb.ExportOsiModelResponse:
+        handle = self._models.resolve(request.session_id, request.model_id)
+        conversion = obml_to_osi(
+            handle.source.text,
+            model_name=request.model_name or DEFAULT_NAME,
+            model_description=request.model_description,
+            ai_instructions=request.ai_instructions,
+        )
+        return pb.ExportOsiModelResponse(conversion=_message(conversion))
 
 
 def _message(conversion: Conversion) -> pb.Conversion:

@@ -23,9 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from sagitta.semantic.v1 import diagnostic_pb2 as sagitta_dot_semantic_dot_v1_dot_diagnostic__pb2
+from sagitta.semantic.v1 import model_pb2 as sagitta_dot_semantic_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)sagitta/semantic/v1/convert_service.proto\x12\x13sagitta.semantic.v1\x1a\x1cgoogle/api/annotations.proto\"\x8f\x01\n\x14\x43onversionValidation\x12\x14\n\x0cschema_valid\x18\x01 \x01(\x08\x12\x16\n\x0esemantic_valid\x18\x02 \x01(\x08\x12\x15\n\rschema_errors\x18\x03 \x03(\t\x12\x17\n\x0fsemantic_errors\x18\x04 \x03(\t\x12\x19\n\x11semantic_warnings\x18\x05 \x03(\t\"\xb7\x01\n\nConversion\x12\x13\n\x0boutput_yaml\x18\x01 \x01(\t\x12\x10\n\x08warnings\x18\x02 \x03(\t\x12=\n\nvalidation\x18\x03 \x01(\x0b\x32).sagitta.semantic.v1.ConversionValidation\x12\x43\n\x10input_validation\x18\x04 \x01(\x0b\x32).sagitta.semantic.v1.ConversionValidation\"-\n\x17\x43onvertOsiToObmlRequest\x12\x12\n\ninput_yaml\x18\x01 \x01(\t\"O\n\x18\x43onvertOsiToObmlResponse\x12\x33\n\nconversion\x18\x01 \x01(\x0b\x32\x1f.sagitta.semantic.v1.Conversion\"u\n\x17\x43onvertObmlToOsiRequest\x12\x12\n\ninput_yaml\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x19\n\x11model_description\x18\x03 \x01(\t\x12\x17\n\x0f\x61i_instructions\x18\x04 \x01(\t\"O\n\x18\x43onvertObmlToOsiResponse\x12\x33\n\nconversion\x18\x01 \x01(\x0b\x32\x1f.sagitta.semantic.v1.Conversion2\xbc\x02\n\x0e\x43onvertService\x12\x93\x01\n\x10\x43onvertOsiToObml\x12,.sagitta.semantic.v1.ConvertOsiToObmlRequest\x1a-.sagitta.semantic.v1.ConvertOsiToObmlResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/convert/osi-to-obml:\x01*\x12\x93\x01\n\x10\x43onvertObmlToOsi\x12,.sagitta.semantic.v1.ConvertObmlToOsiRequest\x1a-.sagitta.semantic.v1.ConvertObmlToOsiResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/convert/obml-to-osi:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)sagitta/semantic/v1/convert_service.proto\x12\x13sagitta.semantic.v1\x1a\x1cgoogle/api/annotations.proto\x1a$sagitta/semantic/v1/diagnostic.proto\x1a\x1fsagitta/semantic/v1/model.proto\"\x8f\x01\n\x14\x43onversionValidation\x12\x14\n\x0cschema_valid\x18\x01 \x01(\x08\x12\x16\n\x0esemantic_valid\x18\x02 \x01(\x08\x12\x15\n\rschema_errors\x18\x03 \x03(\t\x12\x17\n\x0fsemantic_errors\x18\x04 \x03(\t\x12\x19\n\x11semantic_warnings\x18\x05 \x03(\t\"\xb7\x01\n\nConversion\x12\x13\n\x0boutput_yaml\x18\x01 \x01(\t\x12\x10\n\x08warnings\x18\x02 \x03(\t\x12=\n\nvalidation\x18\x03 \x01(\x0b\x32).sagitta.semantic.v1.ConversionValidation\x12\x43\n\x10input_validation\x18\x04 \x01(\x0b\x32).sagitta.semantic.v1.ConversionValidation\"-\n\x17\x43onvertOsiToObmlRequest\x12\x12\n\ninput_yaml\x18\x01 \x01(\t\"O\n\x18\x43onvertOsiToObmlResponse\x12\x33\n\nconversion\x18\x01 \x01(\x0b\x32\x1f.sagitta.semantic.v1.Conversion\"u\n\x17\x43onvertObmlToOsiRequest\x12\x12\n\ninput_yaml\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x19\n\x11model_description\x18\x03 \x01(\t\x12\x17\n\x0f\x61i_instructions\x18\x04 \x01(\t\"O\n\x18\x43onvertObmlToOsiResponse\x12\x33\n\nconversion\x18\x01 \x01(\x0b\x32\x1f.sagitta.semantic.v1.Conversion\"O\n\x13LoadOsiModelRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08osi_yaml\x18\x02 \x01(\t\x12\x12\n\nskip_dedup\x18\x03 \x01(\x08\"\xbe\x02\n\x14LoadOsiModelResponse\x12\x30\n\x06\x63ounts\x18\x01 \x01(\x0b\x32 .sagitta.semantic.v1.ModelCounts\x12\x31\n\x08warnings\x18\x02 \x03(\x0b\x32\x1f.sagitta.semantic.v1.Diagnostic\x12\x32\n\nmodel_load\x18\x03 \x01(\x0e\x32\x1e.sagitta.semantic.v1.ModelLoad\x12+\n\x06health\x18\x04 \x01(\x0b\x32\x1b.sagitta.semantic.v1.Health\x12\x1b\n\x13\x63onversion_warnings\x18\x05 \x03(\t\x12\x43\n\x10input_validation\x18\x06 \x01(\x0b\x32).sagitta.semantic.v1.ConversionValidation\"\x85\x01\n\x15\x45xportOsiModelRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x19\n\x11model_description\x18\x04 \x01(\t\x12\x17\n\x0f\x61i_instructions\x18\x05 \x01(\t\"M\n\x16\x45xportOsiModelResponse\x12\x33\n\nconversion\x18\x01 \x01(\x0b\x32\x1f.sagitta.semantic.v1.Conversion2\xfd\x04\n\x0e\x43onvertService\x12\x93\x01\n\x10\x43onvertOsiToObml\x12,.sagitta.semantic.v1.ConvertOsiToObmlRequest\x1a-.sagitta.semantic.v1.ConvertOsiToObmlResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/convert/osi-to-obml:\x01*\x12\x93\x01\n\x10\x43onvertObmlToOsi\x12,.sagitta.semantic.v1.ConvertObmlToOsiRequest\x1a-.sagitta.semantic.v1.ConvertObmlToOsiResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/convert/obml-to-osi:\x01*\x12\x99\x01\n\x0cLoadOsiModel\x12(.sagitta.semantic.v1.LoadOsiModelRequest\x1a).sagitta.semantic.v1.LoadOsiModelResponse\"4\x82\xd3\xe4\x93\x02.\")/v1/sessions/{session_id}/models/from-osi:\x01*\x12\xa2\x01\n\x0e\x45xportOsiModel\x12*.sagitta.semantic.v1.ExportOsiModelRequest\x1a+.sagitta.semantic.v1.ExportOsiModelResponse\"7\x82\xd3\xe4\x93\x02\x31\x12//v1/sessions/{session_id}/models/{model_id}/osib\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,18 +38,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERTSERVICE'].methods_by_name['ConvertOsiToObml']._serialized_options = b'\202\323\344\223\002\034\"\027/v1/convert/osi-to-obml:\001*'
   _globals['_CONVERTSERVICE'].methods_by_name['ConvertObmlToOsi']._loaded_options = None
   _globals['_CONVERTSERVICE'].methods_by_name['ConvertObmlToOsi']._serialized_options = b'\202\323\344\223\002\034\"\027/v1/convert/obml-to-osi:\001*'
-  _globals['_CONVERSIONVALIDATION']._serialized_start=97
-  _globals['_CONVERSIONVALIDATION']._serialized_end=240
-  _globals['_CONVERSION']._serialized_start=243
-  _globals['_CONVERSION']._serialized_end=426
-  _globals['_CONVERTOSITOOBMLREQUEST']._serialized_start=428
-  _globals['_CONVERTOSITOOBMLREQUEST']._serialized_end=473
-  _globals['_CONVERTOSITOOBMLRESPONSE']._serialized_start=475
-  _globals['_CONVERTOSITOOBMLRESPONSE']._serialized_end=554
-  _globals['_CONVERTOBMLTOOSIREQUEST']._serialized_start=556
-  _globals['_CONVERTOBMLTOOSIREQUEST']._serialized_end=673
-  _globals['_CONVERTOBMLTOOSIRESPONSE']._serialized_start=675
-  _globals['_CONVERTOBMLTOOSIRESPONSE']._serialized_end=754
-  _globals['_CONVERTSERVICE']._serialized_start=757
-  _globals['_CONVERTSERVICE']._serialized_end=1073
+  _globals['_CONVERTSERVICE'].methods_by_name['LoadOsiModel']._loaded_options = None
+  _globals['_CONVERTSERVICE'].methods_by_name['LoadOsiModel']._serialized_options = b'\202\323\344\223\002.\")/v1/sessions/{session_id}/models/from-osi:\001*'
+  _globals['_CONVERTSERVICE'].methods_by_name['ExportOsiModel']._loaded_options = None
+  _globals['_CONVERTSERVICE'].methods_by_name['ExportOsiModel']._serialized_options = b'\202\323\344\223\0021\022//v1/sessions/{session_id}/models/{model_id}/osi'
+  _globals['_CONVERSIONVALIDATION']._serialized_start=168
+  _globals['_CONVERSIONVALIDATION']._serialized_end=311
+  _globals['_CONVERSION']._serialized_start=314
+  _globals['_CONVERSION']._serialized_end=497
+  _globals['_CONVERTOSITOOBMLREQUEST']._serialized_start=499
+  _globals['_CONVERTOSITOOBMLREQUEST']._serialized_end=544
+  _globals['_CONVERTOSITOOBMLRESPONSE']._serialized_start=546
+  _globals['_CONVERTOSITOOBMLRESPONSE']._serialized_end=625
+  _globals['_CONVERTOBMLTOOSIREQUEST']._serialized_start=627
+  _globals['_CONVERTOBMLTOOSIREQUEST']._serialized_end=744
+  _globals['_CONVERTOBMLTOOSIRESPONSE']._serialized_start=746
+  _globals['_CONVERTOBMLTOOSIRESPONSE']._serialized_end=825
+  _globals['_LOADOSIMODELREQUEST']._serialized_start=827
+  _globals['_LOADOSIMODELREQUEST']._serialized_end=906
+  _globals['_LOADOSIMODELRESPONSE']._serialized_start=909
+  _globals['_LOADOSIMODELRESPONSE']._serialized_end=1227
+  _globals['_EXPORTOSIMODELREQUEST']._serialized_start=1230
+  _globals['_EXPORTOSIMODELREQUEST']._serialized_end=1363
+  _globals['_EXPORTOSIMODELRESPONSE']._serialized_start=1365
+  _globals['_EXPORTOSIMODELRESPONSE']._serialized_end=1442
+  _globals['_CONVERTSERVICE']._serialized_start=1445
+  _globals['_CONVERTSERVICE']._serialized_end=2082
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,8 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from sagitta.semantic.v1 import diagnostic_pb2 as _diagnostic_pb2
+from sagitta.semantic.v1 import model_pb2 as _model_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -205,3 +207,147 @@ class ConvertObmlToOsiResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConvertObmlToOsiResponse: _TypeAlias = ConvertObmlToOsiResponse  # noqa: Y015
+
+@_typing.final
+class LoadOsiModelRequest(_message.Message):
+    """Asks to load an OSI model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    OSI_YAML_FIELD_NUMBER: _builtins.int
+    SKIP_DEDUP_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session."""
+    osi_yaml: _builtins.str
+    """OSI as YAML."""
+    skip_dedup: _builtins.bool
+    """Reads the text anew even where the session holds it already."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        osi_yaml: _builtins.str = ...,
+        skip_dedup: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["osi_yaml", b"osi_yaml", "session_id", b"session_id", "skip_dedup", b"skip_dedup"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadOsiModelRequest: _TypeAlias = LoadOsiModelRequest  # noqa: Y015
+
+@_typing.final
+class LoadOsiModelResponse(_message.Message):
+    """The loaded model, and what its conversion says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    MODEL_LOAD_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
+    CONVERSION_WARNINGS_FIELD_NUMBER: _builtins.int
+    INPUT_VALIDATION_FIELD_NUMBER: _builtins.int
+    model_load: _model_pb2.ModelLoad.ValueType
+    """Whether it was read now."""
+    @_builtins.property
+    def counts(self) -> _model_pb2.ModelCounts:
+        """Its identity and its counts."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_diagnostic_pb2.Diagnostic]:
+        """Warnings of the converted text."""
+
+    @_builtins.property
+    def health(self) -> _model_pb2.Health:
+        """Its health."""
+
+    @_builtins.property
+    def conversion_warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was lost or assumed."""
+
+    @_builtins.property
+    def input_validation(self) -> Global___ConversionValidation:
+        """About the input; advisory."""
+
+    def __init__(
+        self,
+        *,
+        counts: _model_pb2.ModelCounts | None = ...,
+        warnings: _abc.Iterable[_diagnostic_pb2.Diagnostic] | None = ...,
+        model_load: _model_pb2.ModelLoad.ValueType = ...,
+        health: _model_pb2.Health | None = ...,
+        conversion_warnings: _abc.Iterable[_builtins.str] | None = ...,
+        input_validation: Global___ConversionValidation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "health", b"health", "input_validation", b"input_validation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_warnings", b"conversion_warnings", "counts", b"counts", "health", b"health", "input_validation", b"input_validation", "model_load", b"model_load", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadOsiModelResponse: _TypeAlias = LoadOsiModelResponse  # noqa: Y015
+
+@_typing.final
+class ExportOsiModelRequest(_message.Message):
+    """Asks for a loaded model as OSI."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    MODEL_DESCRIPTION_FIELD_NUMBER: _builtins.int
+    AI_INSTRUCTIONS_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session."""
+    model_id: _builtins.str
+    """The model."""
+    model_name: _builtins.str
+    """The name of the OSI model; empty: semantic_model."""
+    model_description: _builtins.str
+    """Its description."""
+    ai_instructions: _builtins.str
+    """Instructions for assistants."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        model_id: _builtins.str = ...,
+        model_name: _builtins.str = ...,
+        model_description: _builtins.str = ...,
+        ai_instructions: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ai_instructions", b"ai_instructions", "model_description", b"model_description", "model_id", b"model_id", "model_name", b"model_name", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportOsiModelRequest: _TypeAlias = ExportOsiModelRequest  # noqa: Y015
+
+@_typing.final
+class ExportOsiModelResponse(_message.Message):
+    """The OSI model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversion(self) -> Global___Conversion:
+        """The conversion."""
+
+    def __init__(
+        self,
+        *,
+        conversion: Global___Conversion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportOsiModelResponse: _TypeAlias = ExportOsiModelResponse  # noqa: Y015

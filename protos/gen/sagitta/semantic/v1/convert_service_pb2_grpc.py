@@ -45,6 +45,16 @@ class ConvertServiceStub:
                 request_serializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ConvertObmlToOsiRequest.SerializeToString,
                 response_deserializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ConvertObmlToOsiResponse.FromString,
                 _registered_method=True)
+        self.LoadOsiModel = channel.unary_unary(
+                '/sagitta.semantic.v1.ConvertService/LoadOsiModel',
+                request_serializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.LoadOsiModelRequest.SerializeToString,
+                response_deserializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.LoadOsiModelResponse.FromString,
+                _registered_method=True)
+        self.ExportOsiModel = channel.unary_unary(
+                '/sagitta.semantic.v1.ConvertService/ExportOsiModel',
+                request_serializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ExportOsiModelRequest.SerializeToString,
+                response_deserializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ExportOsiModelResponse.FromString,
+                _registered_method=True)
 
 
 class ConvertServiceServicer:
@@ -65,6 +75,20 @@ class ConvertServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LoadOsiModel(self, request, context):
+        """Converts an OSI model and loads the result into a session.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportOsiModel(self, request, context):
+        """Returns a loaded model as OSI.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConvertServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +101,16 @@ def add_ConvertServiceServicer_to_server(servicer, server):
                     servicer.ConvertObmlToOsi,
                     request_deserializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ConvertObmlToOsiRequest.FromString,
                     response_serializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ConvertObmlToOsiResponse.SerializeToString,
+            ),
+            'LoadOsiModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadOsiModel,
+                    request_deserializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.LoadOsiModelRequest.FromString,
+                    response_serializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.LoadOsiModelResponse.SerializeToString,
+            ),
+            'ExportOsiModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportOsiModel,
+                    request_deserializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ExportOsiModelRequest.FromString,
+                    response_serializer=sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ExportOsiModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +168,60 @@ class ConvertService:
             '/sagitta.semantic.v1.ConvertService/ConvertObmlToOsi',
             sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ConvertObmlToOsiRequest.SerializeToString,
             sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ConvertObmlToOsiResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadOsiModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sagitta.semantic.v1.ConvertService/LoadOsiModel',
+            sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.LoadOsiModelRequest.SerializeToString,
+            sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.LoadOsiModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportOsiModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sagitta.semantic.v1.ConvertService/ExportOsiModel',
+            sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ExportOsiModelRequest.SerializeToString,
+            sagitta_dot_semantic_dot_v1_dot_convert__service__pb2.ExportOsiModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class ConvertServiceStub:
     """Converts an OSI model to OBML."""
     ConvertObmlToOsi: _grpc.UnaryUnaryMultiCallable[_convert_service_pb2.ConvertObmlToOsiRequest, _convert_service_pb2.ConvertObmlToOsiResponse]
     """Converts an OBML model to OSI."""
+    LoadOsiModel: _grpc.UnaryUnaryMultiCallable[_convert_service_pb2.LoadOsiModelRequest, _convert_service_pb2.LoadOsiModelResponse]
+    """Converts an OSI model and loads the result into a session."""
+    ExportOsiModel: _grpc.UnaryUnaryMultiCallable[_convert_service_pb2.ExportOsiModelRequest, _convert_service_pb2.ExportOsiModelResponse]
+    """Returns a loaded model as OSI."""
 
 @_typing.type_check_only
 class ConvertServiceAsyncStub(ConvertServiceStub):
@@ -47,6 +51,10 @@ class ConvertServiceAsyncStub(ConvertServiceStub):
     """Converts an OSI model to OBML."""
     ConvertObmlToOsi: _aio.UnaryUnaryMultiCallable[_convert_service_pb2.ConvertObmlToOsiRequest, _convert_service_pb2.ConvertObmlToOsiResponse]  # type: ignore[assignment]
     """Converts an OBML model to OSI."""
+    LoadOsiModel: _aio.UnaryUnaryMultiCallable[_convert_service_pb2.LoadOsiModelRequest, _convert_service_pb2.LoadOsiModelResponse]  # type: ignore[assignment]
+    """Converts an OSI model and loads the result into a session."""
+    ExportOsiModel: _aio.UnaryUnaryMultiCallable[_convert_service_pb2.ExportOsiModelRequest, _convert_service_pb2.ExportOsiModelResponse]  # type: ignore[assignment]
+    """Returns a loaded model as OSI."""
 
 class ConvertServiceServicer(metaclass=_abc_1.ABCMeta):
     """Conversion between OBML and OSI."""
@@ -66,5 +74,21 @@ class ConvertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_convert_service_pb2.ConvertObmlToOsiResponse, _abc.Awaitable[_convert_service_pb2.ConvertObmlToOsiResponse]]:
         """Converts an OBML model to OSI."""
+
+    @_abc_1.abstractmethod
+    def LoadOsiModel(
+        self,
+        request: _convert_service_pb2.LoadOsiModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_convert_service_pb2.LoadOsiModelResponse, _abc.Awaitable[_convert_service_pb2.LoadOsiModelResponse]]:
+        """Converts an OSI model and loads the result into a session."""
+
+    @_abc_1.abstractmethod
+    def ExportOsiModel(
+        self,
+        request: _convert_service_pb2.ExportOsiModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_convert_service_pb2.ExportOsiModelResponse, _abc.Awaitable[_convert_service_pb2.ExportOsiModelResponse]]:
+        """Returns a loaded model as OSI."""
 
 def add_ConvertServiceServicer_to_server(servicer: ConvertServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
