@@ -21,7 +21,7 @@ def record(stream: ResultStream, limit_bytes: int, finished: Callable[[Batches],
     larger than the limit, that fails, or that is not read to its end.
     """
     reader = pa.RecordBatchReader.from_batches(stream.schema, _passing(stream.reader, limit_bytes, finished))
-    return replace(stream, reader=reader, native=False)
+    return replace(stream, reader=reader, native=False, raw=None)
 
 
 def _passing(reader: Any, limit_bytes: int, finished: Callable[[Batches], None]) -> Iterator[Any]:

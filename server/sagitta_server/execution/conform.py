@@ -137,9 +137,10 @@ def conform(stream: ResultStream, target: Schema) -> ResultStream:
     if stream.schema.equals(target, check_metadata=True):
         return stream
     if stream.schema.equals(target):
-        return replace(stream, schema=target, reader=stream.reader.cast(target))
+        raw = stream.raw.cast(target) if stream.raw is not None else None
+        return replace(stream, schema=target, reader=stream.reader.cast(target), raw=raw)
     reader = pa.RecordBatchReader.from_batches(target, conformed(stream.reader, target))
-    return replace(stream, schema=target, reader=reader, native=False)
+    return replace(stream, schema=target, reader=reader, raw=None, native=False)
 
 
 def conformed(batches: Iterable[Any], target: Schema) -> Iterator[Any]:

@@ -32,6 +32,8 @@ class ResultStream:
     """Whether `reader` runs no Python per batch."""
     token: CancelToken | None = None
     """Says why a stream ended, when it was cancelled; None for one that no statement stands behind."""
+    raw: RecordBatchReader | None = None
+    """The driver's own reader with the same schema, whose batches may be too large for clients; None: only `reader`."""
     translate: Callable[[Exception], SourceError] = field(default=lambda error: SourceError(str(error)))
     """Turns an exception of `reader` into an error that is safe to show."""
 

@@ -62,6 +62,7 @@ def result_stream(reader: RecordBatchReader, token: CancelToken, translate: Tran
         cancel=token.cancel,
         close=resources.close,
         native=native,
+        raw=reader,
         token=token,
         translate=told,
     )
@@ -71,7 +72,7 @@ def result_stream(reader: RecordBatchReader, token: CancelToken, translate: Tran
 def batches(stream: ResultStream) -> Iterator[Any]:
     """Yields the batches of a stream; a failure in mid-stream is a `SourceError`."""
     try:
-        for batch in stream.reader:
+        for batch in stream.reader if stream.raw is None else capped(stream.raw):
             if stream.token is not None:
                 stream.token.raise_if_cancelled()
             yield batch
