@@ -156,6 +156,10 @@ _MODEL = {
         "Name the parent's array column; join to the parent.",
     ),
     "NESTED_WITHIN_NESTED_UNSUPPORTED": ("A data object is nested in a nested one.", "Nest it in a table."),
+    "NESTED_TOO_DEEPLY": (
+        "A column, measure or metric is made of others that are made of others, more than 100 levels deep.",
+        "Write some of the formulas out.",
+    ),
     "CYCLIC_METRIC": ("Measures and metrics refer to each other in a circle.", "Break the circle."),
     "CYCLIC_DATA_OBJECT": ("Derived objects or unions are made of each other.", "Break the circle."),
     "POP_INVALID_OFFSET": ("A period is compared with itself.", "Give an offset other than 0."),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
+from typing import Final
 
 from sagitta_compiler.model.resolved import Join, NestedSource, ResolvedModel, TableSource
 from sagitta_compiler.model.rules.graphs import reachable
 from sagitta_compiler.model.rules.risks import orphans
 from sagitta_compiler.model.types import Cardinality
+
+MAX_RISKS: Final = 100
+"""How many pairs of facts are named: a calendar joined by a hundred facts makes 4,950."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,13 @@ def _fan_traps(model: ResolvedModel) -> tuple[FanTrapRisk, ...]:
     for join in model.joins:
         if not join.secondary and join.cardinality is Cardinality.MANY_TO_ONE:
             facing[join.target, join.columns_from].append(join)
-    return tuple(
+    risks = (
         FanTrapRisk((_table(model, a.source), _table(model, b.source)), _reason(target, columns))
         for (target, columns), joins in facing.items()
         for a, b in combinations(joins, 2)
         if a.source != b.source
     )
+    return tuple(islice(risks, MAX_RISKS))
 
 
 def _reason(target: str, columns: tuple[str, ...]) -> str:

@@ -179,3 +179,52 @@ def test_depth_is_counted_in_texts_and_mappings_alike() -> None:
         text = "{a: " * depth + "1" + "}" * depth
         assert bool(read_document(text).diagnostics) is refused
         assert bool(read_document(nested(depth)).diagnostics) is refused  # type: ignore[arg-type]
+
+
+def dense(objects: int, joins: int, *, circular: bool) -> str:
+    """A model in which everything joins to everything."""
+    chance = random.Random(1)
+    lines = ["dataObjects:"]
+    for at in range(objects):
+        others = [n for n in range(objects) if n != at] if circular else list(range(at + 1, objects))
+        targets = chance.sample(others, min(joins, len(others)))
+        join = "{joinType: many-to-one, columnsFrom: [X], columnsTo: [X], joinTo: O"
+        lines.append(
+            f"  O{at}: {{code: o, columns: {{X: {{}}}}, joins: [{', '.join(f'{join}{t}}}' for t in targets)}]}}"
+        )
+    lines.append("dimensions:")
+    lines += [f"  D{at}: {{dataObject: O{objects - 1}, column: X, via: O0}}" for at in range(2_000)]
+    lines.append("measures:")
+    lines += [f"  M{at}: {{columns: [{{dataObject: O{at}, column: X}}], aggregation: max}}" for at in range(objects)]
+    return "\n".join(lines)
+
+
+CHAIN = "dataObjects: {A: {code: a, columns: {X: {}}}}\nmeasures:\n  M: {columns: [{dataObject: A, column: X}]}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        dense(1_000, 8, circular=False),
+        dense(1_000, 8, circular=True),
+        dense(1_500, 1, circular=False),
+        "dataObjects:\n  D: {code: d, columns: {X: {}}}\n"
+        + "".join(
+            f"  F{at}: {{code: f, columns: {{X: {{}}}}, joins: [{{joinType: many-to-one, joinTo: D, columnsFrom: X, "
+            "columnsTo: X}]}\n"
+            for at in range(5_000)
+        ),
+        CHAIN
+        + "  N: {expression: '{[C9999]}', aggregation: avg}\nmetrics:\n  C0: {expression: '{[M]}'}\n"
+        + "".join(f"  C{at}: {{expression: '{{[C{at - 1}]}}'}}\n" for at in range(1, 10_000)),
+        CHAIN
+        + "metrics:\n  C0: {expression: '{[M]}'}\n"
+        + "".join(f"  C{at}: {{expression: '{{[C{at - 1}]}}'}}\n" for at in range(1, 2_000))
+        + "".join(f"  R{at}: {{type: cumulative, measure: C1999, timeDimension: T}}\n" for at in range(8_000)),
+        "dataObjects:\n  A:\n    code: a\n    columns:\n      X0: {}\n"
+        + "".join(f"      X{at}: {{expression: '{{X{at - 1}}}'}}\n" for at in range(1, 10_000)),
+    ],
+    ids=["dense", "circular", "sparse", "one calendar", "chain", "chains", "columns"],
+)
+def test_models_made_to_exhaust(text: str) -> None:
+    check(text)

@@ -11,7 +11,7 @@ from sagitta_compiler.model.resolved import (
     UnionSource,
 )
 from sagitta_compiler.model.rules.expressions import figure_references
-from sagitta_compiler.model.rules.graphs import first_cycle
+from sagitta_compiler.model.rules.graphs import cycles, shown_cycle
 from sagitta_compiler.model.scope import Scope
 from sagitta_compiler.query.query import CoalesceItem, DimensionItem, Query
 from sagitta_compiler.source import Path
@@ -90,8 +90,9 @@ def output_labels(query: Query) -> Iterator[str]:
 
 def _check_source_cycles(model: ResolvedModel, scope: Scope) -> None:
     edges = {name: sorted(source_objects(model, data_object)) for name, data_object in model.objects.items()}
-    for cycle in first_cycle({name: targets for name, targets in edges.items() if targets}):
-        message = f"Data objects are made of each other: {' -> '.join((*cycle, cycle[0]))}"
+    made = {name: targets for name, targets in edges.items() if targets}
+    for cycle in cycles(made):
+        message = f"Data objects are made of each other: {shown_cycle(cycle)}"
         scope.report.error("CYCLIC_DATA_OBJECT", message, ("dataObjects", cycle[0]), "Break the circle.")
 
 

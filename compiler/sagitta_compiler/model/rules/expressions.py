@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import Final
 
 from sagitta_compiler.expressions.check import check_functions
 from sagitta_compiler.model.resolved import (
@@ -16,10 +17,12 @@ from sagitta_compiler.model.resolved import (
     ResolvedModel,
     WindowMetric,
 )
-from sagitta_compiler.model.rules.graphs import first_cycle
+from sagitta_compiler.model.rules.graphs import cycles, shown_cycle, too_deep
 from sagitta_compiler.model.scope import Scope
 from sagitta_compiler.source import Path
 
+MAX_NESTING: Final = 100
+"""How deeply columns, measures and metrics may be made of one another."""
 _COLUMN_CODES = ("UNKNOWN_DATA_OBJECT_IN_EXPRESSION", "UNKNOWN_COLUMN_IN_EXPRESSION")
 
 
@@ -56,7 +59,7 @@ def _check_measures(model: ResolvedModel, scope: Scope, expression: Expression, 
     for name in expression.measures:
         if not scope.check_figure(name, path, "UNKNOWN_MEASURE_REF"):
             continue
-        kind = _frame_kind(model.metrics.get(name), model.metrics)
+        kind = _frame_kind(name, model.metrics)
         if kind is not None:
             place = "A computed column" if path[0] == "dataObjects" else "A nested aggregation"
             scope.report.error(
@@ -68,16 +71,17 @@ def _check_measures(model: ResolvedModel, scope: Scope, expression: Expression, 
             )
 
 
-def _frame_kind(metric: Metric | None, metrics: Mapping[str, Metric], seen: frozenset[str] = frozenset()) -> str | None:
+def _frame_kind(name: str, metrics: Mapping[str, Metric]) -> str | None:
     """Returns the kind of the metric, or of one inside it, that needs a finished result."""
-    match metric:
-        case CumulativeMetric() | PeriodOverPeriodMetric() | WindowMetric():
-            return str(metric.type).replace("_", "-")
-        case DerivedMetric() if metric.name not in seen:
-            inner = (_frame_kind(metrics.get(n), metrics, seen | {metric.name}) for n in metric.expression.measures)
-            return next((kind for kind in inner if kind), None)
-        case _:
-            return None
+    seen, waiting = {name}, [name]
+    while waiting:
+        match metrics.get(waiting.pop()):
+            case CumulativeMetric() | PeriodOverPeriodMetric() | WindowMetric() as metric:
+                return str(metric.type).replace("_", "-")
+            case DerivedMetric() as metric:
+                waiting += [inner for inner in metric.expression.measures if inner not in seen]
+                seen |= set(metric.expression.measures)
+    return None
 
 
 def _check_column_cycles(model: ResolvedModel, scope: Scope) -> None:
@@ -87,20 +91,40 @@ def _check_column_cycles(model: ResolvedModel, scope: Scope) -> None:
         for c in o.columns.values()
         if c.expression is not None and c.expression.columns
     }
-    for cycle in first_cycle(edges):
-        start = cycle[0]
-        path: Path = ("dataObjects", start.object, "columns", start.column, "expression")
-        message = f"Computed columns refer to each other: {' -> '.join(map(str, (*cycle, start)))}"
+    found = False
+    for cycle in cycles(edges):
+        message = f"Computed columns refer to each other: {shown_cycle(cycle)}"
+        path = _formula(cycle[0])
         scope.report.error("CYCLIC_COMPUTED_COLUMN", message, path, "Break the circle in one of the columns.")
+        found = True
+    deep = None if found else too_deep(edges, MAX_NESTING)
+    if deep is not None:
+        scope.report.error("NESTED_TOO_DEEPLY", _depth_message(f"The computed column '{deep}'"), _formula(deep))
+
+
+def _formula(ref: ColumnRef) -> Path:
+    return ("dataObjects", ref.object, "columns", ref.column, "expression")
+
+
+def _depth_message(what: str) -> str:
+    return f"{what} is made of others more than {MAX_NESTING} levels deep"
 
 
 def _check_figure_cycles(model: ResolvedModel, scope: Scope) -> None:
     edges = {name: figure_references(model, name) for name in chain(model.metrics, model.measures)}
-    for cycle in first_cycle({name: refs for name, refs in edges.items() if refs}):
-        start = cycle[0]
-        section = "metrics" if start in model.metrics else "measures"
-        message = f"Measures and metrics refer to each other: {' -> '.join((*cycle, start))}"
-        scope.report.error("CYCLIC_METRIC", message, (section, start), "Break the circle in one of them.")
+    made = {name: refs for name, refs in edges.items() if refs}
+    found = False
+    for cycle in cycles(made):
+        message = f"Measures and metrics refer to each other: {shown_cycle(cycle)}"
+        scope.report.error("CYCLIC_METRIC", message, _entry(model, cycle[0]), "Break the circle in one of them.")
+        found = True
+    deep = None if found else too_deep(made, MAX_NESTING)
+    if deep is not None:
+        scope.report.error("NESTED_TOO_DEEPLY", _depth_message(f"'{deep}'"), _entry(model, deep))
+
+
+def _entry(model: ResolvedModel, name: str) -> Path:
+    return ("metrics" if name in model.metrics else "measures", name)
 
 
 def figure_references(model: ResolvedModel, name: str) -> tuple[str, ...]:

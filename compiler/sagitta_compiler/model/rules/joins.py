@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Final
 
 from sagitta_compiler.model.resolved import ColumnRef, Measure, NestedSource, ResolvedModel
-from sagitta_compiler.model.rules.graphs import first_cycle, reachable
+from sagitta_compiler.model.rules.graphs import cycles, reachable, shown_cycle
 from sagitta_compiler.model.scope import Scope
 from sagitta_compiler.model.types import Cardinality
 from sagitta_compiler.source import Path
 
 Edges = Mapping[str, list[str]]
+
+MAX_DIAMONDS: Final = 50
+"""How many competing paths are reported, and looked for."""
 
 
 def check_joins(model: ResolvedModel, scope: Scope) -> None:
@@ -22,11 +27,13 @@ def check_joins(model: ResolvedModel, scope: Scope) -> None:
     if not scope.joins_are_whole:
         return
     primary = {name: _distinct(j.target for j in o.joins if not j.secondary) for name, o in model.objects.items()}
-    for cycle in first_cycle(primary):
-        message = f"Joins run in a circle: {' -> '.join((*cycle, cycle[0]))}"
+    circles = list(cycles(primary))
+    for cycle in circles:
+        message = f"Joins run in a circle: {shown_cycle(cycle)}"
         hint = "Make one of them secondary, or declare a second data object over the same table for the other role."
         scope.report.error("CYCLIC_JOIN", message, ("dataObjects",), hint, context={"objects": list(cycle)})
-    _check_diamonds(scope, primary)
+    for source, target, firsts in islice(_diamonds(primary), 0 if circles else MAX_DIAMONDS):
+        _report_diamond(scope, source, target, firsts)
     _check_via(model, scope)
     for measure in model.measures.values():
         if measure.anchor is not None:
@@ -108,8 +115,12 @@ def _has_array(scope: Scope, source: NestedSource) -> bool:
     return any(scope.has_column(ColumnRef(source.parent, name)) for name in names)
 
 
-def _check_diamonds(scope: Scope, edges: Edges) -> None:
-    """Reports objects that two primary paths reach from one, where no direct join says which is meant."""
+def _diamonds(edges: Edges) -> Iterator[tuple[str, str, list[str]]]:
+    """Yields objects that two paths reach from one, where no direct join says which is meant: from, to, through."""
+    into: dict[str, list[str]] = defaultdict(list)
+    for source, targets in edges.items():
+        for target in targets:
+            into[target].append(source)
     for source, targets in edges.items():
         if len(targets) < 2:
             continue
@@ -121,13 +132,8 @@ def _check_diamonds(scope: Scope, edges: Edges) -> None:
                     routes[reached].add(first)
         doubled = {name: firsts for name, firsts in routes.items() if len(firsts) > 1}
         for target, firsts in doubled.items():
-            if _is_nearest(target, firsts, doubled, edges):
-                _report_diamond(scope, source, target, sorted(firsts))
-
-
-def _is_nearest(target: str, firsts: set[str], doubled: Mapping[str, set[str]], edges: Edges) -> bool:
-    """Whether the routes meet here and not already before."""
-    return not any(target in edges.get(name, ()) and doubled[name] >= firsts for name in doubled if name != target)
+            if not any(doubled.get(name, set()) >= firsts for name in into[target]):  # they meet here, not before
+                yield source, target, sorted(firsts)
 
 
 def _report_diamond(scope: Scope, source: str, target: str, firsts: list[str]) -> None:
@@ -159,11 +165,14 @@ def walkable(model: ResolvedModel, *, secondary: bool = True) -> dict[str, list[
 
 def _check_via(model: ResolvedModel, scope: Scope) -> None:
     edges = walkable(model)
+    reach: dict[str, set[str]] = {}
     for dimension in model.dimensions.values():
         via = dimension.via
         if via is None or via not in model.objects or dimension.object not in model.objects:
             continue
-        if dimension.object not in reachable(via, edges):
+        if via not in reach:
+            reach[via] = reachable(via, edges)
+        if dimension.object not in reach[via]:
             message = f"No join path leads from '{via}' to '{dimension.object}'"
             hint = "`via` names an object on the way to the dimension's own."
             scope.report.error("INVALID_VIA_DATA_OBJECT", message, ("dimensions", dimension.name, "via"), hint)

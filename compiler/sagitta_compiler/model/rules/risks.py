@@ -9,6 +9,7 @@ from sagitta_compiler.model.resolved import (
     ColumnRef,
     CumulativeMetric,
     Dimension,
+    Join,
     Measure,
     NestedSource,
     PeriodOverPeriodMetric,
@@ -31,6 +32,10 @@ _FINENESS = {
         )
     )
 }
+
+
+_MAX_WALK = 200
+"""How many names are looked at inside one metric: a warning is worth no more."""
 
 
 def check_risks(model: ResolvedModel, scope: Scope) -> None:
@@ -69,19 +74,31 @@ def _warn_of_orphans(model: ResolvedModel, scope: Scope) -> None:
 
 
 def _warn_of_missing_via(model: ResolvedModel, scope: Scope) -> None:
-    sources = {ref.object for measure in model.measures.values() for ref in _arguments(measure)}
-    joins = [join for join in model.joins if not join.secondary and join.source in sources]
+    contested = _contested(model)
     for dimension in model.dimensions.values():
-        facing = [join for join in joins if join.target == dimension.object]
-        owner = model.objects.get(dimension.object)
-        if dimension.via is not None or owner is None or len({join.source for join in facing}) < 2:
+        facts = contested.get(dimension.object)
+        if dimension.via is not None or facts is None:
             continue
-        if all(set(join.columns_to) == set(owner.primary_key) for join in facing):
-            continue
-        facts = sorted({join.source for join in facing})
-        message = f"'{dimension.name}' can be reached from {', '.join(facts)}, by keys that are not its primary key"
+        named = ", ".join(facts[:5]) + (f", … ({len(facts)} in all)" if len(facts) > 5 else "")
+        message = f"'{dimension.name}' can be reached from {named}, by keys that are not its primary key"
         hint = "Set `via` to say which join path is meant, or declare the primary key."
         scope.report.warning("MISSING_VIA", message, ("dimensions", dimension.name), hint, context={"objects": facts})
+
+
+def _contested(model: ResolvedModel) -> dict[str, list[str]]:
+    """Returns the objects that several facts join to, not all by the primary key, each with the facts."""
+    sources = {ref.object for measure in model.measures.values() for ref in _arguments(measure)}
+    facing: dict[str, list[Join]] = defaultdict(list)
+    for join in model.joins:
+        if not join.secondary and join.source in sources and join.target in model.objects:
+            facing[join.target].append(join)
+    found: dict[str, list[str]] = {}
+    for target, joins in facing.items():
+        key = set(model.objects[target].primary_key)
+        facts = sorted({join.source for join in joins})
+        if len(facts) > 1 and any(set(join.columns_to) != key for join in joins):
+            found[target] = facts
+    return found
 
 
 def _arguments(measure: Measure) -> tuple[ColumnRef, ...]:
@@ -127,7 +144,7 @@ def _leaf_measures(model: ResolvedModel, names: tuple[str, ...]) -> Iterator[Mea
     """Yields the measures that names lead to, through derived metrics."""
     seen: set[str] = set()
     waiting = list(names)
-    while waiting:
+    while waiting and len(seen) < _MAX_WALK:
         name = waiting.pop()
         if name in seen:
             continue
