@@ -79,6 +79,7 @@ class _Composer:
     model: ResolvedModel
     query: Query
     _reach: dict[str, frozenset[str]] = field(default_factory=dict)
+    _roots: dict[frozenset[str], str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._edges: Mapping[str, Iterable[str]] = walkable(self.model, secondary=False)
@@ -123,6 +124,12 @@ class _Composer:
 
     def _root(self, objects: set[str]) -> str | None:
         """Returns the object with the smallest reach that reaches them all."""
+        key = frozenset(objects)
+        if key not in self._roots:
+            self._roots[key] = self._find_root(key)
+        return self._roots[key]
+
+    def _find_root(self, objects: frozenset[str]) -> str | None:
         if not objects:
             return None
         inside = [name for name in objects if objects <= self._reached(name)]
@@ -157,10 +164,13 @@ class _Composer:
 
     def _addable_dimensions(self) -> Iterator[Composable]:
         selected = set(self._dimensions)
+        costs: dict[str, Cost | None] = {}
         for name, dimension in self.model.dimensions.items():
             if name in selected:
                 continue
-            cost = self._dimension_cost(dimension.object)
+            if dimension.object not in costs:
+                costs[dimension.object] = self._dimension_cost(dimension.object)
+            cost = costs[dimension.object]
             if cost is not None:
                 yield Composable(name, "dimension", cost)
 

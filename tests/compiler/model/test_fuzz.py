@@ -228,3 +228,10 @@ CHAIN = "dataObjects: {A: {code: a, columns: {X: {}}}}\nmeasures:\n  M: {columns
 )
 def test_models_made_to_exhaust(text: str) -> None:
     check(text)
+
+
+def test_suggestions_do_not_cost_more_than_they_are_worth() -> None:
+    """Thousands of names, and hundreds of mistakes that look like them."""
+    dimensions = "".join(f"  Dimension {at}: {{dataObject: A, column: X}}\n" for at in range(20_000))
+    mistakes = "".join(f"  - {{field: Dimensio {at}, op: '=', value: 1}}\n" for at in range(2_000))
+    check(f"dataObjects: {{A: {{code: a, columns: {{X: {{}}}}}}}}\ndimensions:\n{dimensions}filters:\n{mistakes}")
