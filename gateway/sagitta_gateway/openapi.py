@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from importlib.metadata import version
+from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
@@ -63,6 +65,8 @@ _ERRORS: dict[int, tuple[str, Any]] = {
     503: ("The engine or the warehouse is not available.", "Query execution is not available."),
     504: ("The warehouse or the engine took too long.", "The query ran longer than it may."),
 }
+EXAMPLE = "x-example"
+"""Holds an example as text until the document is put together: FastAPI would drop the nulls in it."""
 COMPONENT = "x-component"
 """Marks a schema that stands for a component of this name: pydantic resolves references itself, and only its own."""
 EVERYWHERE = (401, 403, 500, 503, 504)
@@ -92,7 +96,7 @@ def answers(
     """The `responses` of a route that answers JSON of a schema."""
     content: dict[str, Any] = {"schema": schema}
     if example is not None:
-        content["example"] = example
+        content[EXAMPLE] = json.dumps(example)
     return {status: {"description": description, "content": {"application/json": content}}}
 
 
@@ -153,9 +157,26 @@ def _refer(node: Any) -> None:
         _refer(item)
 
 
+def _exemplify(document: dict[str, Any]) -> None:
+    """Gives an example to every success that has none of its own; a shortcut has that of its operation."""
+    known: dict[str, Any] = json.loads(files(__package__).joinpath("examples.json").read_text(encoding="utf-8"))
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            name = operation.get("operationId", "").removesuffix("_shortcut")
+            for response in operation["responses"].values():
+                for content in response.get("content", {}).values():
+                    if (text := content.pop(EXAMPLE, None)) is not None:
+                        content["example"] = json.loads(text)
+            for status in ("200", "201"):
+                content = operation["responses"].get(status, {}).get("content", {}).get("application/json")
+                if content is not None and name in known:
+                    content.setdefault("example", known[name])
+
+
 def _mend(document: dict[str, Any]) -> None:
     """Names the body of our own 422 where FastAPI put its own, and adds what a body may meet."""
     _refer(document)
+    _exemplify(document)
     for operations in document["paths"].values():
         for operation in operations.values():
             responses = operation.get("responses", {})
