@@ -75,7 +75,7 @@ def test_address_that_is_none_is_refused(address: str) -> None:
 def test_no_server_is_one_line_with_a_code() -> None:
     result = CliRunner().invoke(cli, ["query", "--server", "grpc://127.0.0.1:1", "SELECT 1"])
     assert result.exit_code == 1
-    assert result.output.startswith("Error: [")
+    assert result.output.startswith("Error: [UNAVAILABLE] no server answers at grpc://127.0.0.1:1")
     assert "Traceback" not in result.output
 
 
