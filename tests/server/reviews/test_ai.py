@@ -46,6 +46,7 @@ def answer(*fields):
     return lambda _: chat(json.dumps({"fields": list(fields)}))
 
 
+LONG = "y" * 100_000
 GOOD = {"name": "Revenue", "label": "Revenue", "description": "Money in.", "format": ",.2f", "confidence": 0.99}
 
 
@@ -103,7 +104,7 @@ def test_a_success_takes_the_finding_back(service, ai):
 def test_a_malicious_answer_is_cut_stripped_and_dropped(service, ai):
     evil = [
         {"name": "Nothing", "label": "x", "description": "x", "format": None, "confidence": 1},
-        {"name": "Revenue", "label": "<script>alert(1)</script>Money", "description": "y" * 100_000, "format": 7, "confidence": "high"},
+        {"name": "Revenue", "label": "<script>alert(1)</script>Money", "description": LONG, "format": 7, "confidence": "high"},
         {"name": "Revenue", "label": "second", "description": "second", "format": None, "confidence": 1},
         {"name": {"a": 1}}, 7, None,
     ]  # fmt: skip
