@@ -1,5 +1,6 @@
-"""1,000 reviews of 200 fields: listing and reading one, in the service and through the gateway's messages; and 50 owners
-who edit their reviews on PostgreSQL for a minute without a pause: no lost update, no deadlock, no failure.
+"""1,000 reviews of 200 fields: listing and reading one; and 50 owners who edit their reviews on PostgreSQL for a minute.
+
+No lost update, no deadlock, no failure is allowed.
 """
 
 from __future__ import annotations

@@ -92,14 +92,6 @@ class AiProvider(Protocol):
         """
         ...
 
-    def phrase_question(self, request: DraftRequest, question: str) -> str:
-        """The question in better words.
-
-        Raises:
-            AiUnavailableError: as above.
-        """
-        ...
-
 
 class EmbeddedProvider:
     """Deterministic drafts from names, types and expressions."""
@@ -114,10 +106,6 @@ class EmbeddedProvider:
     def write_summary(self, request: DraftRequest, draft: str) -> str:
         del request
         return draft
-
-    def phrase_question(self, request: DraftRequest, question: str) -> str:
-        del request
-        return question
 
 
 def draft_request(review: Review) -> DraftRequest:

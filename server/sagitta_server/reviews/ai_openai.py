@@ -96,14 +96,6 @@ class OpenAiProvider:
         )
         return _text(answer, MAX_SUMMARY)
 
-    def phrase_question(self, request: DraftRequest, question: str) -> str:
-        answer, _ = self._ask(
-            'Rephrase the question more clearly without changing what is asked, as {"text": ...}.',
-            {"dataset": request.dataset_name, "question": question},
-            _TEXT_SCHEMA,
-        )
-        return _text(answer, MAX_SUMMARY)
-
     def _ask(self, task: str, data: dict[str, Any], schema: dict[str, Any]) -> tuple[dict[str, Any], int]:
         body = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
         messages = [

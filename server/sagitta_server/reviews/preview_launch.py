@@ -22,6 +22,7 @@ from sagitta_server.reviews.environment import (
     RunStart,
 )
 from sagitta_server.reviews.errors import ReviewError
+from sagitta_server.reviews.exports.masking import hidden_run
 from sagitta_server.reviews.fingerprint import (
     effective_filters,
     fingerprint,
@@ -33,6 +34,7 @@ from sagitta_server.reviews.gates import Gate, failing, gates, is_unsettled, mis
 from sagitta_server.reviews.importer import source_request
 from sagitta_server.reviews.json_text import dump, load
 from sagitta_server.reviews.lifecycle import require_dataset
+from sagitta_server.reviews.run_tickets import sql_hash
 from sagitta_server.reviews.settle import random_id
 from sagitta_server.reviews.sql_safety import is_read_only, template_marks_block
 from sagitta_server.reviews.store.codec import to_plain
@@ -271,7 +273,7 @@ class Launcher:
             kind=kind,
             actor=principal.user_id if principal else "system",
             token_id=principal.token_id if principal else None,
-            body=audit_body(review, run),
+            body=audit_body(review, run, keep_values=self._work.settings.audit_keep_values),
         )
 
 
@@ -283,8 +285,11 @@ def blocked_error(blocked: tuple[Gate, ...]) -> ReviewError:
     return ReviewError("launch_blocked", f"{len(blocked)} gates are not passed.", {"blockers": blockers})
 
 
-def audit_body(review: Review, run: Run) -> dict[str, Any]:
+def audit_body(review: Review, run: Run, *, keep_values: bool = True) -> dict[str, Any]:
     """Everything that has to be known about a run later, also when the session is gone."""
+    hashes = {"sql_sha256": sql_hash(run.sql), "executed_sql_sha256": sql_hash(run.executed_sql or "")}
+    if not keep_values:
+        run = hidden_run(run)
     approvals = {m.mapping_id: m for m in review.mappings}
     preview = review.preview
     return {
@@ -294,6 +299,7 @@ def audit_body(review: Review, run: Run) -> dict[str, Any]:
         "owner_id": review.session.owner_id,
         "preview_id": run.preview_id,
         "preview_fingerprint": preview.preview_fingerprint if preview else "",
+        **hashes,
         "sql": run.sql,
         "executed_sql": run.executed_sql,
         "effective_filters": to_plain(run.effective_filters),

@@ -15,9 +15,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from sagitta_server.auth import Permission, Principal
-from sagitta_server.reviews.ai import AiProvider, AiUnavailableError, EmbeddedProvider, draft_request
+from sagitta_server.reviews.ai import AiProvider, EmbeddedProvider
 from sagitta_server.reviews.answers import Answer, answer, resume
-from sagitta_server.reviews.candidates import Content
 from sagitta_server.reviews.changes import Change, fold
 from sagitta_server.reviews.dictionaries import DictionaryReader, StoredFile, new_source
 from sagitta_server.reviews.environment import Environment, SourceRequest
@@ -34,12 +33,12 @@ from sagitta_server.reviews.mapping_decisions import (
     find_mapping,
     update_mapping,
 )
-from sagitta_server.reviews.names import norm, schema_overlap
 from sagitta_server.reviews.preview_launch import Launcher, Previewer, blocked_error, with_cancel_requested
-from sagitta_server.reviews.recovery import begin_import, with_conditions, without_conditions
-from sagitta_server.reviews.semantics import apply_to_review, with_failed_source
+from sagitta_server.reviews.recovery import begin_import
+from sagitta_server.reviews.semantics import with_failed_source
 from sagitta_server.reviews.settings import ReviewSettings
 from sagitta_server.reviews.settle import decided_session, random_id, settle
+from sagitta_server.reviews.sourcing import SourceResolver, apply_resolved
 from sagitta_server.reviews.store import artifacts
 from sagitta_server.reviews.store.artifacts import Artifact, Replay, Upload
 from sagitta_server.reviews.store.store import Page
@@ -48,7 +47,6 @@ from sagitta_server.reviews.task_runner import TaskRunner
 from sagitta_server.reviews.values import (
     ArtifactFormat,
     ArtifactType,
-    Condition,
     Field,
     Finding,
     Preview,
@@ -127,8 +125,7 @@ class ReviewService:
         self.settings = settings
         self.work = work or ReviewWork(database, settings)
         self.environments = dict(environments)
-        self._dictionaries = dictionaries
-        self._ai = ai or EmbeddedProvider()
+        self._sources = SourceResolver(self.environment, dictionaries, ai or EmbeddedProvider())
         self._importer = Importer(self.work, self.environment, dictionaries)
         self._previewer = Previewer(self.work, self.environment)
         self._launcher = Launcher(self.work, self.environment)
@@ -289,7 +286,7 @@ class ReviewService:
         require_active(review)
         require_dataset(review)
         try:
-            content, duplicates, note = self._resolve(principal, review, kind, ref)
+            resolved = self._sources.resolve(review, kind, ref, lambda key: self._find_upload(principal, key))
         except ReviewError as error:
             if error.code in {"semantic_source_invalid", "upload_too_large", "unsupported_media_type"}:
                 self._record_failure(principal, session_id, kind, ref, error)
@@ -297,11 +294,8 @@ class ReviewService:
 
         def mutation(current: Review, effects: Effects) -> Review:
             require_dataset(current)
-            applied = apply_to_review(current, content, effects.context, duplicates)
-            if kind is SemanticSourceType.AI_GENERATED:
-                applied = without_conditions(applied, "AI_PROVIDER_UNAVAILABLE")
-                applied = with_conditions(applied, [note]) if note is not None else applied
-            return applied
+            effects.note = resolved.note
+            return apply_resolved(current, kind, resolved, effects.context)
 
         return self.work.change(principal, session_id, expected, mutation)
 
@@ -616,50 +610,6 @@ class ReviewService:
             return change_status(review, SessionStatus.ARCHIVED).review
 
         self.work.change(principal, session_id, expected, mutation, needs_active=False)
-
-    def _resolve(
-        self, principal: Principal, review: Review, kind: SemanticSourceType, ref: str
-    ) -> tuple[Content, int, Condition | None]:
-        """A source's content, how many fields it names twice, and what is wrong with its provider."""
-        assert review.dataset is not None
-        columns = frozenset(norm(c.name) for c in review.dataset.columns)
-        match kind:
-            case SemanticSourceType.UPLOADED_FILE:
-                read = self._dictionaries.uploaded(ref, lambda upload_id: self._find_upload(principal, upload_id))
-            case SemanticSourceType.CONNECTED_DICTIONARY:
-                read = self._dictionaries.connected(ref)
-            case SemanticSourceType.REFERENCE_DATASET | SemanticSourceType.NEIGHBOR_DATASET:
-                environment = self.environment(review.session.environment_id)
-                texts = environment.dataset_texts(kind, ref, review.dataset, principal.user_id)
-                source = new_source(kind, ref, texts.display_name, texts.trust_level)
-                overlap = texts.overlap
-                if overlap is None:
-                    overlap = schema_overlap(columns, frozenset(norm(e.field_name) for e in texts.entries))
-                return Content(replace(source, schema_overlap_score=overlap), texts.entries), 0, None
-            case SemanticSourceType.AI_GENERATED:
-                return self._generated(review, ref)
-        described = frozenset(norm(e.field_name) for e in read.entries)
-        source = replace(read.source, schema_overlap_score=schema_overlap(columns, described))
-        return Content(source, read.entries, read.rejected), read.duplicates, None
-
-    def _generated(self, review: Review, ref: str) -> tuple[Content, int, Condition | None]:
-        provider = {"default": self._ai, "embedded": EmbeddedProvider(), self._ai.name: self._ai}.get(ref)
-        if provider is None:
-            raise ReviewError("semantic_source_not_found", "Generated drafts come from default or embedded.")
-        request = draft_request(review)
-        note: Condition | None = None
-        try:
-            drafts = provider.propose_fields(request)
-        except AiUnavailableError as error:
-            log.warning("the AI provider did not give a usable answer: %s", error)
-            note = Condition(
-                "AI_PROVIDER_UNAVAILABLE",
-                "The configured AI provider gave no usable answer; the built-in drafts are shown instead.",
-                "ai",
-            )
-            drafts = EmbeddedProvider().propose_fields(request)
-        source = new_source(SemanticSourceType.AI_GENERATED, ref, "Generated drafts", TrustLevel.GENERATED)
-        return Content(source, drafts.entries), 0, note
 
     def _find_upload(self, principal: Principal, upload_id: str) -> StoredFile | None:
         with self.work.database.read() as connection:

@@ -98,7 +98,7 @@ class ReviewSettings(_Section):
     idempotency_ttl_s: int = Field(default=86_400, ge=60)
     """How long the answer to an idempotency key is kept."""
     audit_keep_values: bool = True
-    """Keeps filter values in audit records of hard-deleted sessions."""
+    """Keeps filter values, template values and SQL texts in audit records; without them a record holds hashes."""
     dictionary_dir: Path | None = None
     """The folder whose files `file:<name>` names."""
     dictionaries: dict[str, DictionarySettings] = Field(default_factory=dict)

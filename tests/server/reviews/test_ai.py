@@ -42,8 +42,12 @@ def texts(review):
     return [(f.field_name, f.verbose_name, f.description, f.display_format, f.provenance) for f in review.fields]
 
 
-def answer(*fields):
-    return lambda _: chat(json.dumps({"fields": list(fields)}))
+def answer(*fields, summary="All about money."):
+    def reply(body):
+        asks_fields = "For each field" in body["messages"][0]["content"]
+        return chat(json.dumps({"fields": list(fields)} if asks_fields else {"text": summary}))
+
+    return reply
 
 
 LONG = "y" * 100_000
@@ -57,6 +61,9 @@ def test_drafts_are_candidates_that_wait_for_the_owner(service, ai):
     (candidate,) = revenue.candidates
     assert (candidate.match_type, candidate.status, candidate.confidence_score) == ("generated", "proposed", 0.6)
     assert "AI_PROVIDER_UNAVAILABLE" not in {f.code for f in after.findings}
+    assert (after.profile.business_summary, after.profile.business_summary_source) == ("All about money.", "ai_draft")
+    notes = [e.note for e in service.events(ALICE, review.session_id, 0, 1000) if e.note]
+    assert notes == ["AI provider fake: 1 calls, 7 tokens"]
 
 
 def test_what_goes_out_holds_no_values_rows_links_or_users(service, ai):
@@ -104,7 +111,8 @@ def test_a_success_takes_the_finding_back(service, ai):
 def test_a_malicious_answer_is_cut_stripped_and_dropped(service, ai):
     evil = [
         {"name": "Nothing", "label": "x", "description": "x", "format": None, "confidence": 1},
-        {"name": "Revenue", "label": "<script>alert(1)</script>Money", "description": LONG, "format": 7, "confidence": "high"},
+        {"name": "Revenue", "label": "<script>alert(1)</script>Money", "description": LONG, "format": 7,
+         "confidence": "high"},
         {"name": "Revenue", "label": "second", "description": "second", "format": None, "confidence": 1},
         {"name": {"a": 1}}, 7, None,
     ]  # fmt: skip
@@ -118,7 +126,7 @@ def test_a_malicious_answer_is_cut_stripped_and_dropped(service, ai):
 
 def test_an_endpoint_without_json_schemas_is_asked_plainly(service, ai):
     def reply(body):
-        return (400, b"{}") if "response_format" in body else chat(json.dumps({"fields": [GOOD]}))
+        return (400, b"{}") if "response_format" in body else answer(GOOD)(body)
 
     _, after = drafted(service, ai, reply)
     assert next(f for f in after.fields if f.field_name == "Revenue").candidates
@@ -131,7 +139,7 @@ def test_data_stays_data(service, ai):
     service.apply_source(ALICE, review.session_id, SemanticSourceType.UPLOADED_FILE, data, None)
     ai.reply, ai.asked = answer(GOOD), []
     service.apply_source(ALICE, review.session_id, SemanticSourceType.AI_GENERATED, "default", None)
-    (system, user) = ai.asked[0]["messages"]
+    system, user = ai.asked[0]["messages"]
     assert PROMPT not in system["content"]
     assert PROMPT in user["content"]
     assert user["content"].count("</data>") == 1

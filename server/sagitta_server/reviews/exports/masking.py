@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sagitta_server.reviews.json_text import NULL, JsonText, describe_masked, dump, load
-from sagitta_server.reviews.values import Filter, Mapping, Question, Review
+from sagitta_server.reviews.values import Filter, Mapping, Question, Review, Run
 
 
 def masked(review: Review) -> Review:
@@ -17,15 +17,18 @@ def masked(review: Review) -> Review:
         mappings=tuple(map(_mapping, review.mappings)),
         questions=tuple(map(_question, review.questions)),
         preview=None if review.preview is None else replace(review.preview, compiled_sql=None),
-        run=None
-        if run is None
-        else replace(
-            run,
-            effective_filters=tuple(map(_filter, run.effective_filters)),
-            template_params=dump(dict.fromkeys(_names(run.template_params), "masked")),
-            sql="",
-            executed_sql=None,
-        ),
+        run=None if run is None else hidden_run(run),
+    )
+
+
+def hidden_run(run: Run) -> Run:
+    """A run without any value and without the texts that hold values."""
+    return replace(
+        run,
+        effective_filters=tuple(map(_filter, run.effective_filters)),
+        template_params=dump(dict.fromkeys(_names(run.template_params), "masked")),
+        sql="",
+        executed_sql=None,
     )
 
 
