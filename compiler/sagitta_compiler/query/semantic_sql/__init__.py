@@ -8,11 +8,14 @@ and nothing around it is the usual case: `statement.query` is its Query. `compil
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 
 from sqlglot import exp
 
+from sagitta_compiler.diagnostics import CompileError
 from sagitta_compiler.model.resolved import ResolvedModel
+from sagitta_compiler.query.parse import read_query
 from sagitta_compiler.query.query import Query, Scalar
 from sagitta_compiler.query.semantic_sql.catalog import (
     ColumnKind,
@@ -51,6 +54,7 @@ __all__ = [
     "TableKind",
     "Translation",
     "compile_statement",
+    "is_query_object",
     "metadata_rows",
     "read_semantic_sql",
     "table_columns",
@@ -77,6 +81,8 @@ def translate_sql(
     Raises:
         CompileError: the statement is not SQL, names something unknown, or cannot mean anything on a model.
     """
+    if is_query_object(sql):
+        return _query_object(sql, catalog)
     tree = parse(sql)
     values = Values(None if parameters is None else tuple(parameters), now)
     values.number(tree)
@@ -89,6 +95,35 @@ def translate_sql(
         return Layers(catalog, values).statement(tree)
     except RecursionError as error:
         raise refused("UNSUPPORTED_SQL_FEATURE", "The statement is nested too deeply.") from error
+
+
+_SQL_WORDS = frozenset(
+    {
+        "SELECT", "WITH", "VALUES", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "SET", "RESET", "USE", "BEGIN",
+        "START", "COMMIT", "ROLLBACK", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER",
+        "TRUNCATE", "COPY", "GRANT", "REVOKE", "CALL", "ATTACH", "DETACH", "PRAGMA", "LOAD", "INSTALL",
+        "DISCARD", "SAVEPOINT", "RELEASE",
+    }
+)  # fmt: skip
+_QUERY_KEY = re.compile(r"(^|[{,\s])[\"']?select[\"']?\s*:", re.IGNORECASE)
+
+
+def is_query_object(text: str) -> bool:
+    """Says whether a text is a query object in JSON or YAML: it has the key `select` and begins with no word of SQL."""
+    first = text.lstrip().removeprefix("---").split(maxsplit=1)
+    return bool(first) and first[0].upper() not in _SQL_WORDS and _QUERY_KEY.search(text) is not None
+
+
+def _query_object(text: str, catalog: SqlCatalog) -> SemanticStatement:
+    schema = catalog.default_schema
+    found = catalog.model(schema) if schema is not None else None
+    if found is None:
+        raise refused("NO_MODEL_SELECTED", "The query does not say which model it asks.", "Choose a model first.")
+    query, diagnostics = read_query(text)
+    if query is None:
+        raise CompileError(diagnostics)
+    core = Core("core_1", found[0], found[1], query, ())
+    return SemanticStatement((core,), ())
 
 
 def read_semantic_sql(sql: str, model: ResolvedModel, *, now: dt.datetime | None = None) -> Query:

@@ -121,6 +121,8 @@ class GroupedSelect:
 
     def _group(self, tree: exp.Expr) -> None:
         tree = tree.unnest()
+        if tree.find(exp.Query) is not None:
+            raise refused("UNSUPPORTED_SQL_FEATURE", "A sub-select inside an expression is not possible on a model.")
         key = _key(tree)
         if key not in self._groups:
             self._groups[key] = self._as_dimension(tree)

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from sagitta_compiler.diagnostics import CompileError
 from sagitta_compiler.query.semantic_sql.additivity import is_additive
-from sagitta_compiler.query.semantic_sql.allowed import check_allowed
+from sagitta_compiler.query.semantic_sql.allowed import check_allowed, check_tables
 from sagitta_compiler.query.semantic_sql.catalog import SqlCatalog, Table, TableKind, table_named
 from sagitta_compiler.query.semantic_sql.clauses import TranslatedSelect
 from sagitta_compiler.query.semantic_sql.literals import Values
@@ -50,10 +50,13 @@ class Layers:
         """
         if (single := self._single(tree)) is not None:
             sources = tuple((single.core.alias, s) if s else None for s in single.sources)
+            if single.outer is not None:
+                check_tables(single.outer, (single.core.alias,))
             return SemanticStatement((single.core,), single.outputs, single.outer, self.values.parameters, sources)
         outer = tree.copy()
         relation = self._query(outer, {})
         check_allowed(outer)
+        check_tables(outer, (core.alias for core in self.cores))
         return SemanticStatement(tuple(self.cores), relation.outputs, outer, self.values.parameters, relation.sources)
 
     def _single(self, tree: exp.Query) -> TranslatedSelect | None:

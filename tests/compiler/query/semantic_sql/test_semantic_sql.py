@@ -236,6 +236,42 @@ def test_what_cannot_mean_anything_is_refused_with_a_hint(
     assert hint is None or hint in (diagnostic.hint or "")
 
 
+PHYSICAL = [
+    'SELECT "Country", (SELECT max(name) FROM secrets) x FROM shop',
+    'SELECT "Status", (SELECT max(name) FROM secrets) x FROM shop."Orders"',
+    'SELECT "Id" FROM shop."Orders" WHERE "Id" IN (SELECT id FROM secrets)',
+    'SELECT a."Id" FROM shop."Orders" a JOIN shop."Orders" b ON a."Id" = (SELECT max(id) FROM secrets)',
+    'SELECT a."Id" FROM shop."Orders" a JOIN shop."Orders" b ON EXISTS (SELECT 1 FROM secrets)',
+    'SELECT "Id" FROM shop."Orders" ORDER BY (SELECT max(id) FROM secrets)',
+    'SELECT "Country", "Revenue" FROM shop UNION ALL SELECT name, id FROM main.secrets',
+    'WITH x AS (SELECT * FROM secrets) SELECT * FROM x',
+    'WITH x AS (SELECT "Country" c FROM shop) SELECT c FROM x WHERE EXISTS (SELECT 1 FROM secrets)',
+    'SELECT * FROM (SELECT "Country" FROM shop) t, secrets',
+    'SELECT * FROM (SELECT "Country" FROM shop) t, LATERAL (SELECT * FROM secrets) l',
+    'SELECT * FROM (SELECT "Country" FROM shop) t JOIN read_csv(\'/etc/passwd\') f ON true',
+    'SELECT "Country" FROM shop LIMIT (SELECT count(*) FROM secrets)',
+    'SELECT c FROM (SELECT "Country" c FROM shop) t QUALIFY row_number() OVER (ORDER BY (SELECT max(id) FROM secrets)) = 1',
+    'SELECT * FROM (VALUES (1)) v(x), secrets',
+    'SELECT 1 WHERE EXISTS (SELECT 1 FROM secrets)',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", PHYSICAL)
+def test_no_way_leads_to_a_table_of_the_warehouse(sql: str, catalog: SqlCatalog) -> None:
+    with pytest.raises(CompileError):
+        translate_sql(sql, catalog, parameters=(), now=NOW)
+
+
+def test_a_query_object_is_accepted_where_sql_is(catalog: SqlCatalog, database: duckdb.DuckDBPyConnection) -> None:
+    text, names = compiled(
+        "select:\n  dimensions: [Country]\n  measures: [Revenue]\norder_by: [{field: Revenue}]", catalog
+    )
+    assert names == ["Country", "Revenue"]
+    assert rows(database, text)[0] == (None, 30)
+    text, _ = compiled('{"select": {"measures": ["Revenue"]}}', catalog)
+    assert rows(database, text) == [(380,)]
+
+
 def test_aliases_and_the_order_of_columns_are_kept(catalog: SqlCatalog) -> None:
     assert compiled('SELECT "Revenue" AS "r €", "Country" FROM shop', catalog)[1] == ["r €", "Country"]
 
