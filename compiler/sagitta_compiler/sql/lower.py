@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect as Grammar
@@ -114,20 +115,29 @@ class _Lowering:
         scalar = self.scalar(output.scalar)
         if isinstance(output.scalar, Field) and output.scalar.name == output.label:
             return scalar
-        return exp.Alias(this=scalar, alias=name(output.label))
+        return exp.Alias(this=scalar, alias=name(self._short(output.label)))
+
+    def _short(self, label: str) -> str:
+        """A label as the engine can bear it: a long one keeps its beginning and gets a mark of the whole."""
+        limit = self._dialect.max_label
+        if limit is None or len(label.encode()) <= limit:
+            return label
+        mark = f"~{crc32(label.encode()):08x}"
+        return label.encode()[: limit - len(mark)].decode(errors="ignore") + mark
 
     def _source(self, source: Source) -> E:
         relation = source.relation
         if isinstance(relation, Table):
             table = self._dialect.table(relation.source)
-            table.set("alias", exp.TableAlias(this=name(source.alias)))
+            table.set("alias", exp.TableAlias(this=name(self._short(source.alias))))
             return table
         if isinstance(relation, Unnest):
-            return self._dialect.unnest(self.scalar(relation.array), source.alias)
+            return self._dialect.unnest(self.scalar(relation.array), self._short(source.alias))
         cte = self._named(relation)
-        if cte == source.alias:
+        alias = self._short(source.alias)
+        if cte == alias:
             return exp.Table(this=name(cte))
-        return exp.Table(this=name(cte), alias=exp.TableAlias(this=name(source.alias)))
+        return exp.Table(this=name(cte), alias=exp.TableAlias(this=name(alias)))
 
     def _join(self, join: JoinTo) -> exp.Join:
         target = self._source(join.source)
@@ -168,12 +178,12 @@ class _Lowering:
 
     def _spine(self, spine: Spine) -> exp.Query:
         source = self._named(spine.over)
-        first = exp.Min(this=column(source, spine.column))
-        last = exp.Max(this=column(source, spine.column))
+        first = exp.Min(this=column(source, self._short(spine.column)))
+        last = exp.Max(this=column(source, self._short(spine.column)))
         periods = self._dialect.spine(first, last, spine.grain, spine.type)
         if periods is None:
             return self._recursive_spine(spine, source)
-        shown = exp.Alias(this=periods, alias=name(spine.column))
+        shown = exp.Alias(this=periods, alias=name(self._short(spine.column)))
         return exp.Select(expressions=[shown], from_=exp.From(this=exp.Table(this=name(source))))
 
     def _recursive_spine(self, spine: Spine, source: str) -> exp.Query:
@@ -182,21 +192,25 @@ class _Lowering:
         own = self._unique(spine.name)
         self._names[id(spine)] = own
         rows = exp.From(this=exp.Table(this=name(source)))
-        start = exp.Alias(this=exp.Min(this=column(source, spine.column)), alias=name(spine.column))
+        start = exp.Alias(
+            this=exp.Min(this=column(source, self._short(spine.column))), alias=name(self._short(spine.column))
+        )
         first = exp.Select(expressions=[start], from_=rows)
-        following = self._dialect.shift(column(own, spine.column), 1, spine.grain, spine.type)
-        last = exp.Select(expressions=[exp.Max(this=column(source, spine.column))], from_=rows.copy())
+        following = self._dialect.shift(column(own, self._short(spine.column)), 1, spine.grain, spine.type)
+        last = exp.Select(expressions=[exp.Max(this=column(source, self._short(spine.column)))], from_=rows.copy())
         step = exp.Select(
             expressions=[following],
             from_=exp.From(this=exp.Table(this=name(own))),
-            where=exp.Where(this=exp.LT(this=column(own, spine.column), expression=exp.Subquery(this=last))),
+            where=exp.Where(
+                this=exp.LT(this=column(own, self._short(spine.column)), expression=exp.Subquery(this=last))
+            ),
         )
         return exp.Union(this=first, expression=step, distinct=False)
 
     def _unique(self, wanted: str) -> str:
-        unique, at = wanted, 2
+        unique, at = self._short(wanted), 2
         while unique.lower() in self._taken:
-            unique, at = f"{wanted} {at}", at + 1
+            unique, at = self._short(f"{wanted} {at}"), at + 1
         self._taken.add(unique.lower())
         return unique
 
@@ -207,7 +221,7 @@ class _Lowering:
         dialect = self._dialect
         match scalar:
             case Field():
-                return column(scalar.source, scalar.name)
+                return column(self._short(scalar.source), self._short(scalar.name))
             case Literal():
                 return self._literal(scalar)
             case Call(name="period_index", args=(arg, Literal(value=str(grain)))):

@@ -41,6 +41,8 @@ class Dialect:
     capabilities: ClassVar[Mapping[str, bool]] = {}
     unsupported: ClassVar[frozenset[Aggregation]] = frozenset({Aggregation.MEASURE})
     max_precision: ClassVar[int] = 38
+    max_label: ClassVar[int | None] = None
+    """How many bytes a name may have before the engine cuts it."""
     table_parts: ClassVar[int] = 2
     """How many of database, schema and code a table reference has."""
     operators: ClassVar[Mapping[str, Builder]] = {}

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed
+from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed, wrap
 
 
 class Postgres(Dialect):
@@ -17,6 +17,7 @@ class Postgres(Dialect):
     name = "postgres"
     sqlglot = "postgres"
     max_precision = 1000
+    max_label = 63
     capabilities: ClassVar = {
         "supports_cte": True,
         "supports_qualify": False,
@@ -33,7 +34,7 @@ class Postgres(Dialect):
     aggregates: ClassVar = {
         "median": lambda args: _within(exp.PercentileCont(this=number(0.5)), args[0]),
         "mode": lambda args: _within(call("MODE"), args[0]),
-        "any_value": lambda args: exp.Bracket(this=exp.Paren(this=call("ARRAY_AGG", args[0])), expressions=[number(1)]),
+        "any_value": lambda args: _first(args[0]),
     }
     functions: ClassVar = {
         "round": lambda args: call("ROUND", cast(args[0], typed(exp.DType.DECIMAL)), *args[1:]),
@@ -69,6 +70,13 @@ class Postgres(Dialect):
             arg = cast(arg, typed(exp.DType.TEXT))
         tail: E = text(delimiter)
         return call("STRING_AGG", arg, exp.Order(this=tail, expressions=order) if order else tail)
+
+
+def _first(arg: E) -> E:
+    """Some value that is not NULL; ANY_VALUE came with version 16."""
+    filled = exp.Where(this=exp.Not(this=exp.Is(this=wrap(arg.copy()), expression=exp.Null())))
+    gathered = exp.Filter(this=call("ARRAY_AGG", arg), expression=filled)
+    return exp.Bracket(this=exp.Paren(this=gathered), expressions=[number(1)])
 
 
 def _within(function: E, arg: E) -> E:
