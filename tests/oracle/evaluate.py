@@ -14,6 +14,7 @@ from oracle import values as v
 from oracle.frames import Asked, Frame, RowKey, key_part
 from oracle.leaves import KeyPart, Leaves
 from oracle.relations import FieldRef, Graph, Row, Tables, World, steps_of
+from oracle.rows import RowReader
 from oracle.scopes import Scoper
 from sagitta_compiler.context import CompileContext
 from sagitta_compiler.model.resolved import ColumnRef, ResolvedModel
@@ -65,6 +66,13 @@ def measure_of_row(world: World, row: Row | None, name: str) -> v.Value:
     frame = Frame(leaves, parts, (), [(name, ())])
     members = tuple(world.value(row, row.object, column) for column in key)
     return frame.raw((name, ()), RowKey(tuple(range(len(parts))), members))
+
+
+def visible_rows(world: World, name: str) -> list[Row]:
+    """Returns the rows of an object that pass the policies on it and on what it reaches."""
+    leaves = Evaluation(world, Query()).leaves
+    reading = RowReader(leaves.scoper, (), leaves.reader.policies).read(name, (), ())
+    return list(dict.fromkeys(context[reading.scope.to_home] for context in reading.contexts))  # type: ignore[arg-type]
 
 
 class Evaluation:

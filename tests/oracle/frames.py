@@ -231,8 +231,9 @@ class Frame:
 
     def is_bound(self, measure: Measure, clause: FilterNode) -> bool:
         """Whether a clause decides the values of a measure, or the rows that it supplies."""
-        full = self.levels[0]
-        return clause in self.effective_where(measure) or self._effective_level(measure, full) != full
+        if clause in self.effective_where(measure) or self._speaks_of_shown(clause):
+            return True
+        return self._effective_level(measure, self.levels[0]) != self.levels[0]
 
     def _effective_level(self, measure: Measure, level: Level) -> Level:
         """Returns the dimensions by which a measure is grouped in rows of a level."""

@@ -73,7 +73,13 @@ def judge(case: Case, database: Database) -> Outcome:
     return Outcome(verdict, found[0] if found else "", tuple(found), sql=compiled.sql, expected=expected)
 
 
-_OF_THE_QUERY = ("AMBIGUOUS_JOIN_PATH", "UNREACHABLE_REQUIRED_OBJECT", "UNKNOWN_FILTER_FIELD", "INVALID_MEASURE_FILTER")
+_OF_THE_QUERY = (
+    "AMBIGUOUS_JOIN_PATH",
+    "NO_JOIN_PATH_TO_SUBQUERY",
+    "UNREACHABLE_REQUIRED_OBJECT",
+    "UNKNOWN_FILTER_FIELD",
+    "INVALID_MEASURE_FILTER",
+)
 """A query with two mistakes may be refused for either."""
 
 

@@ -92,12 +92,7 @@ class Leaves:
 
     def _conformed(self, home: str, column: ColumnRef, row: Row) -> v.Value:
         """The sum of another fact's column over its rows that share the key of a home row."""
-        meeting = home if home in self._targets([column.object]) else None
-        if meeting is None:
-            shared = self._targets([home, column.object])
-            if len(shared) != 1:
-                raise v.RefusedError(f"{home} and {column.object} share no one key", "ANCHOR_REQUIRED_AMBIGUOUS_KEY")
-            meeting = shared[0]
+        meeting = self._meeting(home, column.object)
         there = self._key_of(column.object, meeting)
         wanted = (
             tuple(self.world.value(row, home, target) for _, target in there)
@@ -109,6 +104,15 @@ class Leaves:
         ]
         values = [self.world.value(one, column.object, column.column) for one in rows if None not in wanted]
         return aggregates.aggregate(Aggregation.SUM, values)
+
+    def _meeting(self, home: str, fact: str) -> str:
+        """Returns the object whose key a fact shares with the home: the home itself, or the one that both join."""
+        if home in self._targets([fact]):
+            return home
+        shared = self._targets([home, fact])
+        if len(shared) != 1:
+            raise v.RefusedError(f"{home} and {fact} share no one key", "ANCHOR_REQUIRED_AMBIGUOUS_KEY")
+        return shared[0]
 
     def _key_of(self, name: str, target: str) -> tuple[tuple[str, str], ...]:
         path = self.scoper.graph.path(name, target)
@@ -154,6 +158,7 @@ class Leaves:
         """
         refs = [*(ref for part in key_parts for ref in part.refs), *self.own_refs(measure)]
         self._check_conformed(measure, refs, (*where, *own_filters))
+        self._check_read_measures([*refs, *self.scoper.clause_fields((*where, *own_filters))])
         reading = self.reader.read(self.home(measure), refs, where, shown=_refs(shown), own_filters=own_filters)
         members: dict[Key, list[Context]] = defaultdict(list)
         for context in reading.contexts:
@@ -164,10 +169,19 @@ class Leaves:
         """A fact that is summed to a key has no rows left to filter or to group."""
         home = self.home(measure)
         conformed = {name for name in measure_objects(measure) if not self.scoper.graph.reaches(home, name)}
+        for name in sorted(conformed):
+            self._meeting(home, name)
         if conformed & {ref.column.object for ref in self.scoper.clause_fields(clauses)}:
             raise v.RefusedError(f"{measure.name} sums what is filtered", "FILTER_ON_CONFORMED_OBJECT")
         if conformed & {ref.column.object for ref in refs} or (conformed and self.reader.is_restricted):
             raise v.UndecidedError("groups, static filters or policies on a fact that is summed to a key")
+
+    def _check_read_measures(self, refs: Sequence[FieldRef]) -> None:
+        """A measure that a column reads is refused like any other, also where there is no row to read it for."""
+        for ref in refs:
+            expression = self.world.model.column(ref.column).expression
+            for name in expression.measures if expression else ():
+                self.reader.check_statics(self.home(self.world.model.measures[name]))
 
     def rows(
         self, home: str, refs: Sequence[FieldRef], where: Sequence[FilterNode], shown: Sequence[KeyPart] = ()

@@ -207,12 +207,20 @@ class World:
     def _united(self, union: UnionSource) -> list[dict[str, v.Value]]:
         united = []
         for member in union.members:
-            for row in self.rows(member.object):
+            for row in self._visible(member.object):
                 cells = {label: self.value(row, member.object, source) for label, source in member.columns.items()}
                 if union.discriminator is not None:
                     cells[union.discriminator] = member.value
                 united.append(cells)
         return united
+
+    def _visible(self, name: str) -> list[Row]:
+        """The rows of an object that the row policies let the caller see."""
+        if not self.context.row_policies:
+            return list(self.rows(name))
+        from oracle.evaluate import visible_rows
+
+        return visible_rows(self, name)
 
     def value(self, row: Row | None, object_name: str, column: str) -> v.Value:
         """Returns the value of a column, physical or computed; a missing row has NULLs."""

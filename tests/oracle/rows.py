@@ -53,7 +53,7 @@ class RowReader:
         own_filters: Sequence[FilterNode] = (),
     ) -> Reading:
         """Returns the rows that have a home row and pass; `shown` fields only drop rows, by required joins."""
-        self._check_statics(home)
+        self.check_statics(home)
         clauses = flat_clauses((*self.statics, *where, *self._near_policies(home)))
         own = flat_clauses(own_filters)
         self.scoper.check_exists((*clauses, *own))
@@ -144,7 +144,7 @@ class RowReader:
         """Returns the row policies that bind every leaf of a home: those on it and on what it reaches."""
         return [policy for policy in self.policies if self._is_near(home, policy)]
 
-    def _check_statics(self, home: str) -> None:
+    def check_statics(self, home: str) -> None:
         for ref in self.scoper.clause_fields(self.statics):
             if not self.scoper.is_reachable(home, ref):
                 raise v.RefusedError(f"{home} does not reach {ref.column}", "UNREACHABLE_REQUIRED_OBJECT")
