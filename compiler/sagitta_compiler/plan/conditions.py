@@ -269,6 +269,8 @@ class Conditions:
         related = self._correlated(outer, back, build)
         if not itself or not all(may_hold(clause.predicate, self._near) for clause in group.clauses):
             return related
+        if any(edge.join.required for edge in back):
+            return related  # a row without a partner is dropped anyway
         alone = Call("not", (self._correlated(outer, back, lambda _: None),))
         blank = all_of((alone, *(self.predicate(clause.predicate) for clause in group.clauses)))
         return Call("or", (related, blank)) if blank is not None else related
@@ -297,8 +299,10 @@ class Conditions:
 
     def _exists(self, predicate: RowExists, place: Place) -> Scalar:
         """The operator `exists`: the path may run either way along the joins."""
-        found = place(predicate.subject)
-        there = self._there(predicate.subject.ref.object, predicate)
+        subject = predicate.subject
+        assert isinstance(subject, Member), "HAVING looks at finished rows"
+        found = place(subject)
+        there = self._there(subject.ref.object, predicate)
         if found is None or there is None:
             return TRUE if predicate.negated else FALSE  # nothing is related to a row that is not there
         scope, path = found

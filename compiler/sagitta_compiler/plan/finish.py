@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from sagitta_compiler.model.types import Direction
 from sagitta_compiler.plan.casts import typed
 from sagitta_compiler.plan.conditions import combine, test
-from sagitta_compiler.plan.frames import Frame, close
+from sagitta_compiler.plan.frames import Frame, as_select, close
+from sagitta_compiler.plan.legs import Coordinates, build_leg
 from sagitta_compiler.plan.planner import Planner
-from sagitta_compiler.plan.relations import Output, Select
-from sagitta_compiler.plan.scalars import Field, Scalar, SortKey, all_of, has_aggregate
-from sagitta_compiler.query.bound import BoundQuery, Group, Member, Predicate, Selected, Test, values_of
+from sagitta_compiler.plan.relations import Output, Select, Source
+from sagitta_compiler.plan.scalars import Call, Exists, Field, Literal, Scalar, SortKey, all_of, has_aggregate, same
+from sagitta_compiler.query.bound import (
+    BoundDimension,
+    BoundQuery,
+    Clause,
+    Group,
+    Member,
+    Predicate,
+    RowExists,
+    Selected,
+    Test,
+)
 from sagitta_compiler.query.query import NullsOrder
 
 
@@ -47,29 +57,51 @@ def _aggregates(frame: Frame, query: BoundQuery) -> bool:
 
 def _filtered(planner: Planner, frame: Frame) -> Frame:
     """The finished rows that pass HAVING. A filter over windows reads finished rows."""
-    tested = values_of(planner.query.having)
-    if frame.windows:
+    predicates = planner.query.having
+    if frame.windows or any(_asks_for_rows(predicate) for predicate in predicates):
         frame = close(frame, planner.labels, "finished")
-    condition = all_of(having(predicate, frame) for predicate in planner.query.having)
+    condition = all_of(having(planner, predicate, frame) for predicate in predicates)
     assert condition is not None
-    del tested
     if frame.grouped:
         return replace(frame, select=replace(frame.select, having=condition))
     return replace(frame, select=replace(frame.select, where=all_of(c for c in (frame.select.where, condition) if c)))
 
 
-def having(predicate: Predicate, frame: Frame) -> Scalar:
+def having(planner: Planner, predicate: Predicate, frame: Frame) -> Scalar:
     """A predicate over finished rows: values as shown, dimensions as selected."""
     match predicate:
         case Group():
-            parts = [having(part, frame) for part in predicate.members]
+            parts = [having(planner, part, frame) for part in predicate.members]
             return combine(predicate.logic, parts, negated=predicate.negated)
+        case RowExists(subject=Selected() as subject):
+            return _belongs(planner, predicate, subject.dimension, frame)
         case Test(subject=Selected() as subject):
             return test(predicate.operator, frame.dims[subject.dimension.label], predicate.operands)
         case Test(subject=value) if not isinstance(value, Member | Selected):
             return test(predicate.operator, typed(value, frame.values[value]), predicate.operands)
         case _:
             raise AssertionError("HAVING tests finished values")
+
+
+def _asks_for_rows(predicate: Predicate) -> bool:
+    if isinstance(predicate, Group):
+        return any(_asks_for_rows(part) for part in predicate.members)
+    return isinstance(predicate, RowExists)
+
+
+def _belongs(planner: Planner, predicate: RowExists, dim: BoundDimension, frame: Frame) -> Scalar:
+    """Whether a member is that of a row, of the dimension's own object, which has such related rows."""
+    member = replace(dim.members[0], via=None, grain=None)
+    asked = replace(predicate, subject=member, negated=False)
+    clause = Clause(asked, (member,), f"{dim.label} exists {predicate.target}")
+    static = tuple(known for known in planner.query.clauses if known.static)
+    own = replace(dim, members=tuple(replace(part, via=None) for part in dim.members[:1]))
+    rows = build_leg(planner, Coordinates(member.ref.object, (own,), (*static, clause)), (), (own,))
+    name = f"{dim.label} with {predicate.target}"
+    members = Source(as_select(rows, planner.labels, name, "members that have related rows"), name)
+    tie = same(Field(name, dim.label), frame.dims[dim.label])
+    found = Exists(Select((Output("one", Literal(1)),), members, where=tie, name="related"))
+    return Call("not", (found,)) if predicate.negated else found
 
 
 def order_of(query: BoundQuery, all_labels: tuple[str, ...]) -> tuple[SortKey, ...]:
@@ -86,6 +118,3 @@ def order_of(query: BoundQuery, all_labels: tuple[str, ...]) -> tuple[SortKey, .
     if query.limit is None and query.offset is None and query.grouping is None:
         return ()
     return tuple(SortKey(Field("", label), nulls_first=query.grouping is not None) for label in all_labels)
-
-
-OrderOf = Callable[[BoundQuery], tuple[SortKey, ...]]

@@ -84,9 +84,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class RowExists:
-    """Whether the subject's row has related rows of an object that pass the predicates."""
+    """Whether the subject's row has related rows of an object that pass the predicates.
 
-    subject: Member
+    In HAVING the subject is a selected dimension: whether its member belongs to such a row.
+    """
+
+    subject: Member | Selected
     target: str
     path_name: str | None
     members: tuple[Predicate, ...]
@@ -236,7 +239,7 @@ def grouping_flag(dimension: BoundDimension) -> str:
 def members_of(predicate: Predicate) -> tuple[Member, ...]:
     """The columns that a predicate reads on the rows it filters."""
     match predicate:
-        case Test(subject=Member() as member) | RowExists(subject=member):
+        case Test(subject=Member() as member) | RowExists(subject=Member() as member):
             return (member,)
         case Group():
             return tuple(dict.fromkeys(m for part in predicate.members for m in members_of(part)))

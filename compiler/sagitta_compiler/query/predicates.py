@@ -192,10 +192,10 @@ class PredicateBinder:
         return Group(Logic.AND, (Test(subject, _O.GTE, (start,)), Test(subject, _O.LT, (end,))))
 
     def _exists(self, node: Filter, subject: Subject) -> Predicate | None:
-        if not isinstance(subject, Member) or node.subquery is None:
+        if not isinstance(subject, Member | Selected) or node.subquery is None:
             self.out.error(
                 "INVALID_FILTER_OPERATOR",
-                f"'{node.operator.value}' needs a dimension or column of rows and a `subquery`",
+                f"'{node.operator.value}' needs a dimension or a column, and a `subquery`",
                 self.path,
                 context={"field": node.field},
             )

@@ -262,6 +262,22 @@ class TestExtensions:
         assert answer.physical_tables == ("main.baskets",)
 
 
+class TestHaving:
+    def test_a_member_may_be_asked_for_related_rows(self, shop: duckdb.DuckDBPyConnection) -> None:
+        sub = {"dataObject": "Returns", "filter": [{"field": "Amount", "op": ">", "value": 6}]}
+        found = {}
+        for operator in ("exists", "nonexists"):
+            having = [{"field": "Customer", "op": operator, "subquery": sub}]
+            answer = ask(model_with(), select("Customer", measures=("Revenue", "Rank"), having=having))
+            found[operator] = {row[0]: (float(row[1]), row[2]) for row in shop.sql(answer.sql).fetchall()}
+        assert found == {"exists": {"Ann": (150.0, 2)}, "nonexists": {"Bob": (200.0, 1), None: (30.0, 3)}}
+
+    def test_windows_are_filtered_after_they_are_computed(self, shop: duckdb.DuckDBPyConnection) -> None:
+        having = [{"field": "Rank", "op": ">=", "value": 2}, {"field": "Country", "op": "set"}]
+        answer = ask(model_with(), select("Country", measures=("Rank",), having=having))
+        assert shop.sql(answer.sql).fetchall() == [("US", 2)]
+
+
 class TestCaller:
     def test_a_row_policy_binds_every_leg_that_sees_its_object(self, shop: duckdb.DuckDBPyConnection) -> None:
         policy = {"Customers": (Filter("Country", FilterOperator.EQUALS, ("US",)),)}
