@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import adbc_driver_flightsql.dbapi as flight_sql
 import adbc_driver_manager
+import duckdb
 import pyarrow as pa
 import pytest
 from sagitta_server.app import Engine
@@ -231,6 +233,29 @@ def test_partitions_are_disjoint_and_complete(flight_uri: str) -> None:
     assert len(parts) == 4
     assert all(parts)
     assert sum(map(len, parts)) == len(set().union(*parts)) == whole
+
+
+def test_duckdb_reads_a_result_through_adbc(connection: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute('SELECT "Customer Region" AS r, "Market Segment" AS s, "Line Item Count" AS n FROM tpch')
+        with duckdb.connect() as database:
+            total = database.from_arrow(cursor.fetch_record_batch()).aggregate("sum(n)").fetchall()[0][0]
+    assert total == fetch(connection, 'SELECT "Line Item Count" AS n FROM tpch').column("n")[0].as_py()
+
+
+def test_two_statements_at_once_on_one_connection(connection: Any) -> None:
+    with connection.cursor() as one, connection.cursor() as two:
+        one.execute('SELECT * FROM tpch."Line Item"')
+        two.execute('SELECT * FROM tpch."Order"')
+        lines, orders = one.fetch_record_batch(), two.fetch_record_batch()
+        counts = [0, 0]
+        for batch, other in itertools.zip_longest(lines, orders):
+            counts[0] += batch.num_rows if batch is not None else 0
+            counts[1] += other.num_rows if other is not None else 0
+    assert counts == [
+        fetch(connection, f'SELECT COUNT(*) AS n FROM tpch."{table}"').column("n")[0].as_py()
+        for table in ("Line Item", "Order")
+    ]
 
 
 def running(source: Any) -> int:

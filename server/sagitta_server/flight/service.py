@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pyarrow as pa
 from google.protobuf.message import Message
 from pyarrow import flight
@@ -176,7 +177,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
             )
             for part in self._parts(ticket, plan)
         ]
-        return _info(plan.schema, descriptor, endpoints, ordered=len(endpoints) == 1)
+        return _info(plan.schema, descriptor, endpoints, ordered=len(endpoints) == 1, notes=_notes(plan))
 
     def _parts(self, ticket: pb.Ticket, plan: Plan) -> Iterator[pb.Ticket]:
         count = min(ticket.statement.context.partitions, self._settings.max_partitions)
@@ -288,8 +289,17 @@ def _command(descriptor: Any) -> Message:
     return read_command(descriptor.command)
 
 
-def _info(schema: Any, descriptor: Any, endpoints: list[Any], *, ordered: bool = True) -> Any:
-    return flight.FlightInfo(schema, descriptor, endpoints, -1, -1, ordered)
+def _info(schema: Any, descriptor: Any, endpoints: list[Any], *, ordered: bool = True, notes: bytes = b"") -> Any:
+    return flight.FlightInfo(schema, descriptor, endpoints, -1, -1, ordered, notes)
+
+
+def _notes(plan: Plan) -> bytes:
+    """The warnings of a plan as JSON, for clients that look at a flight's `app_metadata`."""
+    if plan.compiled is None or not plan.compiled.warnings:
+        return b""
+    warnings = [{"code": w.code, "message": w.message, "path": w.path} for w in plan.compiled.warnings]
+    notes: bytes = orjson.dumps({"warnings": warnings})
+    return notes
 
 
 def _is_java(caller: Caller) -> bool:
