@@ -12,6 +12,7 @@ from starlette.responses import Response
 from sagitta_gateway.bodies import json_response
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
+from sagitta_gateway.errors import HttpError
 from sagitta_gateway.openapi import answers, body_of, errors
 from sagitta_gateway.routes.models import LOADED, flat
 from sagitta_gateway.routes.scope import ModelId, SessionId
@@ -136,6 +137,17 @@ async def load_osi_model(request: Request, session_id: SessionId, body: Annotate
     return json_response(flat(to_body(answer)), 201)
 
 
+@router.api_route(
+    "/v1/sessions/{session_id}/models/from-osi",
+    methods=["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"],
+    include_in_schema=False,
+)
+async def refuse_other_methods(session_id: SessionId) -> Response:  # noqa: ARG001 - part of the path
+    """The path stands before that of a model, so that `from-osi` is never taken for a model's id."""
+    body = {"detail": "Method Not Allowed", "code": "METHOD_NOT_ALLOWED"}
+    return HttpError(405, body, {"Allow": "POST"}).response()
+
+
 @router.get(
     "/v1/sessions/{session_id}/models/{model_id}/osi",
     operation_id="export_osi_model",
@@ -146,9 +158,9 @@ async def export_osi_model(
     request: Request,
     session_id: SessionId,
     model_id: ModelId,
-    model_name: Annotated[str, Query(max_length=1000, description="The name of the OSI model.")] = "semantic_model",
-    model_description: Annotated[str, Query(max_length=10_000, description="Its description.")] = "",
-    ai_instructions: Annotated[str, Query(max_length=10_000, description="Instructions for assistants.")] = "",
+    model_name: Annotated[str, Query(max_length=255, description="The name of the OSI model.")] = "semantic_model",
+    model_description: Annotated[str, Query(max_length=1000, description="Its description.")] = "",
+    ai_instructions: Annotated[str, Query(max_length=1000, description="Instructions for assistants.")] = "",
 ) -> Response:
     message = pb.ExportOsiModelRequest(
         session_id=session_id,
