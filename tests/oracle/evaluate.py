@@ -13,7 +13,7 @@ from oracle import types as result_types
 from oracle import values as v
 from oracle.frames import Asked, Frame, RowKey, key_part
 from oracle.leaves import KeyPart, Leaves
-from oracle.relations import FieldRef, Graph, Row, Tables, World, steps_of
+from oracle.relations import FieldRef, Graph, Row, Tables, World, joins_of, steps_of
 from oracle.rows import RowReader
 from oracle.scopes import Scoper
 from sagitta_compiler.context import CompileContext
@@ -82,7 +82,7 @@ class Evaluation:
         self.world = world
         self.model = world.model
         self.query = query
-        graph = Graph(steps_of(self.model.joins, query.use_path_names))
+        graph = Graph(steps_of(joins_of(self.model), query.use_path_names))
         self.scoper = Scoper(world, graph)
         policies = (_qualified(name, node) for name, nodes in world.context.row_policies.items() for node in nodes)
         self.leaves = Leaves(self.scoper, self.model.filters, tuple(policies))
