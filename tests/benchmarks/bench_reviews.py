@@ -1,4 +1,4 @@
-"""1,000 reviews of 200 fields: listing and reading one; and 50 owners who edit their reviews on PostgreSQL for a minute.
+"""1,000 reviews of 200 fields, listed and read; and 50 owners who edit their reviews on PostgreSQL for a minute.
 
 No lost update, no deadlock, no failure is allowed.
 """

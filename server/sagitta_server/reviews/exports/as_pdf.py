@@ -33,7 +33,7 @@ _SYMBOLS = ("symbols", "math")
 _GREY = (110, 110, 110)
 _ACCENT = (24, 66, 120)
 _BANDED = (243, 246, 250)
-_REPLACEMENT = "\ufffd"
+_REPLACEMENT = "\u25a1"
 _MAX_CELL = 4000
 
 logging.getLogger("fontTools").setLevel(logging.ERROR)
@@ -114,9 +114,9 @@ class _Page(FPDF):
 
     def note_missing(self) -> None:
         """Names the characters that no font could show."""
-        names = sorted({unicodedata.name(c, "unnamed").split(" ")[0].title() for c in self.missing})
+        names = sorted({unicodedata.name(c, "an unnamed character").lower() for c in self.missing})
         self._paragraph(
-            f"{len(self.missing)} characters ({', '.join(names[:8])}) could not be shown: no installed font has them. "
+            f"Shown as {_REPLACEMENT}, because no installed font has them: {', '.join(names[:8])}. "
             "East Asian scripts need the extra pdf-cjk.",
             strong=True,
         )
