@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
@@ -35,7 +37,7 @@ def parse(sql: str) -> exp.Expr:
     """
     if len(sql) > MAX_SQL_CHARACTERS:
         raise refused("SQL_TOO_LONG", f"The statement is longer than {MAX_SQL_CHARACTERS:,} characters.")
-    sql = _numbered(sql)
+    sql = _numbered(_without_escapes(sql))
     statements = _read(sql, NullsSmall)
     if len(statements) != 1:
         raise refused("UNSUPPORTED_SQL_FEATURE", f"Send one statement at a time; this text holds {len(statements)}.")
@@ -44,14 +46,37 @@ def parse(sql: str) -> exp.Expr:
     return tree
 
 
+_ESCAPES = {"d": "DATE", "t": "TIME", "ts": "TIMESTAMP"}
+"""JDBC and ODBC escapes of literals: `{d '2024-02-29'}`. Those of functions sqlglot reads by itself."""
+
+
+def _without_escapes(sql: str) -> str:
+    """Writes typed literals for the escapes that JDBC and ODBC tools send."""
+    if "{" not in sql:
+        return sql
+    tokens = _tokens(sql)
+    parts, end = list[str](), 0
+    for brace, kind, literal, close in zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False):
+        word = _ESCAPES.get(kind.text.lower())
+        if brace.text != "{" or close.text != "}" or word is None or literal.token_type is not TokenType.STRING:
+            continue
+        parts.extend((sql[end : brace.start], f"{word} {sql[literal.start : literal.end + 1]}"))
+        end = close.end + 1
+    return "".join((*parts, sql[end:]))
+
+
+def _tokens(sql: str) -> list[Any]:
+    try:
+        return list(NullsSmall().tokenize(sql))
+    except SqlglotError as error:
+        raise refused("SQL_SYNTAX_ERROR", f"The statement is not valid SQL: {_first_line(error)}") from error
+
+
 def _numbered(sql: str) -> str:
     """Writes `$1`, `$2`, ... for the anonymous parameters: a tree does not keep the order of the text."""
     if "?" not in sql:
         return sql
-    try:
-        tokens = [t for t in NullsSmall().tokenize(sql) if t.token_type is TokenType.PLACEHOLDER and t.text == "?"]
-    except SqlglotError as error:
-        raise refused("SQL_SYNTAX_ERROR", f"The statement is not valid SQL: {_first_line(error)}") from error
+    tokens = [t for t in _tokens(sql) if t.token_type is TokenType.PLACEHOLDER and t.text == "?"]
     parts, end = list[str](), 0
     for number, token in enumerate(tokens, start=1):
         parts.extend((sql[end : token.start], f"${number}"))

@@ -151,6 +151,9 @@ SAME = [
     ('SELECT "Country", "Revenue" FROM shop WHERE "Revenue" > 100', "SELECT country, sum(amount) FROM o GROUP BY 1 HAVING sum(amount) > 100"),
     ('SELECT "Country" FROM shop HAVING SUM("Revenue") BETWEEN 100 AND 160 AND COUNT(1) > 0', "SELECT 'US'"),
     ('SELECT "Country", "Orders N" FROM shop HAVING "Revenue" / "Orders N" > 80', "SELECT 'DE', 2"),
+    ("SELECT \"Revenue\" FROM shop WHERE \"Order Day\" >= {d '2025-01-01'} AND \"Status\" <> '{d}'",
+     "SELECT sum(amount) FROM o WHERE year(ordered_on) = 2025"),
+    ('SELECT {fn UCASE("Status")} s, "Revenue" FROM shop', "SELECT upper(status), sum(amount) FROM o GROUP BY 1"),
     # layers
     ('SELECT "Country", SUM("Revenue") r FROM (SELECT * FROM shop.model) t WHERE "Status" = \'paid\' GROUP BY "Country"',
      "SELECT country, sum(amount) FROM o WHERE status = 'paid' GROUP BY 1"),
