@@ -284,10 +284,11 @@ class Conditions:
 
     def _correlated(self, outer: str, back: Path, build: Callable[[Scope], Scalar | None]) -> Scalar:
         """EXISTS over the first object of `back`, tied to the row `outer` at the end of it."""
-        inner = Scope(self._scope.model, self._graph, back[0].source, self._scope.frames, self._scope.aliases)
-        last = back[-1]
-        near = inner.at(back[:-1], inner=True, reason="filter")
-        tie = inner.on(last, near, outer)
+        scope = self._scope
+        own = len(back) == 1 and scope.unnests(back[0].source) and back[0].forward
+        within = outer if own else None
+        inner = Scope(scope.model, self._graph, back[0].source, scope.frames, scope.aliases, within=within)
+        tie = None if own else inner.on(back[-1], inner.at(back[:-1], inner=True, reason="filter"), outer)
         condition = build(inner)
         allowed = self._policies_inside(inner, back[0].source)
         where = all_of(part for part in (tie, condition, *allowed) if part is not None)

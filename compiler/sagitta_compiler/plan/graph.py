@@ -63,6 +63,7 @@ class JoinGraph:
 
     def __init__(self, model: ResolvedModel, choices: tuple[PathChoice, ...] = ()) -> None:
         self._names = tuple(model.objects)
+        self._nested = frozenset(n for n, obj in model.objects.items() if isinstance(obj.source, NestedSource))
         forward: dict[str, list[Edge]] = defaultdict(list)
         backward: dict[str, list[Edge]] = defaultdict(list)
         for join in _active_joins(model, choices):
@@ -97,7 +98,7 @@ class JoinGraph:
             if (
                 mode == "any"
                 or cardinality is Cardinality.ONE_TO_ONE
-                or (mode == "many" and cardinality is Cardinality.MANY_TO_MANY)
+                or (mode == "many" and (cardinality is Cardinality.MANY_TO_MANY or edge.join.source in self._nested))
             ):
                 yield edge
 
@@ -169,7 +170,7 @@ class JoinGraph:
         for edge in self._forward.get(name, ()):
             cardinality = edge.join.cardinality
             if (cardinality is Cardinality.ONE_TO_ONE and mode != "up declared") or (
-                cardinality is Cardinality.MANY_TO_MANY and mode == "up many"
+                mode == "up many" and (cardinality is Cardinality.MANY_TO_MANY or name in self._nested)
             ):
                 yield edge
 

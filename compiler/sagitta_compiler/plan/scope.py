@@ -74,9 +74,12 @@ class Scope:
         frames: ObjectFrames,
         aliases: Aliases | None = None,
         numbered: str | None = None,
+        within: str | None = None,
     ) -> None:
+        """`within` is the alias of the row whose array the root's rows are, where the root is a nested object."""
         self.model = model
         self._numbered = numbered
+        self._within = within
         self.graph = graph
         self.root = root
         self.frames = frames
@@ -91,8 +94,8 @@ class Scope:
 
     def _open_root(self) -> Source:
         nested = self.model.objects[self.root].source
-        if isinstance(nested, NestedSource) and self._unnests(self.root):
-            return self._open_nested(nested)
+        if isinstance(nested, NestedSource) and self.unnests(self.root):
+            return self._open_nested(nested) if self._within is None else self._open_within(nested, self._within)
         alias = self.aliases.take(self.root)
         self._at[()] = alias
         return Source(self._relation(self.root), alias)
@@ -106,6 +109,13 @@ class Scope:
         array = self._array(parent_alias, nested)
         self.joins.append(JoinTo(Source(Unnest(array), alias), None, JoinKind.CROSS))
         return Source(self._relation(nested.parent), parent_alias)
+
+    def _open_within(self, nested: NestedSource, parent: str) -> Source:
+        """The elements of one row's array."""
+        self.aliases.objects.add(nested.parent)
+        self._at[self._parent_edge(self.root),] = parent
+        self._at[()] = alias = self.aliases.take(self.root)
+        return Source(Unnest(self._array(parent, nested)), alias)
 
     def _parent_edge(self, name: str) -> Edge:
         nested = self.model.objects[name].source
@@ -167,7 +177,7 @@ class Scope:
         self._positions[path] = len(self.joins)
         kind = JoinKind.INNER if inner or edge.join.required else JoinKind.LEFT
         nested = self.model.objects[edge.target].source
-        if isinstance(nested, NestedSource) and edge.source == nested.parent and self._unnests(edge.target):
+        if isinstance(nested, NestedSource) and edge.source == nested.parent and self.unnests(edge.target):
             self.joins.append(JoinTo(Source(Unnest(self._array(parent, nested)), alias), None, kind))
         else:
             self.joins.append(JoinTo(Source(self._relation(edge.target), alias), self.on(edge, parent, alias), kind))
@@ -218,11 +228,11 @@ class Scope:
 
     def _stored(self, alias: str, ref: ColumnRef, column: Column) -> Scalar:
         """A physical column; of an unnested array it is a member of the element."""
-        if self._unnests(ref.object):
+        if self.unnests(ref.object):
             return ElementPath(Field(alias, ELEMENT), tuple(column.code.split(".")))
         return Field(alias, column.code)
 
-    def _unnests(self, name: str) -> bool:
+    def unnests(self, name: str) -> bool:
         """Whether an object's rows are unnested here: its array, unless there is only a table instead."""
         source = self.model.objects[name].source
         return isinstance(source, NestedSource) and (self.frames.unnests or source.fallback is None)

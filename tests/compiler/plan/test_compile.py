@@ -258,7 +258,9 @@ class TestExtensions:
         ).model
         assert model is not None
         answer = ask(model, select("Sku", measures=("Pieces", "Baskets Count")))
-        assert sorted(connection.sql(answer.sql).fetchall()) == [("a", 7, 2), ("b", 3, 1)]
+        assert set(connection.sql(answer.sql).fetchall()) == {("a", 7, 2), ("b", 3, 1), (None, None, 1)}
+        where = [{"field": "Sku", "op": "=", "value": "b"}]
+        assert connection.sql(ask(model, select(measures=("Baskets Count",), where=where)).sql).fetchall() == [(1,)]
         assert answer.physical_tables == ("main.baskets",)
 
 
