@@ -58,7 +58,7 @@ def _aggregates(frame: Frame, query: BoundQuery) -> bool:
 def _filtered(planner: Planner, frame: Frame) -> Frame:
     """The finished rows that pass HAVING. A filter over windows reads finished rows."""
     predicates = planner.query.having
-    if frame.windows or any(_asks_for_rows(predicate) for predicate in predicates):
+    if frame.windows or any(asks_for_rows(predicate) for predicate in predicates):
         frame = close(frame, planner.labels, "finished")
     condition = all_of(having(planner, predicate, frame) for predicate in predicates)
     assert condition is not None
@@ -83,9 +83,10 @@ def having(planner: Planner, predicate: Predicate, frame: Frame) -> Scalar:
             raise AssertionError("HAVING tests finished values")
 
 
-def _asks_for_rows(predicate: Predicate) -> bool:
+def asks_for_rows(predicate: Predicate) -> bool:
+    """Whether `exists` is in a predicate: it asks finished rows."""
     if isinstance(predicate, Group):
-        return any(_asks_for_rows(part) for part in predicate.members)
+        return any(asks_for_rows(part) for part in predicate.members)
     return isinstance(predicate, RowExists)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from sagitta_compiler.plan.evaluate import evaluate
-from sagitta_compiler.plan.finish import finish, order_of
+from sagitta_compiler.plan.finish import asks_for_rows, finish, order_of
 from sagitta_compiler.plan.frames import Frame, Labels
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import GroupingKind, Output, Select, Source, Table, Union
@@ -26,7 +26,8 @@ def with_subtotals(planner: Planner, grouping: Grouping, *, native: bool) -> Sel
     query = planner.query
     legs = len(planner.legs)
     frame = _level(planner, query.dimensions)
-    if native and _is_flat(planner, frame, len(planner.legs) - legs):
+    finished = any(asks_for_rows(predicate) for predicate in query.having)
+    if native and not finished and _is_flat(planner, frame, len(planner.legs) - legs):
         return _flat(planner, frame, grouping)
     levels = [query.dimensions, *coarser(query.dimensions, grouping)]
     frames = [frame, *(_level(planner, kept) for kept in levels[1:])]
