@@ -331,7 +331,16 @@ def _from_memory(pending: _Pending) -> CachedResult:
 def _stream(reader: RecordBatchReader, *, native: bool = True) -> ResultStream:
     """Wraps a stored result like the stream of a source."""
     token = CancelToken()
-    return ResultStream(reader.schema, reader, token.cancel, token.finish, native, token, _unreadable)
+    return ResultStream(
+        schema=reader.schema,
+        reader=reader,
+        cancel=token.cancel,
+        close=token.finish,
+        native=native,
+        raw=None,
+        token=token,
+        translate=_unreadable,
+    )
 
 
 def _unreadable(error: Exception) -> SourceError:
