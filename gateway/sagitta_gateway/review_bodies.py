@@ -104,6 +104,8 @@ async def read_body(request: Request, kind: type[_B], *, invalid: int, optional:
         raise invalid_body(invalid, Violation("body", "is not JSON")) from error
     if not isinstance(value, dict):
         raise invalid_body(invalid, Violation("body", "must be an object"))
+    if not _is_text(value):
+        raise invalid_body(invalid, Violation("body", "holds text that is not Unicode"))
     try:
         return kind.model_validate(value)
     except ValidationError as error:
@@ -132,6 +134,15 @@ def enum_of(name: str, text: str, field: str, *, invalid: int) -> Any:
     if number is None:
         raise invalid_body(invalid, Violation(field, f"must be one of {', '.join(enum_names(descriptor))}"))
     return number
+
+
+def _is_text(value: Any) -> bool:
+    """No text of the value holds half a character (a lone surrogate)."""
+    try:
+        json_text(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _violation(item: Any) -> Violation:

@@ -60,6 +60,15 @@ def normalized(sql: str, dialect: str | None) -> str:
     return tree.sql(dialect=_known(dialect), comments=False)
 
 
+def readable(sql: str, dialect: str | None) -> str:
+    """The text broken into lines for people; unchanged where that would change more than its layout."""
+    try:
+        laid_out = sqlglot.parse_one(sql, read=_known(dialect)).sql(dialect=_known(dialect), pretty=True)
+    except SqlglotError:
+        return sql
+    return laid_out if "".join(laid_out.split()) == "".join(sql.split()) else sql
+
+
 @lru_cache(maxsize=2048)
 def template_marks_block(sql: str) -> bool:
     """The text holds template marks that could not be sent as plain text: outside literals, or reading free names."""

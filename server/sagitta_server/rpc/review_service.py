@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from sagitta.review.v1 import clarification_service_pb2 as clarification_pb
@@ -103,19 +104,34 @@ class Caller:
         metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         return self._authenticator.authenticate(metadata.get("authorization"))
 
-    def call(self, context: Context, body: Callable[[Principal], R]) -> R:
+    def call(self, context: Context, body: Callable[[Principal], R], request: Message | None = None) -> R:
         """Runs a unary handler."""
         try:
+            refuse_nul(request)
             return body(self.principal(context))
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             fail(context, error)
 
-    def stream(self, context: Context, body: Callable[[Principal], Iterator[R]]) -> Iterator[R]:
+    def stream(
+        self, context: Context, body: Callable[[Principal], Iterator[R]], request: Message | None = None
+    ) -> Iterator[R]:
         """Runs a streaming handler."""
         try:
+            refuse_nul(request)
             yield from body(self.principal(context))
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             fail(context, error)
+
+
+def refuse_nul(request: Message | None) -> None:
+    """Refuses texts with a NUL character, which no database stores and nobody means.
+
+    Raises:
+        ReviewError: `validation_error`, naming the field.
+    """
+    for field, value in request.ListFields() if request is not None else ():
+        if isinstance(value, str) and "\x00" in value:
+            raise validation_error(Violation(f"body.{field.name}", "must not hold a NUL character"))
 
 
 def fail(context: Context, error: Exception) -> NoReturn:
@@ -202,7 +218,7 @@ class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
                 )
             )
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def StartSession(
         self, request: sessions_pb.StartSessionRequest, context: Context
@@ -220,7 +236,7 @@ class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
             tell(context, started.review, replayed=started.replayed)
             return sessions_pb.StartSessionResponse(session=convert.summary(started.review))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def StartSessionStream(
         self, request: sessions_pb.StartSessionStreamRequest, context: Context
@@ -244,7 +260,7 @@ class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
                 if message.WhichOneof("payload") == "summary" and message.summary.active_task_id != (task or ""):
                     return
 
-        return self._caller.stream(context, body)
+        return self._caller.stream(context, body, request)
 
     def GetSession(self, request: sessions_pb.GetSessionRequest, context: Context) -> sessions_pb.GetSessionResponse:
         def body(principal: Principal) -> sessions_pb.GetSessionResponse:
@@ -252,7 +268,7 @@ class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
             tell(context, review)
             return sessions_pb.GetSessionResponse(detail=convert.detail(review))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def UpdateSession(
         self, request: sessions_pb.UpdateSessionRequest, context: Context
@@ -269,7 +285,7 @@ class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
             tell(context, review)
             return sessions_pb.UpdateSessionResponse(session=convert.summary(review))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def DeleteSession(
         self, request: sessions_pb.DeleteSessionRequest, context: Context
@@ -280,7 +296,7 @@ class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
             )
             return sessions_pb.DeleteSessionResponse()
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def WatchSession(
         self, request: sessions_pb.WatchSessionRequest, context: Context
@@ -295,7 +311,7 @@ class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
                 sequence = stored.sequence
                 yield sessions_pb.WatchSessionResponse(event=convert.event(stored, session_id))
 
-        return self._caller.stream(context, body)
+        return self._caller.stream(context, body, request)
 
     def DiffSession(self, request: sessions_pb.DiffSessionRequest, context: Context) -> sessions_pb.DiffSessionResponse:
         def body(principal: Principal) -> sessions_pb.DiffSessionResponse:
@@ -311,7 +327,7 @@ class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
                 changes=[sessions_pb.SemanticChange(**convert.change_fields(c)) for c in changes],
             )
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
 
 class SemanticServicer(semantic_grpc.SemanticReviewServiceServicer):
@@ -335,7 +351,7 @@ class SemanticServicer(semantic_grpc.SemanticReviewServiceServicer):
             tell(context, review)
             return semantic_pb.ApplySemanticSourceResponse(detail=convert.detail(review))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def UpdateFieldSemantic(
         self, request: semantic_pb.UpdateFieldSemanticRequest, context: Context
@@ -347,7 +363,7 @@ class SemanticServicer(semantic_grpc.SemanticReviewServiceServicer):
             tell(context, review)
             return semantic_pb.UpdateFieldSemanticResponse(field=convert.field_entry(item, review.session_id))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def LockField(self, request: semantic_pb.LockFieldRequest, context: Context) -> semantic_pb.LockFieldResponse:
         def body(principal: Principal) -> semantic_pb.LockFieldResponse:
@@ -355,7 +371,7 @@ class SemanticServicer(semantic_grpc.SemanticReviewServiceServicer):
             tell(context, review)
             return semantic_pb.LockFieldResponse(field=convert.field_entry(item, review.session_id))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def UnlockField(self, request: semantic_pb.UnlockFieldRequest, context: Context) -> semantic_pb.UnlockFieldResponse:
         def body(principal: Principal) -> semantic_pb.UnlockFieldResponse:
@@ -365,7 +381,7 @@ class SemanticServicer(semantic_grpc.SemanticReviewServiceServicer):
             tell(context, review)
             return semantic_pb.UnlockFieldResponse(field=convert.field_entry(item, review.session_id))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def UploadDictionary(
         self, request_iterator: Iterator[semantic_pb.UploadDictionaryRequest], context: Context
@@ -412,7 +428,7 @@ class ClarificationServicer(clarification_grpc.ClarificationServiceServicer):
             tell(context, review)
             return clarification_pb.GetClarificationResponse(state=convert.required_clarification(review))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def SubmitAnswer(
         self, request: clarification_pb.SubmitAnswerRequest, context: Context
@@ -430,7 +446,7 @@ class ClarificationServicer(clarification_grpc.ClarificationServiceServicer):
                 )
             )
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def ResumeClarification(
         self, request: clarification_pb.ResumeClarificationRequest, context: Context
@@ -440,7 +456,7 @@ class ClarificationServicer(clarification_grpc.ClarificationServiceServicer):
             tell(context, review)
             return clarification_pb.ResumeClarificationResponse(state=convert.required_clarification(review))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def Converse(
         self, request_iterator: Iterator[clarification_pb.ConverseRequest], context: Context
@@ -474,7 +490,7 @@ class MappingServicer(mapping_grpc.MappingReviewServiceServicer):
             tell(context, review)
             return mapping_pb.ListMappingsResponse(mappings=convert.mappings(review))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def UpdateMapping(
         self, request: mapping_pb.UpdateMappingRequest, context: Context
@@ -493,7 +509,7 @@ class MappingServicer(mapping_grpc.MappingReviewServiceServicer):
             tell(context, review)
             return mapping_pb.UpdateMappingResponse(mapping=convert.mapping(changed, review.session_id))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def ApproveMapping(
         self, request: mapping_pb.ApproveMappingRequest, context: Context
@@ -509,7 +525,7 @@ class MappingServicer(mapping_grpc.MappingReviewServiceServicer):
             tell(context, review)
             return mapping_pb.ApproveMappingResponse(mapping=convert.mapping(changed, review.session_id))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
 
 class LaunchServicer(launch_grpc.PreviewLaunchServiceServicer):
@@ -533,7 +549,7 @@ class LaunchServicer(launch_grpc.PreviewLaunchServiceServicer):
             tell(context, answer.review, replayed=answer.replayed)
             return _preview_reply(answer)
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def PreviewStream(
         self, request: launch_pb.PreviewStreamRequest, context: Context
@@ -556,7 +572,7 @@ class LaunchServicer(launch_grpc.PreviewLaunchServiceServicer):
                     yield launch_pb.PreviewStreamResponse(preview=convert.preview(review.preview, request.session_id))
                 preview = review.preview
 
-        return self._caller.stream(context, body)
+        return self._caller.stream(context, body, request)
 
     def Launch(self, request: launch_pb.LaunchRequest, context: Context) -> launch_pb.LaunchResponse:
         def body(principal: Principal) -> launch_pb.LaunchResponse:
@@ -570,7 +586,7 @@ class LaunchServicer(launch_grpc.PreviewLaunchServiceServicer):
             tell(context, answer.review, replayed=answer.replayed)
             return launch_pb.LaunchResponse(result=_launch_result(answer))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def GetRun(self, request: launch_pb.GetRunRequest, context: Context) -> launch_pb.GetRunResponse:
         def body(principal: Principal) -> launch_pb.GetRunResponse:
@@ -578,7 +594,7 @@ class LaunchServicer(launch_grpc.PreviewLaunchServiceServicer):
             tell(context, review)
             return launch_pb.GetRunResponse(run=convert.run_context(run, request.session_id))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def WatchRun(self, request: launch_pb.WatchRunRequest, context: Context) -> Iterator[launch_pb.WatchRunResponse]:
         def body(principal: Principal) -> Iterator[launch_pb.WatchRunResponse]:
@@ -593,7 +609,7 @@ class LaunchServicer(launch_grpc.PreviewLaunchServiceServicer):
                 with self._service.work.changed:
                     self._service.work.changed.wait(0.25)
 
-        return self._caller.stream(context, body)
+        return self._caller.stream(context, body, request)
 
     def CancelRun(self, request: launch_pb.CancelRunRequest, context: Context) -> launch_pb.CancelRunResponse:
         def body(principal: Principal) -> launch_pb.CancelRunResponse:
@@ -601,7 +617,7 @@ class LaunchServicer(launch_grpc.PreviewLaunchServiceServicer):
             tell(context, review)
             return launch_pb.CancelRunResponse(run=convert.run_context(run, request.session_id))
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def ReadRunResult(
         self, request: launch_pb.ReadRunResultRequest, context: Context
@@ -612,7 +628,7 @@ class LaunchServicer(launch_grpc.PreviewLaunchServiceServicer):
                 while chunk := rows.read(RESULT_CHUNK):
                     yield launch_pb.ReadRunResultResponse(arrow_ipc=chunk)
 
-        return self._caller.stream(context, body)
+        return self._caller.stream(context, body, request)
 
 
 class ExportsServicer(exports_grpc.ReviewExportsServiceServicer):
@@ -628,7 +644,7 @@ class ExportsServicer(exports_grpc.ReviewExportsServiceServicer):
             artifact = self._export(principal, request, ArtifactType.DOCUMENTATION, context)
             return exports_pb.ExportDocumentationResponse(artifact=artifact)
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def ExportValidation(
         self, request: exports_pb.ExportValidationRequest, context: Context
@@ -637,7 +653,7 @@ class ExportsServicer(exports_grpc.ReviewExportsServiceServicer):
             artifact = self._export(principal, request, ArtifactType.VALIDATION_REPORT, context)
             return exports_pb.ExportValidationResponse(artifact=artifact)
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def ReadArtifact(
         self, request: exports_pb.ReadArtifactRequest, context: Context
@@ -655,7 +671,7 @@ class ExportsServicer(exports_grpc.ReviewExportsServiceServicer):
             for start in range(0, len(content), CHUNK):
                 yield exports_pb.ReadArtifactResponse(data=content[start : start + CHUNK])
 
-        return self._caller.stream(context, body)
+        return self._caller.stream(context, body, request)
 
     def _export(self, principal: Principal, request: Any, kind: ArtifactType, context: Context) -> pb.ExportArtifact:
         form = convert.enum_value(ArtifactFormat, request.format) or ArtifactFormat.JSON
@@ -673,8 +689,6 @@ class EnvironmentsServicer(environments_grpc.ReviewEnvironmentsServiceServicer):
     def ListEnvironments(
         self, request: environments_pb.ListEnvironmentsRequest, context: Context
     ) -> environments_pb.ListEnvironmentsResponse:
-        del request
-
         def body(principal: Principal) -> environments_pb.ListEnvironmentsResponse:
             principal.require(Permission.SESSION_READ)
             return environments_pb.ListEnvironmentsResponse(
@@ -684,7 +698,7 @@ class EnvironmentsServicer(environments_grpc.ReviewEnvironmentsServiceServicer):
                 ]
             )
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
     def CheckEnvironment(
         self, request: environments_pb.CheckEnvironmentRequest, context: Context
@@ -701,7 +715,7 @@ class EnvironmentsServicer(environments_grpc.ReviewEnvironmentsServiceServicer):
                 )
             )
 
-        return self._caller.call(context, body)
+        return self._caller.call(context, body, request)
 
 
 def _heartbeat(sequence: int) -> pb.SessionEvent:

@@ -319,3 +319,21 @@ def test_environments_are_listed_and_checked(alice):
 def test_a_body_that_is_too_large_is_refused_in_the_contract_s_words(alice):
     answer = alice.post("/sessions", content=json.dumps({"x": "y" * 2_000_000}))
     assert (answer.status_code, answer.json()["error_code"]) == (413, "upload_too_large")
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "a\\u0000b"])
+def test_text_that_is_no_text_is_refused_wherever_it_comes(mine, alice, text):
+    session, given = mine
+    field, mapping = given["semantic_fields"][0]["field_id"], given["mappings"][0]["mapping_id"]
+    source = f'{{"source_kind": "dataset_selection", "source_input": "{text}", "environment_id": "local"}}'
+    note = f'{{"status": "active", "note": "{text}"}}'
+    for method, path, body in (
+        ("POST", "/sessions", source),
+        ("PATCH", session, note),
+        ("PATCH", f"{session}/fields/{field}/semantic", f'{{"resolution_note": "{text}"}}'),
+        ("PATCH", f"{session}/mappings/{mapping}", f'{{"transformation_note": "{text}"}}'),
+        ("POST", f"{session}/semantic-source", f'{{"source_type": "uploaded_file", "source_ref": "{text}"}}'),
+    ):
+        answer = alice.request(method, path, content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code in {400, 422}, answer.json()["error_code"]) == (True, "validation_error"), path
+    assert alice.get("/sessions/a%00b").json()["error_code"] == "validation_error"

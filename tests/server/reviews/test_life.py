@@ -3,11 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from sagitta_server.app import Engine
+from sagitta_server.models.compiled import ModelSource
 from sagitta_server.reviews.answers import Answer
 from sagitta_server.reviews.errors import ReviewError
+from sagitta_server.reviews.field_decisions import FieldUpdate
+from sagitta_server.reviews.recovery import begin_import
 from sagitta_server.reviews.store import tables
+from sagitta_server.reviews.store.tasks import TaskKind
 from sagitta_server.reviews.values import AnswerKind, LaunchStatus, PreviewStatus, SessionStatus, SourceKind
-from server.reviews.world import ALICE, selection, world
+from server.reviews.world import ALICE, MODEL, selection, settings, world
 from sqlalchemy import select
 
 
@@ -162,3 +167,61 @@ def test_audit_records_can_be_kept_without_values(tmp_path):
             records = service.work.store.audit_records(connection, review.session_id)
         assert "2024-02-01" not in str(records)
         assert len(records[0]["body"]["sql_sha256"]) == 64
+
+
+def test_a_name_that_means_two_models_is_asked_about_and_imported_again(tmp_path):
+    base = settings(tmp_path)
+    engine = Engine(base.model_copy(update={"models": base.models.model_copy(update={"files": ()})}))
+    engine.reviews.start()
+    try:
+        keys = []
+        for text in ("small", "big"):
+            session = engine.models.create_session({})
+            source = ModelSource(MODEL.replace("Orders of a small shop", f"Orders of a {text} shop"))
+            handle = engine.models.load(session.session_id, source).handle
+            keys.append(f"{handle.session_id}/{handle.model_id}")
+        service = engine.reviews.service
+        review = start(engine)
+        assert (review.session.dataset_ref, review.session.readiness_state) == ("unresolved:shop", "recovery_required")
+        assert review.session.recommended_action == "start_clarification"
+        state = service.resume_clarification(ALICE, review.session_id, None)
+        assert state.session.recommended_action == "answer_next_question"
+        question = next(q for q in state.questions if q.topic == "dataset")
+        assert {o.value for o in question.options} == set(keys)
+        answer = Answer(question.question_id, AnswerKind.SELECTED, keys[1])
+        service.submit_answer(ALICE, review.session_id, answer, None)
+        service.work.wait(lambda: service.get_session(ALICE, review.session_id).session.import_task_id is None, 20)
+        after = service.get_session(ALICE, review.session_id)
+        assert (after.session.dataset_ref, after.profile.description) == ("model:shop", "Orders of a big shop")
+        assert {f.code: f.resolution_state for f in after.findings}["DATASET_AMBIGUOUS"] == "resolved"
+    finally:
+        engine.stop()
+
+
+def test_importing_again_keeps_what_the_owner_did(engine, tmp_path):
+    service = engine.reviews.service
+    review = start(engine)
+    field = next(f for f in review.fields if f.field_name == "Revenue")
+    service.update_field(ALICE, review.session_id, field.field_id, FieldUpdate(texts=(("description", "mine"),)), None)
+    model = tmp_path / "shop.yaml"
+    model.write_text(
+        model.read_text()
+        .replace("  Order Day:", "  Weekday: {dataObject: Orders, column: Day, resultType: date}\n  Order Day:")
+        .replace("  Status: {dataObject: Orders, column: Status, resultType: string}\n", "")
+        .replace("aggregation: sum, resultType: float}", "aggregation: sum, resultType: float, description: theirs}")
+    )
+    assert engine.models.curated.reload_changed() == ("shop",)
+
+    def again(current, effects):
+        return begin_import(current, effects.enqueue(current.session_id, TaskKind.IMPORT))
+
+    service.work.system_change(review.session_id, again)
+    service.work.wait(lambda: service.get_session(ALICE, review.session_id).session.import_task_id is None, 20)
+    after = service.get_session(ALICE, review.session_id)
+    kept = next(f for f in after.fields if f.field_name == "Revenue")
+    assert (kept.field_id, kept.description, kept.is_locked) == (field.field_id, "mine", True)
+    assert {f.field_name for f in after.fields} >= {"Weekday", "Order Day"}
+    assert "Status" not in {f.field_name for f in after.fields}
+    assert after.mappings[0].mapping_id == review.mappings[0].mapping_id
+    removed = next(f for f in after.findings if f.code == "REIMPORT_REMOVED_ITEMS")
+    assert "Status" in removed.message

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sagitta_server.reviews.json_text import NULL, dump
 from sagitta_server.reviews.mappings import check_manual_value, fresh_mapping, manual_value, transform
-from sagitta_server.reviews.sql_safety import is_read_only, normalized, template_marks_block
+from sagitta_server.reviews.sql_safety import is_read_only, normalized, readable, template_marks_block
 from sagitta_server.reviews.template_variables import discover
 from sagitta_server.reviews.values import (
     Filter,
@@ -180,3 +180,9 @@ def test_template_marks_block_unless_they_are_plain_text():
     assert template_marks_block("SELECT '{{ x }}'")
     assert template_marks_block("SELECT {{ 1 }}")
     assert normalized("select 1 -- x\n limit 5", "duckdb") == normalized("SELECT 1", "duckdb")
+
+
+def test_sql_is_laid_out_for_people_without_changing_a_character_that_counts():
+    assert readable('SELECT "a" AS "A" FROM "t" WHERE "a" = \'x  y\'', "duckdb").splitlines()[0] == "SELECT"
+    assert readable("select 1", "duckdb") == "select 1"
+    assert readable("not sql at all (", "duckdb") == "not sql at all ("

@@ -17,6 +17,7 @@ from sagitta_server.reviews.exports.wording import (
 )
 from sagitta_server.reviews.gates import is_unsettled
 from sagitta_server.reviews.settle import ordered_findings
+from sagitta_server.reviews.sql_safety import readable
 from sagitta_server.reviews.values import Field, FieldKind, FindingSeverity, Review
 
 
@@ -119,7 +120,7 @@ def _sql(review: Review) -> Iterator[Block]:
     yield Heading("Compiled SQL")
     if preview.preview_status != "ready":
         yield Paragraph(f"This preview is {preview.preview_status}; make a new one before relying on it.", strong=True)
-    yield Code(preview.compiled_sql, "sql")
+    yield Code(readable(preview.compiled_sql, preview.dialect), "sql")
 
 
 def _open_points(review: Review) -> Iterator[Block]:
