@@ -48,6 +48,10 @@ def _key(tree: exp.Expr) -> str:
     return canonical.sql(normalize=True)
 
 
+class _NotAMeasureError(Exception):
+    """A condition of HAVING that only the SQL around the answer can say."""
+
+
 class GroupedSelect:
     """Dimensions and measures: the measures are evaluated per group, whatever their aggregate is."""
 
@@ -415,8 +419,12 @@ class GroupedSelect:
     def _filter_answer(self, part: exp.Expr) -> None:
         """A condition on measures: HAVING where a filter says it, else WHERE around the answer."""
         if self._is_simple_having(part):
-            self._keep(predicate(part, self._having_operand, self._values), self._having)
-            return
+            try:
+                self._keep(predicate(part, self._having_operand, self._values), self._having)
+            except _NotAMeasureError:
+                pass
+            else:
+                return
         self._needs_outer = True
         self._after.append(self._lower(part))
 
@@ -434,7 +442,8 @@ class GroupedSelect:
 
     def _having_operand(self, tree: exp.Expr) -> Item:
         name = self._measured(tree.unnest())
-        assert name is not None
+        if name is None:
+            raise _NotAMeasureError
         self._measure_column(name)  # also when it is not shown: the groups are those in which it has a value
         measure = self._names.model.measures.get(name)
         kind = measure.result_type if measure is not None else AbstractType.FLOAT

@@ -184,8 +184,8 @@ class _Reader:
         if folded is not None:
             return self._filter(folded[0], folded[1], folded[2])
         value = self._constant(right, left)
-        if value is None:
-            return False
+        if value is None:  # unknown, and so is its negation: no operator says that
+            raise _NoFilterError(tree)
         return self._filter(left, operator, value)
 
     def _constant(self, tree: exp.Expr, beside: exp.Expr) -> Scalar:

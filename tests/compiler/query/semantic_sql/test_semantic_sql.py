@@ -175,7 +175,42 @@ SAME = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("semantic", "physical"), SAME)
+MORE = [
+('SELECT COUNT(DISTINCT "Country") FROM shop WHERE "Status"=\'paid\'',"SELECT count(distinct country) FROM o WHERE status='paid'"),
+('SELECT COUNT(DISTINCT "Customer"), "Revenue" FROM shop WHERE "Status"=\'open\'',"SELECT count(distinct name), sum(amount) FROM o WHERE status='open'"),
+('SELECT MAX("Order Day") FROM shop WHERE "Country"=\'US\'',"SELECT max(ordered_on) FROM o WHERE country='US'"),
+('SELECT "Country", MAX("Order Day") m FROM shop WHERE "Status"=\'paid\' GROUP BY 1 ORDER BY 2 DESC',"SELECT country,max(ordered_on) FROM o WHERE status='paid' GROUP BY 1"),
+('SELECT "Status", COUNT(DISTINCT "Country") FROM shop GROUP BY 1',"SELECT status,count(distinct country) FROM o GROUP BY 1"),
+('SELECT UPPER("Country") u, "Orders N", "Share" FROM shop GROUP BY UPPER("Country")',"SELECT upper(country),count(*),sum(amount)/380 FROM o GROUP BY 1"),
+('SELECT COALESCE("Country", \'none\') c, SUM("Revenue") FROM shop GROUP BY COALESCE("Country", \'none\')',"SELECT coalesce(country,'none'), sum(amount) FROM o GROUP BY 1"),
+('SELECT "Country", "Revenue" FROM shop WHERE COALESCE("Country", \'none\') <> \'US\'',"SELECT country,sum(amount) FROM o WHERE coalesce(country,'none')<>'US' GROUP BY 1"),
+('SELECT "Country" || \'-\' || "Customer" x, "Revenue" FROM shop GROUP BY 1',"SELECT country||'-'||name, sum(amount) FROM o GROUP BY 1"),
+('SELECT CASE WHEN "Revenue" > 100 THEN \'big\' ELSE \'small\' END s, COUNT(*) FROM (SELECT "Country", "Revenue" FROM shop GROUP BY 1) t GROUP BY 1',"SELECT CASE WHEN r>100 THEN 'big' ELSE 'small' END, count(*) FROM (SELECT country, sum(amount) r FROM o GROUP BY 1) GROUP BY 1"),
+('SELECT "Order Month", "Revenue" FROM shop WHERE "Order Month" BETWEEN DATE \'2024-01-01\' AND DATE \'2024-02-01\'',"SELECT date_trunc('month',ordered_on)::date, sum(amount) FROM o WHERE year(ordered_on)=2024 GROUP BY 1"),
+('SELECT "Revenue" FROM shop WHERE "Order Day" = \'2024-01-05\'',"SELECT sum(amount) FROM o WHERE ordered_on='2024-01-05'"),
+('SELECT "Revenue" FROM shop WHERE "Country" IN (\'US\', NULL)',"SELECT sum(amount) FROM o WHERE country IN ('US')"),
+('SELECT "Revenue" FROM shop WHERE "Country" NOT IN (\'US\', NULL)',"SELECT sum(amount) FROM o WHERE country NOT IN ('US',NULL)"),
+('SELECT "Revenue" FROM shop WHERE NOT ("Country" = \'US\' OR "Status" = \'open\')',"SELECT sum(amount) FROM o WHERE NOT (country='US' OR status='open')"),
+('SELECT "Revenue" FROM shop WHERE NOT ("Country" IS NULL AND "Status" = \'paid\')',"SELECT sum(amount) FROM o WHERE NOT (country IS NULL AND status='paid')"),
+('SELECT "Revenue" FROM shop WHERE "Country" <> \'US\' OR 1=1',"SELECT sum(amount) FROM o"),
+('SELECT "Revenue" FROM shop WHERE "Country" = NULL',"SELECT sum(amount) FROM o WHERE false"),
+('SELECT "Country","Revenue" FROM shop WHERE "Revenue" > 100 OR "Orders N" = 1',"SELECT country,sum(amount) FROM o GROUP BY 1 HAVING sum(amount)>100 OR count(*)=1"),
+('SELECT "Country","Revenue" FROM shop HAVING NOT ("Revenue" > 100)',"SELECT country,sum(amount) FROM o GROUP BY 1 HAVING NOT sum(amount)>100"),
+('SELECT "Country","Revenue" FROM shop WHERE "Revenue" > 100 OR "Country" = \'US\'',"SELECT country,sum(amount) FROM o GROUP BY 1 HAVING sum(amount)>100 OR country='US'"),
+('SELECT DISTINCT "Country", "Revenue" > 100 b FROM shop',"SELECT DISTINCT country,sum(amount)>100 FROM o GROUP BY country"),
+('SELECT "Revenue" - LAG("Revenue") OVER (ORDER BY "Order Month") d FROM shop GROUP BY "Order Month"',"SELECT s - lag(s) OVER (ORDER BY m) FROM (SELECT date_trunc('month',ordered_on) m, sum(amount) s FROM o GROUP BY 1)"),
+('SELECT "Country" FROM shop WHERE "Mid" > (75 + 5) * 1',"SELECT country FROM o GROUP BY 1 HAVING median(amount) > 80"),
+('SELECT "Customer", "Revenue" FROM shop ORDER BY "Revenue" DESC LIMIT 2 OFFSET 1',"SELECT name,sum(amount) FROM o GROUP BY 1 ORDER BY 2 DESC LIMIT 2 OFFSET 1"),
+('SELECT t."Country", t."Revenue" FROM shop.model AS t WHERE t."Status" = \'paid\'',"SELECT country,sum(amount) FROM o WHERE status='paid' GROUP BY 1"),
+('SELECT COUNT("Orders"."Id") FROM shop',"SELECT count(id) FROM orders"),
+('SELECT "Orders"."Status", SUM("Orders"."Amount") FROM shop GROUP BY "Orders"."Status"',"SELECT status,sum(amount) FROM o GROUP BY 1"),
+('SELECT MIN("Country") FROM shop',"SELECT min(country) FROM customers"),
+('SELECT "Revenue" FROM shop WHERE NOT ("Country" = NULL)',"SELECT sum(amount) FROM o WHERE NOT country = NULL"),
+('SELECT "Country","Revenue" FROM shop HAVING "Revenue" = NULL',"SELECT country,sum(amount) FROM o GROUP BY 1 HAVING sum(amount) = NULL"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("semantic", "physical"), [*SAME, *MORE])
 def test_rows_are_those_of_the_sql_a_person_would_write(
     semantic: str, physical: str, catalog: SqlCatalog, database: duckdb.DuckDBPyConnection
 ) -> None:
