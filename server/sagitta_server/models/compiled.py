@@ -13,6 +13,8 @@ from typing import Any
 
 from sagitta_compiler import LoadedModel, load_model
 
+from sagitta_server.models.collector import collector_paused
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
@@ -114,4 +116,7 @@ class CompiledModels:
 
     def _compile(self, source: ModelSource) -> LoadedModel:
         parent = self.load(source.inherits) if source.inherits else None
-        return load_model(source.text, name=source.name, extends=source.extends, inherits=parent, files=source.files)
+        with collector_paused():
+            return load_model(
+                source.text, name=source.name, extends=source.extends, inherits=parent, files=source.files
+            )
