@@ -120,9 +120,7 @@ class Scope:
     def _parent_edge(self, name: str) -> Edge:
         nested = self.model.objects[name].source
         assert isinstance(nested, NestedSource)
-        return next(
-            e for e in self.graph.edges(name, "single") if e.target == nested.parent and not e.join.columns_from
-        )
+        return next(e for e in self.graph.edges(name, "any") if e.target == nested.parent)
 
     def _array(self, alias: str, nested: NestedSource) -> Scalar:
         head, _, rest = nested.column.partition(".")
