@@ -49,7 +49,7 @@ def _without_definitions(case: Case) -> Iterator[Case]:
             yield replace(case, model=_edited(model, lambda m, s=section, h=half: [m[s].pop(n) for n in h]))
         for name in names:
             yield replace(case, model=_edited(model, lambda m, s=section, n=name: m[s].pop(n)))
-            for key in list(model[section][name]):
+            for key in [key for key in model[section][name] if key not in ("measure", "aggregation")]:
                 yield replace(case, model=_edited(model, lambda m, s=section, n=name, k=key: m[s][n].pop(k)))
     for key in ("filters", "settings"):
         if key in model:
