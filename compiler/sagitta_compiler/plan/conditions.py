@@ -196,8 +196,18 @@ class Conditions:
         if path is not None:
             return (*self._route.to_home, *path)
         if self._route.root != self._route.home:
-            return member_path(self._graph, self._route.root, member)
+            path = member_path(self._graph, self._route.root, member)
+            return self._on_the_way_home(member) if path is None else path
         return self._beside_a_dimension(member) if self._route.fans else None
+
+    def _on_the_way_home(self, member: Member) -> Path | None:
+        """The path to a member that is seen from a row between the root and the home."""
+        to_home = self._route.to_home
+        for length in range(len(to_home) - 1, 0, -1):
+            further = member_path(self._graph, to_home[length - 1].target, member)
+            if further is not None:
+                return (*to_home[:length], *further)
+        return None
 
     def _beside_a_dimension(self, member: Member) -> Path | None:
         """The path to a member across the same many-to-many step that a dimension takes: it is the same joined row."""

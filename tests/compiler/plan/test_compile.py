@@ -303,6 +303,58 @@ class TestCaller:
         assert "CURRENT_DATE" in ask(model_with(), query).sql
 
 
+class TestTime:
+    """Zones, weeks that start on Sunday and fiscal years are settings of the model."""
+
+    MODEL = {
+        "version": 1.0,
+        "settings": {
+            "queryTimezone": "Europe/Berlin",
+            "defaultTimezone": "UTC",
+            "fiscalYearStart": 4,
+            "weekStart": "sunday",
+        },
+        "dataObjects": {
+            "Events": {
+                "code": "events",
+                "schema": "main",
+                "columns": {
+                    "At": {"code": "happened", "abstractType": "timestamp"},
+                    "Seen": {"code": "seen", "abstractType": "timestamp_tz"},
+                    "Day": {"code": "day", "abstractType": "date"},
+                },
+            }
+        },
+        "dimensions": {
+            "At": {"dataObject": "Events", "column": "At", "resultType": "timestamp"},
+            "Seen": {"dataObject": "Events", "column": "Seen", "resultType": "timestamp_tz"},
+            "Day": {"dataObject": "Events", "column": "Day", "resultType": "date"},
+        },
+    }
+
+    @pytest.mark.parametrize(
+        ("dimension", "wanted"),
+        [
+            ("At:day", dt.datetime(2024, 4, 1)),  # noqa: DTZ001
+            ("Seen:day", dt.datetime(2024, 4, 1)),  # noqa: DTZ001
+            ("Day:week", dt.date(2024, 3, 31)),
+            ("Day:fiscal_year", dt.date(2023, 4, 1)),
+            ("Day:fiscal_quarter", dt.date(2024, 1, 1)),
+            ("Day:day", dt.date(2024, 3, 31)),
+        ],
+    )
+    def test_a_period_is_that_of_the_model(self, dimension: str, wanted: dt.date) -> None:
+        connection = duckdb.connect()
+        connection.execute(
+            "CREATE TABLE events AS SELECT TIMESTAMP '2024-03-31 22:30:00' AS happened, "
+            "TIMESTAMPTZ '2024-03-31 22:30:00+00' AS seen, DATE '2024-03-31' AS day"
+        )
+        model = load_model(self.MODEL).model
+        assert model is not None
+        rows = connection.sql(ask(model, select(dimension, measures=("Events Count",))).sql).fetchall()
+        assert rows == [(wanted, 1)]
+
+
 class TestTheLaw:
     """The value of a measure depends on the model, the row and the filters, and on nothing else."""
 
