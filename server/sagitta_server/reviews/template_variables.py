@@ -72,6 +72,7 @@ _KNOWN = frozenset(
         "none",
     }
 )
+_LITERALS = (nodes.Const, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Neg)
 _COMPARISONS = ("=", "<", ">", "BETWEEN", "AND", "LIMIT", "OFFSET", "+", "-", "*", "/", "(", ",")
 
 
@@ -478,6 +479,9 @@ def _bare_call(node: nodes.Node) -> nodes.Call | None:
 
 
 def _constant(node: nodes.Node) -> JsonText | None:
+    """A literal's value; arithmetic is not evaluated, because a stranger may write it to cost time or memory."""
+    if not all(isinstance(part, _LITERALS) for part in (node, *node.find_all(nodes.Expr))):
+        return None
     try:
         value = node.as_const() if isinstance(node, nodes.Expr) else None
         return dump(value)

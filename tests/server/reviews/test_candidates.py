@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sagitta_server.reviews.candidates import (
     Content,
@@ -26,6 +26,9 @@ from sagitta_server.reviews.values import (
     Source,
     TrustLevel,
 )
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""The machine may be busy."""
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = ("cust_id", "amount", "order_date", "status", "net_price")
@@ -73,6 +76,7 @@ def apply(items, *contents):
     return items
 
 
+@PATIENT
 @given(CONTENTS, CONTENTS, st.one_of(st.none(), st.tuples(TEXTS, TEXTS)))
 def test_the_order_of_two_sources_does_not_matter(first, second, own):
     second = replace(second, source=replace(second.source, source_id="b"))
@@ -80,12 +84,14 @@ def test_the_order_of_two_sources_does_not_matter(first, second, own):
     assert seen(apply(start, first, second)) == seen(apply(start, second, first))
 
 
+@PATIENT
 @given(CONTENTS)
 def test_applying_a_source_twice_changes_nothing(content):
     once = apply(fields(), content)
     assert apply(once, content) == once
 
 
+@PATIENT
 @given(CONTENTS, CONTENTS)
 def test_manual_and_locked_texts_survive_every_source(first, second):
     start = fields()
@@ -95,6 +101,7 @@ def test_manual_and_locked_texts_survive_every_source(first, second):
     assert seen([after[1]]) == seen([start[1]])
 
 
+@PATIENT
 @given(CONTENTS, CONTENTS)
 def test_what_is_shown_has_a_provenance_and_at_most_one_candidate_is_accepted(first, second):
     for item in apply(fields(), first, replace(second, source=replace(second.source, source_id="b"))):
@@ -162,6 +169,7 @@ def test_names_that_belong_together_are_alike_and_opposites_are_not():
     assert norm("Дата Заказа") == "дата_заказа"
 
 
+@PATIENT
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_likeness_is_between_nothing_and_equality(a, b):
     assert 0.0 <= similarity(a, b) == similarity(b, a) <= 1.0

@@ -1,7 +1,7 @@
 """Template variables: found by Jinja's parser, mapped from filters, transformed and judged."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sagitta_server.reviews.json_text import NULL, dump
 from sagitta_server.reviews.mappings import check_manual_value, fresh_mapping, manual_value, transform
@@ -17,6 +17,9 @@ from sagitta_server.reviews.values import (
     Variable,
     VariableKind,
 )
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""The machine may be busy."""
 
 FIXTURE = """
 SELECT * FROM orders WHERE 1 = 1
@@ -90,6 +93,7 @@ def test_what_cannot_be_read_is_told_with_its_line():
     assert discover([TemplateText("sql", "{{ " + "(" * 5000 + "x")]).issues
 
 
+@PATIENT
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_search(text):
     discover([TemplateText("sql", "{{" + text)])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sagitta_server.reviews.environment import CompilationError
@@ -19,6 +19,37 @@ from sagitta_server.reviews.json_text import Json, JsonText, load
 from sagitta_server.reviews.template_variables import TIME_RANGE, has_template_marks
 from sagitta_server.reviews.values import Filter
 
+_NODES = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.If,
+    nodes.CondExpr,
+    nodes.Name,
+    nodes.Const,
+    nodes.List,
+    nodes.Tuple,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Neg,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Concat,
+    nodes.Getitem,
+    nodes.Call,
+    nodes.Keyword,
+    nodes.Filter,
+    nodes.Test,
+)
+_FILTERS = frozenset(
+    {"default", "d", "where_in", "join", "list", "first", "last", "int", "float", "string", "lower", "upper", "trim"}
+    | {"length", "count", "round", "abs", "min", "max", "sort", "unique"}
+)
+_MACROS = frozenset({"filter_values", "get_filters", "url_param", "get_time_filter"})
+_MAX_DEPTH = 50
 _ONE_PLACEHOLDER = re.compile(r"\{\{(?P<inner>(?:(?!\{\{|\}\}|\{%|%\}).)*)\}\}", re.DOTALL)
 _MAX_TEXT = 65_536
 
@@ -44,6 +75,7 @@ class Renderer:
         if not has_template_marks(template):
             return template
         try:
+            _require_modest(self._environment.parse(template))
             single = _ONE_PLACEHOLDER.fullmatch(template.strip())
             if single is None:
                 return self._text(template)
@@ -62,6 +94,22 @@ class Renderer:
         if len(text) > _MAX_TEXT:
             raise CompilationError("compilation_failed", "A placeholder grows beyond 64 KiB.")
         return text
+
+
+def _require_modest(tree: nodes.Node, depth: int = 0) -> None:
+    """Refuses everything but reading, comparing and joining: a placeholder must not be able to cost time or memory."""
+    if depth > _MAX_DEPTH:
+        raise CompilationError("compilation_failed", "A placeholder nests too deeply.")
+    for node in tree.iter_child_nodes():
+        called = node.node.name if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) else None
+        if isinstance(node, nodes.Call) and called not in _MACROS:
+            raise CompilationError("compilation_failed", f"Placeholders may call {', '.join(sorted(_MACROS))} only.")
+        if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
+            raise CompilationError("compilation_failed", f"The filter {node.name} is not available in placeholders.")
+        if not isinstance(node, _NODES):
+            kind = type(node).__name__.lower()
+            raise CompilationError("compilation_failed", f"A placeholder may not use {kind}.")
+        _require_modest(node, depth + 1)
 
 
 def _macros(values: Mapping[str, Json], filters: tuple[Filter, ...]) -> dict[str, Any]:
