@@ -34,6 +34,7 @@ _YEARS_WITHOUT_RULES = range(2037, 10_000)
 _SHORT_ESCAPES = {0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0C: "\\f", 0x0D: "\\r"}
 _NOTHING, _COMMA, _QUOTE, _ZULU = (pa.scalar(text, pa.string()) for text in ("", ",", '"', "Z"))
 """Made once: making a scalar costs more than joining a thousand texts with it."""
+_BETWEEN_ROWS = pa.scalar("],[")
 _LINE_END = pa.scalar("}\n")
 _NULL_TEXT = pa.scalar(None, pa.string())
 _POOL = ThreadPoolExecutor(thread_name_prefix="cells")
@@ -43,7 +44,15 @@ def json_rows(batch: Batch, zone: str) -> bytes:
     """The rows of a batch as JSON arrays, joined by commas; empty for no rows."""
     if not batch.num_columns:
         return b",".join([b"[]"] * batch.num_rows)
-    return _joined(batch, zone, "],[", b"[")
+    chunks = _chunks(batch)
+    if len(chunks) <= 1:
+        buffers = [_rows(chunk, zone) for chunk in chunks]
+    else:
+        buffers = list(_POOL.map(lambda chunk: _rows(chunk, zone), chunks))
+    if not buffers:
+        return b""
+    last = buffers.pop()
+    return b"".join((b"[", *buffers, last[: -len(_BETWEEN_ROWS.as_py())], b"]"))
 
 
 def json_lines(batch: Batch, zone: str) -> bytes:
@@ -54,28 +63,15 @@ def json_lines(batch: Batch, zone: str) -> bytes:
     return b"".join(parts)
 
 
-def _joined(batch: Batch, zone: str, between: str, start: bytes) -> bytes:
-    """Every chunk's rows as one buffer, each row followed by what stands between rows; the last is mended."""
-    chunks, after = _chunks(batch), pa.scalar(between)
-    if len(chunks) <= 1:
-        buffers = [_rows(chunk, zone, after) for chunk in chunks]
-    else:
-        buffers = list(_POOL.map(lambda chunk: _rows(chunk, zone, after), chunks))
-    if not buffers:
-        return b""
-    last = buffers.pop()
-    return b"".join((start, *buffers, last[: -len(between)], b"]"))
-
-
 def _chunks(batch: Batch) -> list[Batch]:
     return [batch.slice(start, CHUNK_ROWS) for start in range(0, batch.num_rows, CHUNK_ROWS)]
 
 
-def _rows(chunk: Batch, zone: str, after: Any) -> memoryview:
-    """The rows of a chunk, cells joined by commas, `after` behind each row."""
+def _rows(chunk: Batch, zone: str) -> memoryview:
+    """The rows of a chunk, cells joined by commas; behind each row, the last too, what stands between rows."""
     columns = [cell_texts(column, zone) for column in chunk.columns]
     columns[-1] = pc.binary_join_element_wise(
-        columns[-1], after, _NOTHING, null_handling="replace", null_replacement="null"
+        columns[-1], _BETWEEN_ROWS, _NOTHING, null_handling="replace", null_replacement="null"
     )
     return data_of(pc.binary_join_element_wise(*columns, _COMMA, null_handling="replace", null_replacement="null"))
 
