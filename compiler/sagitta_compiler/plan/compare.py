@@ -16,7 +16,6 @@ from sagitta_compiler.plan.frames import Frame, as_select, close, fresh_alias, o
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import JoinTo, Output, Select, Source, Spine, Union
 from sagitta_compiler.plan.scalars import (
-    NULL,
     TRUE,
     Aggregate,
     Call,
@@ -71,7 +70,7 @@ def add_comparison(
     """The frame with a comparison; NULL where the time dimension is rolled up."""
     time = time_labels(dims, value.metric.time_dimension)
     if not time:
-        return frame.plus(value, NULL)
+        return frame.plus(value, pad(value))
     dropped = time_only(planner, dims, clauses, value)
     wide = tuple(clause for clause in clauses if clause not in dropped)
     outer, planner.shift = planner.shift, f"{value.metric.offset} {value.metric.offset_grain.value}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pytest
@@ -306,7 +306,7 @@ class TestCaller:
 class TestTime:
     """Zones, weeks that start on Sunday and fiscal years are settings of the model."""
 
-    MODEL = {
+    MODEL: ClassVar[dict[str, Any]] = {
         "version": 1.0,
         "settings": {
             "queryTimezone": "Europe/Berlin",
