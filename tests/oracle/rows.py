@@ -57,6 +57,7 @@ class RowReader:
         clauses = flat_clauses((*self.statics, *where, *self._near_policies(home)))
         own = flat_clauses(own_filters)
         self.scoper.check_exists((*clauses, *own))
+        self._check_own(home, own)
         anchor = self.scoper.anchor(home, refs)
         here = [clause for clause in clauses if self._is_here(anchor, clause)]
         looked_at = [clause for clause in (*here, *own) if self._is_here(anchor, clause)]
@@ -66,6 +67,14 @@ class RowReader:
         for group in groups:
             found = list(filter(self._membership(scope, group.anchor, group.clauses), found))
         return Reading(scope, tuple(found), tuple(self._test(scope, anchor, clause, groups) for clause in own))
+
+    def _check_own(self, home: str, own: Sequence[FilterNode]) -> None:
+        """A required join drops rows, a measure's own filter no group: the text does not say which wins."""
+        for ref in self.scoper.clause_fields(own):
+            if self.scoper.is_near(home, ref):
+                path = self.scoper.graph.path_via(home, ref.via, ref.column.object)
+                if path is not None and any(step.multiplies and step.join.required for step in path):
+                    raise v.UndecidedError("a measure's own filter across a required many-to-many")
 
     def _is_here(self, anchor: Anchor, clause: FilterNode) -> bool:
         """Whether a clause is tested on the anchor's own rows (a field that nothing reaches is NULL on them)."""
