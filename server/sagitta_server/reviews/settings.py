@@ -87,6 +87,8 @@ class ReviewSettings(_Section):
     """Open reviews that one user may have."""
     mutations_per_minute: int = Field(default=60, ge=0)
     """Mutations of one user per minute; 0 sets no limit."""
+    max_watchers: int = Field(default=64, ge=1)
+    """Streams of events that are open at once; each holds a thread of the gRPC server."""
     workers: int = Field(default=4, ge=1, le=64)
     """Imports, previews and runs that go on at once."""
     lease_s: float = Field(default=60.0, gt=0)

@@ -12,7 +12,7 @@ from sagitta_server.reviews.service import ReviewService
 from sagitta_server.reviews.values import SessionStatus
 
 HEARTBEAT_SECONDS = 15.0
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.5
 _PAGE = 500
 _ENDED = frozenset({SessionStatus.ARCHIVED, SessionStatus.CANCELLED})
 _ENDING_KINDS = frozenset({"session.archived", "session.cancelled"})

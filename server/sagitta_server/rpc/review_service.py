@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -189,11 +190,35 @@ def alive(context: Context, principal: Principal) -> Callable[[], bool]:
     return ended
 
 
+class Watchers:
+    """Counts open streams of events, because each holds a thread of the server."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._free = threading.BoundedSemaphore(limit)
+
+    def admit(self, stream: Iterator[R]) -> Iterator[R]:
+        """The stream, if there is room for it.
+
+        Raises:
+            ReviewError: `rate_limited`.
+        """
+        if not self._free.acquire(blocking=False):
+            raise ReviewError(
+                "rate_limited", f"{self._limit} streams of events are open already; try again.", {"retry_after_s": 5}
+            )
+        try:
+            yield from stream
+        finally:
+            self._free.release()
+
+
 class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
     """`sagitta.review.v1.ReviewSessionsService`."""
 
     def __init__(self, service: ReviewService, caller: Caller) -> None:
         self._service, self._caller = service, caller
+        self._watchers = Watchers(service.settings.max_watchers)
 
     def ListSessions(
         self, request: sessions_pb.ListSessionsRequest, context: Context
@@ -304,7 +329,8 @@ class SessionsServicer(sessions_grpc.ReviewSessionsServiceServicer):
         def body(principal: Principal) -> Iterator[sessions_pb.WatchSessionResponse]:
             session_id = request.session_id
             sequence = request.after_sequence
-            for stored in follow_events(self._service, principal, session_id, sequence, alive(context, principal)):
+            events = follow_events(self._service, principal, session_id, sequence, alive(context, principal))
+            for stored in self._watchers.admit(events):
                 if stored is None:
                     yield sessions_pb.WatchSessionResponse(event=_heartbeat(sequence))
                     continue

@@ -28,7 +28,9 @@ from sagitta_server.app import Engine
 from sagitta_server.auth import TokenIssuer
 from sagitta_server.auth.tokens import expand_permissions
 from sagitta_server.reviews import values
+from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.rpc import review_convert
+from sagitta_server.rpc.review_service import Watchers
 from server.reviews.world import selection, settings
 
 FILES = (
@@ -203,3 +205,14 @@ def test_annotations_and_routes_are_the_same():
         (verb.upper(), path) for path, item in document["paths"].items() if path.startswith(prefix) for verb in item
     }
     assert routes == set(annotated())
+
+
+def test_so_many_streams_of_events_may_be_open_and_one_more_is_told():
+    watchers = Watchers(1)
+    first = watchers.admit(iter([1, 2]))
+    assert next(first) == 1
+    with pytest.raises(ReviewError) as refused:
+        next(watchers.admit(iter([1])))
+    assert refused.value.code == "rate_limited"
+    assert list(first) == [2]
+    assert list(watchers.admit(iter([3]))) == [3]
