@@ -13,19 +13,29 @@ from sagitta_compiler.plan.scope import Scope
 _SEPARATOR = Literal("|")
 _TEXT = DataType("string")
 _ONE = Literal(1)
+_DOUBLE = DataType("double")
 
 
 def aggregate(scope: Scope, to_home: Path, home: str, measure: Measure, condition: Scalar | None) -> Scalar:
     """The aggregate of a measure; its filters are a CASE around the argument, so that they never remove a group."""
     args = arguments(scope, to_home, home, measure)
-    return aggregate_of(measure, args, condition, _order(scope, to_home, home, measure))
+    kinds = [scope.model.column(ref).type for ref in measure.columns]
+    floats = measure.expression is not None or AbstractType.FLOAT in kinds
+    return aggregate_of(measure, args, condition, _order(scope, to_home, home, measure), floats=floats)
 
 
 def aggregate_of(
-    measure: Measure, args: tuple[Scalar, ...], condition: Scalar | None, order: tuple[SortKey, ...] = ()
+    measure: Measure,
+    args: tuple[Scalar, ...],
+    condition: Scalar | None,
+    order: tuple[SortKey, ...] = (),
+    *,
+    floats: bool = True,
 ) -> Scalar:
-    """The aggregate over given arguments (none: rows)."""
+    """The aggregate over given arguments (none: rows); `floats` tells that they may be decimals."""
     function = measure.aggregation
+    if function in (Aggregation.MEDIAN, Aggregation.PERCENTILE) and not measure.percentile_discrete and floats:
+        args = tuple(Cast(arg, _DOUBLE) for arg in args)  # some engines interpolate decimals within their scale
     if not args:
         counted = () if condition is None else (when(condition, _ONE),)
         return Aggregate("count", counted)

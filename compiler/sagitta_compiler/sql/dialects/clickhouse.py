@@ -54,7 +54,9 @@ class ClickHouse(Dialect):
     }
     aggregates: ClassVar = {
         "median": lambda args: _parametric("quantileExactInclusive", number(0.5), args[0]),
-        "mode": lambda args: exp.Bracket(this=_parametric("topK", number(1), args[0]), expressions=[number(1)]),
+        "mode": lambda args: exp.Bracket(
+            this=_parametric("topK", number(1), args[0]), expressions=[number(1)], offset=1
+        ),
     }
 
     def date_trunc(self, grain: TimeGrain, arg: E) -> E:

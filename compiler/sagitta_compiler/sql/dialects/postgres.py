@@ -76,7 +76,7 @@ def _first(arg: E) -> E:
     """Some value that is not NULL; ANY_VALUE came with version 16."""
     filled = exp.Where(this=exp.Not(this=exp.Is(this=wrap(arg.copy()), expression=exp.Null())))
     gathered = exp.Filter(this=call("ARRAY_AGG", arg), expression=filled)
-    return exp.Bracket(this=exp.Paren(this=gathered), expressions=[number(1)])
+    return exp.Bracket(this=exp.Paren(this=gathered), expressions=[number(1)], offset=1)
 
 
 def _within(function: E, arg: E) -> E:
