@@ -13,6 +13,8 @@ from sqlglot.tokenizer_core import TokenType
 from sagitta_compiler.diagnostics import CompileError, Diagnostic
 
 MAX_SQL_CHARACTERS = 1_000_000
+MAX_NESTING = 100
+"""Brackets and CASEs inside each other: the parser is compiled, and a text nested deeper would overflow its stack."""
 NULLS = "nulls"
 """Key of `Expression.meta` of an ORDER BY key: "first", "last", or None where the text is silent."""
 
@@ -37,6 +39,7 @@ def parse(sql: str) -> exp.Expr:
     """
     if len(sql) > MAX_SQL_CHARACTERS:
         raise refused("SQL_TOO_LONG", f"The statement is longer than {MAX_SQL_CHARACTERS:,} characters.")
+    _limit_nesting(sql)
     sql = _numbered(_without_escapes(sql))
     statements = _read(sql, NullsSmall)
     if len(statements) != 1:
@@ -44,6 +47,29 @@ def parse(sql: str) -> exp.Expr:
     tree = statements[0]
     _mark_nulls(tree, sql)
     return tree
+
+
+_STEPS = {
+    TokenType.L_PAREN: 1,
+    TokenType.L_BRACKET: 1,
+    TokenType.L_BRACE: 1,
+    TokenType.CASE: 1,
+    TokenType.R_PAREN: -1,
+    TokenType.R_BRACKET: -1,
+    TokenType.R_BRACE: -1,
+    TokenType.END: -1,
+}
+
+
+def _limit_nesting(sql: str) -> None:
+    """Refuses what is nested too deeply; only a text with many openings is looked at closely."""
+    if sum(map(sql.count, "([{")) + sql.upper().count("CASE") <= MAX_NESTING:
+        return
+    depth = 0
+    for token in _tokens(sql):
+        depth = max(0, depth + _STEPS.get(token.token_type, 0))
+        if depth > MAX_NESTING:
+            raise refused("UNSUPPORTED_SQL_FEATURE", f"The statement is nested more than {MAX_NESTING} levels deep.")
 
 
 _ESCAPES = {"d": "DATE", "t": "TIME", "ts": "TIMESTAMP"}

@@ -367,6 +367,23 @@ def test_session_commands_are_acknowledged(sql: str, catalog: SqlCatalog) -> Non
     assert isinstance(translate_sql(sql, catalog), Acknowledgement)
 
 
-def test_a_deep_statement_is_refused_not_crashed(catalog: SqlCatalog) -> None:
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("(", ")"),
+        ("[", "]"),
+        ("UPPER(", ")"),
+        ("CASE WHEN TRUE THEN ", " END"),
+        ("(SELECT ", ")"),
+        ("NOT ", ""),
+        ("1 + ", ""),
+    ],
+)
+def test_a_deep_statement_is_refused_not_crashed(catalog: SqlCatalog, opening: str, closing: str) -> None:
+    """The parser is compiled: without a limit of its own, deep nesting ends the process, not the statement."""
     with pytest.raises(CompileError):
-        compiled("SELECT " + "(" * 20000 + "1" + ")" * 20000, catalog)
+        compiled(f"SELECT {opening * 20000}1{closing * 20000} FROM shop", catalog)
+
+
+def test_nesting_that_tools_write_is_read(catalog: SqlCatalog) -> None:
+    assert compiled(f'SELECT "Revenue" FROM shop WHERE {"(" * 90}"Country" = \'x\'{")" * 90}', catalog)
