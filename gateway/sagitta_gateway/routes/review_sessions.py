@@ -134,6 +134,8 @@ async def delete_session(request: Request, session_id: str, hard_delete: bool = 
 async def watch_session(request: Request, session_id: str, after: Annotated[int, Query(ge=0)] = 0) -> Response:
     last = request.headers.get("last-event-id", "")
     sequence = int(last) if last.isdigit() and len(last) <= 18 else after
+    if sequence:  # nothing may come for long: learn now whether the caller may watch at all
+        await call(request, review_stubs(request).sessions.GetSession, pb.GetSessionRequest(session_id=session_id))
     message = pb.WatchSessionRequest(session_id=session_id, after_sequence=sequence)
     stream = review_stubs(request).sessions.WatchSession(message, metadata=metadata(request))
     # the engine refuses unknown and foreign sessions before the first event: wait for it or for the refusal

@@ -99,6 +99,8 @@ class ReviewSettings(_Section):
     """How long an upload waits to be used."""
     idempotency_ttl_s: int = Field(default=86_400, ge=60)
     """How long the answer to an idempotency key is kept."""
+    archive_days: int = Field(default=90, ge=1)
+    """How long artifacts and earlier previews of archived sessions are kept."""
     audit_keep_values: bool = True
     """Keeps filter values, template values and SQL texts in audit records; without them a record holds hashes."""
     dictionary_dir: Path | None = None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
+from sagitta_server.reviews.retention import forget
 from sagitta_server.reviews.store import tasks
 from sagitta_server.reviews.store.tasks import Task
 from sagitta_server.reviews.work import ReviewWork
 
 log = logging.getLogger("sagitta.reviews")
 POLL_SECONDS = 1.0
+FORGET_SECONDS = 3600.0
 RETRY_SECONDS = 5.0
 MAX_ATTEMPTS = 5
 
@@ -30,6 +33,8 @@ class TaskRunner:
         self._abandon = abandon
         self._stopping = threading.Event()
         self._wake = threading.Semaphore(0)
+        self._forgot_at = float("-inf")
+        self._forgetting = threading.Lock()
         self._threads: list[threading.Thread] = []
         work.on_queued = self.wake
 
@@ -72,11 +77,21 @@ class TaskRunner:
         while not self._stopping.is_set():
             try:
                 worked = self.run_one()
+                self._forget()
             except Exception:
                 log.exception("the queue of review tasks could not be read")
                 worked = False
             if not worked:
                 self._wake.acquire(timeout=POLL_SECONDS)
+
+    def _forget(self) -> None:
+        """Once an hour, one thread deletes what is out of date."""
+        with self._forgetting:
+            if time.monotonic() - self._forgot_at < FORGET_SECONDS:
+                return
+            self._forgot_at = time.monotonic()
+        with self._work.database.write() as connection:
+            forget(connection, self._work.settings, self._work.clock())
 
     def _claim(self, worker: str) -> Task | None:
         now = self._work.clock()

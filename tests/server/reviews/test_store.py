@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -9,11 +10,12 @@ from alembic.migration import MigrationContext
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.field_decisions import FieldUpdate
 from sagitta_server.reviews.mapping_decisions import MappingUpdate
+from sagitta_server.reviews.retention import forget
 from sagitta_server.reviews.store import VersionConflictError, tables
 from sagitta_server.reviews.values import ArtifactFormat, ArtifactType, SourceKind
 from sagitta_server.state.base import Base
 from server.reviews.world import ALICE, selection
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import DatabaseError
 
 
@@ -171,3 +173,28 @@ def test_an_artifact_is_made_once_per_version(engine):
     assert [export(form) for form in ArtifactFormat] == first
     service.lock_field(ALICE, review.session_id, review.fields[0].field_id, None)
     assert export(ArtifactFormat.PDF) not in first
+
+
+def test_what_is_out_of_date_is_forgotten_and_nothing_else(engine):
+    service = engine.reviews.service
+    source = selection({"first_day": "2024-02-01"})
+    kept = service.start_session(ALICE, SourceKind.DATASET_SELECTION, source, "local", key="k").review
+    review = start(engine, source)
+    for _ in "ab":
+        service.request_preview(ALICE, review.session_id, None, force=True)
+    for session in (kept, review):
+        service.export(ALICE, session.session_id, ArtifactType.DOCUMENTATION, ArtifactFormat.JSON, mask=False)
+    service.upload(ALICE, "a.csv", "text/csv", b"column,label\na,b\n")
+    service.delete_session(ALICE, review.session_id, hard=False, expected=None)
+
+    def counts(now):
+        with engine.database.write() as connection:
+            forget(connection, service.settings, now)
+            tables_ = (tables.IDEMPOTENCY, tables.UPLOADS, tables.ARTIFACTS, tables.PREVIEWS, tables.SESSIONS)
+            return [connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables_]
+
+    now = service.work.clock()
+    assert counts(now) == [1, 1, 2, 2, 2]
+    assert counts(now + timedelta(days=2)) == [0, 1, 2, 2, 2]
+    assert counts(now + timedelta(days=91)) == [0, 0, 1, 1, 2]
+    assert service.get_session(ALICE, review.session_id).preview is not None
