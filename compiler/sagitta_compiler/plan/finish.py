@@ -84,6 +84,7 @@ def having(planner: Planner, predicate: Predicate, frame: Frame) -> Scalar:
 
 
 def asks_for_rows(predicate: Predicate) -> bool:
+    """Whether a predicate on finished rows looks for related rows."""
     """Whether `exists` is in a predicate: it asks finished rows."""
     if isinstance(predicate, Group):
         return any(asks_for_rows(part) for part in predicate.members)

@@ -80,7 +80,7 @@ def _is_flat(planner: Planner, frame: Frame, legs: int) -> bool:
         return False
     if any(not isinstance(join.source.relation, Table) for join in select.joins):
         return False
-    if any(isinstance(key, Literal) for key in select.group or ()):
+    if any(isinstance(key, Literal) for key in select.group or ()) or any(map(asks_for_rows, planner.query.having)):
         return False
     values = (*(m.value for m in planner.query.measures), *values_of(planner.query.having))
     return all(_rolls_up(value) for value in values)

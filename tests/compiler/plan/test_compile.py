@@ -274,6 +274,12 @@ class TestHaving:
             found[operator] = {row[0]: (float(row[1]), row[2]) for row in shop.sql(answer.sql).fetchall()}
         assert found == {"exists": {"Ann": (150.0, 2)}, "nonexists": {"Bob": (200.0, 1), None: (30.0, 3)}}
 
+    def test_related_rows_may_be_asked_for_at_every_level(self, shop: duckdb.DuckDBPyConnection) -> None:
+        having = [{"field": "Customer", "op": "exists", "subquery": {"dataObject": "Returns"}}]
+        query = select("Customer", measures=("Revenue",), having=having, grouping="rollup")
+        rows = shop.sql(ask(model_with(), query).sql).fetchall()
+        assert [(row[0], float(row[1]), row[2]) for row in rows] == [("Ann", 150.0, 0)]
+
     def test_windows_are_filtered_after_they_are_computed(self, shop: duckdb.DuckDBPyConnection) -> None:
         having = [{"field": "Rank", "op": ">=", "value": 2}, {"field": "Country", "op": "set"}]
         answer = ask(model_with(), select("Country", measures=("Rank",), having=having))
