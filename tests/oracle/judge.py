@@ -75,6 +75,7 @@ def judge(case: Case, database: Database) -> Outcome:
 
 _OF_THE_QUERY = (
     "AMBIGUOUS_JOIN_PATH",
+    "FILTER_ON_CONFORMED_OBJECT",
     "NO_JOIN_PATH_TO_SUBQUERY",
     "UNREACHABLE_REQUIRED_OBJECT",
     "UNKNOWN_FILTER_FIELD",
