@@ -39,6 +39,18 @@ def refuse_clauses(select: exp.Select) -> None:
         )
 
 
+def refuse_sub_selects(select: exp.Select) -> None:
+    """Raises `CompileError` for a sub-select anywhere but in an EXISTS of WHERE."""
+    for name in ("expressions", "where", "group", "having", "order", "limit", "offset"):
+        clause = select.args.get(name)
+        for part in clause if isinstance(clause, list) else [clause]:
+            for query in part.find_all(exp.Query) if isinstance(part, exp.Expr) else ():
+                if name != "where" or query.find_ancestor(exp.Exists) is None:
+                    raise refused(
+                        "UNSUPPORTED_SQL_FEATURE", "A sub-select inside an expression is not possible on a model."
+                    )
+
+
 def projections_of(select: exp.Select, names: Names) -> list[tuple[str | None, exp.Expr]]:
     """Returns pairs of alias and expression, with every star written out."""
     found: list[tuple[str | None, exp.Expr]] = []

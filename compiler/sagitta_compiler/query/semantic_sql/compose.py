@@ -32,7 +32,7 @@ def compile_statement(statement: SemanticStatement, compile_core: Callable[[Core
         columns=_columns(statement, compiled),
         physical_tables=tuple(sorted({name for c in compiled for name in c.physical_tables})),
         fact_tables=tuple(dict.fromkeys(name for c in compiled for name in c.fact_tables)),
-        warnings=tuple(dict.fromkeys(w for c in compiled for w in c.warnings)),
+        warnings=tuple({(w.code, w.path, w.message): w for c in compiled for w in c.warnings}.values()),
     )
 
 

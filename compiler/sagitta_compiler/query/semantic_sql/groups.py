@@ -453,7 +453,8 @@ class GroupedSelect:
 
     def _order_keys(self) -> list[exp.Ordered]:
         order = self._select.args.get("order")
-        return list(order.expressions) if order is not None else []
+        keys = list(order.expressions) if order is not None else []
+        return [key for key in keys if not is_constant(key.this)]  # a constant orders nothing
 
     def _name(self, alias: str | None, tree: exp.Expr) -> str:
         if alias:

@@ -300,13 +300,14 @@ def _merged(select: exp.Select) -> exp.Select | None:
     names = _plain_names(inner)
     if names is not None and not _aggregates(select):
         return None  # the wrapper's rows are what is asked for
+    source: exp.From = inner.args["from_"].copy()
+    if not isinstance(source.this, exp.Table | exp.Subquery):
+        return None
     merged: exp.Select = select.copy()
     merged.set("with_", None)
     if names is not None and not _rename(merged, names, _inner_alias(select)):
         return None
-    source: exp.From = inner.args["from_"].copy()
-    if isinstance(source.this, exp.Table | exp.Subquery):
-        merged.set("from_", source)
+    merged.set("from_", source)
     if where := inner.args.get("where"):
         merged = merged.where(where.this.copy(), copy=False)
     _drop_qualifiers(merged, _inner_alias(select))

@@ -367,6 +367,25 @@ def test_session_commands_are_acknowledged(sql: str, catalog: SqlCatalog) -> Non
     assert isinstance(translate_sql(sql, catalog), Acknowledgement)
 
 
+def test_statements_around_answers_with_warnings_compile(catalog: SqlCatalog) -> None:
+    assert compiled('SELECT *, "Revenue" AS r FROM shop ORDER BY r', catalog)[1][-1] == "r"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT FROM shop",
+        'SELECT UPPER(SELECT "Revenue") u, "Share" FROM shop GROUP BY UPPER("Country")',
+        'SELECT "Country", SUM(SELECT 1 FROM shop) OVER () FROM shop',
+        "FETCH shop",
+        'SELECT AVG(80) FROM (SELECT "Country", "Revenue" FROM SELECT shop) t',
+    ],
+)
+def test_nonsense_is_a_diagnostic(sql: str, catalog: SqlCatalog) -> None:
+    with pytest.raises(CompileError):
+        compiled(sql, catalog)
+
+
 @pytest.mark.parametrize(
     ("opening", "closing"),
     [
