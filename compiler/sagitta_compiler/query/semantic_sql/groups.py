@@ -295,14 +295,14 @@ class GroupedSelect:
                 return self._lower_children(tree)
 
     def _lower_children(self, tree: exp.Expr) -> exp.Expr:
+        """Builds the node anew over its lowered children; a copy would copy all that lies below, at every level."""
         check_allowed(tree, deep=False)
-        copied = tree.copy()
-        for name, child in list(tree.args.items()):
-            if isinstance(child, exp.Expr):
-                copied.set(name, self._lower(child))
-            elif isinstance(child, list):
-                copied.set(name, [self._lower(c) if isinstance(c, exp.Expr) else c for c in child])
-        return copied
+        return type(tree)(**{name: self._lowered(child) for name, child in tree.args.items()})
+
+    def _lowered(self, child: Any) -> Any:
+        if isinstance(child, list):
+            return [self._lowered(member) for member in child]
+        return self._lower(child) if isinstance(child, exp.Expr) else child
 
     def _lower_dimension(self, tree: exp.Column) -> exp.Expr:
         item: Item = tree.meta[ITEM]

@@ -35,7 +35,7 @@ def parse(sql: str) -> exp.Expr:
     """Returns the tree of the one statement in a text.
 
     Raises:
-        CompileError: the text is too long, is not SQL, or holds no statement or several.
+        CompileError: the text is too long or too deep, is not SQL, or holds no statement or several.
     """
     if len(sql) > MAX_SQL_CHARACTERS:
         raise refused("SQL_TOO_LONG", f"The statement is longer than {MAX_SQL_CHARACTERS:,} characters.")
@@ -45,6 +45,7 @@ def parse(sql: str) -> exp.Expr:
     if len(statements) != 1:
         raise refused("UNSUPPORTED_SQL_FEATURE", f"Send one statement at a time; this text holds {len(statements)}.")
     tree = statements[0]
+    _check_nesting(tree)
     _mark_nulls(tree, sql)
     return tree
 
@@ -70,6 +71,23 @@ def _limit_nesting(sql: str) -> None:
         depth = max(0, depth + _STEPS.get(token.token_type, 0))
         if depth > MAX_NESTING:
             raise refused("UNSUPPORTED_SQL_FEATURE", f"The statement is nested more than {MAX_NESTING} levels deep.")
+
+
+MAX_NESTED_SELECTS = 50
+MAX_DEPTH = 300
+"""Levels of an expression, AND and OR not counted: reading a level costs time for all that lies below it."""
+
+
+def _check_nesting(tree: exp.Expr) -> None:
+    """Refuses what only a generator of hostile texts writes, before time is spent on it."""
+    waiting = [(tree, 0, 0)]
+    while waiting:
+        node, depth, selects = waiting.pop()
+        if depth > MAX_DEPTH or selects > MAX_NESTED_SELECTS:
+            raise _too_deep()
+        depth += not isinstance(node, exp.Connector)
+        selects += isinstance(node, exp.Select)
+        waiting.extend((child, depth, selects) for child in node.iter_expressions())
 
 
 _ESCAPES = {"d": "DATE", "t": "TIME", "ts": "TIMESTAMP"}
@@ -113,8 +131,16 @@ def _numbered(sql: str) -> str:
 def _read(sql: str, dialect: type[DuckDB]) -> list[exp.Expr]:
     try:
         return [tree for tree in sqlglot.parse(sql, dialect=dialect) if tree is not None]
-    except (SqlglotError, RecursionError) as error:
+    except RecursionError as error:
+        raise _too_deep() from error
+    except SqlglotError as error:
+        if isinstance(error.__cause__ or error.__context__, RecursionError) or "recursion" in str(error):
+            raise _too_deep() from error
         raise refused("SQL_SYNTAX_ERROR", f"The statement is not valid SQL: {_first_line(error)}") from error
+
+
+def _too_deep() -> CompileError:
+    return refused("UNSUPPORTED_SQL_FEATURE", "The statement is nested too deeply.")
 
 
 def _first_line(error: Exception) -> str:

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import duckdb
 import pytest
@@ -406,3 +408,25 @@ def test_a_deep_statement_is_refused_not_crashed(catalog: SqlCatalog, opening: s
 
 def test_nesting_that_tools_write_is_read(catalog: SqlCatalog) -> None:
     assert compiled(f'SELECT "Revenue" FROM shop WHERE {"(" * 90}"Country" = \'x\'{")" * 90}', catalog)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("ABS(", ")"), ("1 + ", ""), ("NOT ", ""), ("CASE WHEN 1 = 1 THEN ", " END"), ("-(", ")")]
+)
+def test_an_expression_costs_no_more_than_its_length(before: str, after: str, catalog: SqlCatalog) -> None:
+    """A node that was copied with all that lies below it, at every level, took gigabytes."""
+    for levels in (40, 4000):
+        sql = f'SELECT {before * levels}"Revenue"{after * levels} AS x FROM shop'
+        started = time.process_time()
+        with suppress(CompileError):
+            translate_sql(sql, catalog)
+        assert time.process_time() - started < 5
+
+
+def test_sub_selects_nest_as_tools_nest_them_and_no_deeper(catalog: SqlCatalog) -> None:
+    def nested(levels: int) -> str:
+        return 'SELECT "Revenue" FROM ' + "(SELECT * FROM " * levels + "shop" + ") t" * levels
+
+    assert isinstance(translate_sql(nested(20), catalog), SemanticStatement)
+    with pytest.raises(CompileError, match="nested"):
+        translate_sql(nested(500), catalog)
