@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from sagitta_compiler.model.types import AbstractType, Comparison, TimeGrain
+from sagitta_compiler.model.types import Comparison, TimeGrain
 from sagitta_compiler.plan.casts import typed
 from sagitta_compiler.plan.emptiness import over_nothing
 from sagitta_compiler.plan.frames import Frame, as_select, close, fresh_alias, or_empty, pad
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import JoinTo, Output, Select, Source, Spine, Union
 from sagitta_compiler.plan.scalars import (
-    TRUE,
     Aggregate,
     Call,
     Case,
@@ -44,14 +43,10 @@ Evaluate = Callable[..., Frame]
 """`evaluate`, handed in because an operator may need values evaluated under other filters."""
 
 
-def time_only(
-    planner: Planner | None, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], value: CompareValue
-) -> tuple[Clause, ...]:
+def time_only(dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], value: CompareValue) -> tuple[Clause, ...]:
     """The clauses that speak of the compared time alone: they restrict the output, not the periods compared."""
-    del planner
     time = time_labels(dims, value.metric.time_dimension)
-    columns = {(m.ref, m.via) for dim in time for m in dim.members if value.metric.time_dimension == m.name}
-    refs = {ref for ref, _ in columns}
+    refs = {m.ref for dim in time for m in dim.members if value.metric.time_dimension == m.name}
     return tuple(
         clause
         for clause in clauses
@@ -71,7 +66,7 @@ def add_comparison(
     time = time_labels(dims, value.metric.time_dimension)
     if not time:
         return frame.plus(value, pad(value))
-    dropped = time_only(planner, dims, clauses, value)
+    dropped = time_only(dims, clauses, value)
     wide = tuple(clause for clause in clauses if clause not in dropped)
     outer, planner.shift = planner.shift, f"{value.metric.offset} {value.metric.offset_grain.value}"
     wanted = None
@@ -227,6 +222,3 @@ def with_spine(
     keys: dict[str, Scalar] = {dim.label: Field("calendar", dim.label) for dim in dims}
     picked = {v: or_empty(v, Aggregate("max", (Field("calendar", labels.of(v)),))) for v in values}
     return Frame(Select((), source, group=tuple(keys.values()), note="every period once"), keys, picked)
-
-
-__all__ = ["TRUE", "AbstractType", "add_comparison", "time_only", "with_spine"]

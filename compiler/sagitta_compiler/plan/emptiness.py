@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sagitta_compiler.plan.casts import typed
 from sagitta_compiler.plan.frames import empty_of
 from sagitta_compiler.plan.scalars import NULL, Scalar, Template
 from sagitta_compiler.query.bound import FormulaValue, LeafValue, NestedValue, Value
@@ -29,6 +28,3 @@ def _scalar(value: Value) -> Scalar:
     if isinstance(value, FormulaValue):
         return Template(value.expression, tuple((name, _scalar(part)) for name, part in value.inputs))
     return over_nothing(value) or NULL
-
-
-__all__ = ["over_nothing", "typed"]

@@ -92,7 +92,7 @@ def add(
         case WindowValue():
             return add_window(planner, frame, dims, value)
         case CompareValue():
-            if not time_only(planner, dims, clauses, value):
+            if not time_only(dims, clauses, value):
                 frame = add(planner, frame, dims, clauses, value.input)
             return add_comparison(planner, frame, dims, clauses, value, evaluate)
         case LeafValue() | NestedValue():
@@ -127,7 +127,7 @@ def _collect(
                 needs.rows[value] = None
         case CompareValue():
             needs.compared[value] = None
-            shifted = bool(time_only(None, dims, clauses, value))
+            shifted = bool(time_only(dims, clauses, value))
             _collect(value.input, dims, clauses, needs, rows=rows, here=here and not shifted)
         case _:
             for part in inputs_of(value):

@@ -186,8 +186,3 @@ def fresh_alias(frame: Frame, wanted: str) -> str:
 def when(condition: Scalar | None, value: Scalar) -> Scalar:
     """The value where the condition holds, else NULL."""
     return value if condition is None or condition == TRUE else Case(((condition, value),))
-
-
-def negate(condition: Scalar) -> Scalar:
-    """The opposite, NULL staying NULL."""
-    return Call("not", (condition,))

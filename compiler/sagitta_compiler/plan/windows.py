@@ -19,7 +19,6 @@ from sagitta_compiler.plan.scalars import (
 from sagitta_compiler.query.bound import BoundDimension, CumulativeValue, Value, WindowValue
 from sagitta_compiler.query.operands import operand
 
-_ORDER_OF_GRAINS = tuple(TimeGrain)
 _W = WindowFunction
 
 

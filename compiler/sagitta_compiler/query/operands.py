@@ -12,7 +12,6 @@ from sagitta_compiler.plan.scalars import Call, Literal, Scalar, Shift
 from sagitta_compiler.query.query import RelativePeriod
 from sagitta_compiler.query.query import Scalar as QueryScalar
 
-_TEXTUAL = (AbstractType.STRING, AbstractType.JSON)
 _MAX_DIGITS = 76
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import ResolvedModel
 from sagitta_compiler.model.types import AbstractType, FilterOperator
 from sagitta_compiler.names import near
-from sagitta_compiler.plan.scalars import Literal, Scalar
+from sagitta_compiler.plan.scalars import Literal
 from sagitta_compiler.query.bound import (
-    BoundDimension,
     Clause,
     Group,
     LeafValue,
@@ -265,21 +264,3 @@ def describe(node: FilterNode) -> str:
         return f"{node.field} {node.operator.value} {node.subquery.object}"
     values = ", ".join(str(value) for value in node.values)
     return f"{node.field} {node.operator.value} {values}".rstrip()
-
-
-def selected_subject(dimensions: Mapping[str, BoundDimension], name: str) -> Selected | None:
-    """A selected dimension by its label."""
-    dimension = dimensions.get(name)
-    return None if dimension is None else Selected(dimension)
-
-
-__all__ = [
-    "MEASURE_CODES",
-    "Codes",
-    "PredicateBinder",
-    "Scalar",
-    "column_labels",
-    "describe",
-    "flatten",
-    "subject_type",
-]

@@ -47,7 +47,6 @@ from sagitta_compiler.sql.dialects import Dialect
 from sagitta_compiler.sql.syntax import E, call, case, cast, column, data_type, name, number, text
 from sagitta_compiler.sql.templates import lower_template
 
-_ROUTED = frozenset({"listagg", "percentile", "percentile_disc"})
 _NULLS_FIRST_BY_DEFAULT: dict[str, Callable[[bool], bool]] = {
     "nulls_are_small": lambda descending: not descending,
     "nulls_are_large": lambda descending: descending,

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, binary, call, number, text, wrap
+from sagitta_compiler.sql.syntax import E, binary, call, number, text
 
 
 class Snowflake(Dialect):
@@ -65,6 +65,3 @@ def _in_months(amount: int, grain: TimeGrain) -> tuple[int, str]:
             return amount, "YEAR"
         case _:
             return amount, grain.value.upper()
-
-
-__all__ = ["Snowflake", "wrap"]
