@@ -82,6 +82,9 @@ def _is_flat(planner: Planner, frame: Frame, legs: int) -> bool:
         return False
     if any(isinstance(key, Literal) for key in select.group or ()) or any(map(asks_for_rows, planner.query.having)):
         return False
+    shown = [frame.dims[dim.label] for dim in planner.query.dimensions]
+    if any(key in shown[:position] for position, key in enumerate(shown)):
+        return False  # an engine cannot roll up one of two equal keys and keep the other
     values = (*(m.value for m in planner.query.measures), *values_of(planner.query.having))
     return all(_rolls_up(value) for value in values)
 
