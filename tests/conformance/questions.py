@@ -416,7 +416,7 @@ QUESTIONS = (
             FROM tpch ORDER BY 1""",
         reference_sql="""
             SELECT c_mktsegment, count(DISTINCT c_custkey), count(DISTINCT o_custkey), count(o_orderkey),
-                   median(o_totalprice)
+                   median(CAST(o_totalprice AS DOUBLE))
             FROM customer LEFT JOIN orders ON o_custkey = c_custkey GROUP BY c_mktsegment ORDER BY c_mktsegment""",
     ),
     Question(
