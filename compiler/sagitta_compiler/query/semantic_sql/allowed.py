@@ -36,6 +36,8 @@ def check_allowed(tree: exp.Expr, *, deep: bool = True) -> None:
     for node in tree.walk() if deep else (tree,):
         if isinstance(node, _FORBIDDEN):
             raise refused("UNSUPPORTED_SQL_FEATURE", f"{type(node).__name__} is not possible here.")
+        if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count | exp.Select | exp.Column):
+            raise refused("UNSUPPORTED_SQL_FEATURE", "A star stands alone in the select list, or in COUNT(*).")
         if isinstance(node, exp.Anonymous) and str(node.this).lower() not in _HARMLESS:
             raise refused("UNSUPPORTED_SQL_FEATURE", f"There is no function {node.this}.", function=str(node.this))
 

@@ -316,6 +316,8 @@ class GroupedSelect:
         if self._grouping is None or len(tree.expressions) != 1:
             raise refused("UNSUPPORTED_SQL_FEATURE", "GROUPING takes one dimension of a ROLLUP or CUBE.")
         column = self._lower(tree.expressions[0])
+        if KEY not in column.meta:
+            raise refused("UNSUPPORTED_SQL_FEATURE", "GROUPING takes one dimension of a ROLLUP or CUBE.")
         return _answer(f"g:{column.meta[KEY]}")
 
     def _lower_window(self, tree: exp.Window) -> exp.Expr:

@@ -380,6 +380,8 @@ def test_statements_around_answers_with_warnings_compile(catalog: SqlCatalog) ->
         'SELECT UPPER(SELECT "Revenue") u, "Share" FROM shop GROUP BY UPPER("Country")',
         'SELECT "Country", SUM(SELECT 1 FROM shop) OVER () FROM shop',
         "FETCH shop",
+        'SELECT "Country", "Revenue", GROUPING(\'x\') g FROM shop GROUP BY ROLLUP("Country")',
+        'SELECT (*) FROM (SELECT "Country" FROM shop.model GROUP BY 1) t',
         'SELECT AVG(80) FROM (SELECT "Country", "Revenue" FROM SELECT shop) t',
     ],
 )
