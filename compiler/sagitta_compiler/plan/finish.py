@@ -22,6 +22,7 @@ from sagitta_compiler.query.bound import (
     RowExists,
     Selected,
     Test,
+    grouping_flag,
 )
 from sagitta_compiler.query.query import NullsOrder
 
@@ -107,7 +108,10 @@ def _belongs(planner: Planner, predicate: RowExists, dim: BoundDimension, frame:
 
 
 def order_of(query: BoundQuery, all_labels: tuple[str, ...]) -> tuple[SortKey, ...]:
-    """The query's order; with a limit or subtotals but no order, all dimensions ascending."""
+    """The query's order; with a limit or subtotals but no order, all dimensions ascending.
+
+    A subtotal and a NULL member look alike: the flags put the subtotal first, so that the order is the same every time.
+    """
     if query.order:
         return tuple(
             SortKey(
@@ -119,4 +123,7 @@ def order_of(query: BoundQuery, all_labels: tuple[str, ...]) -> tuple[SortKey, .
         )
     if query.limit is None and query.offset is None and query.grouping is None:
         return ()
-    return tuple(SortKey(Field("", label), nulls_first=query.grouping is not None) for label in all_labels)
+    keys = tuple(SortKey(Field("", label), nulls_first=query.grouping is not None) for label in all_labels)
+    if query.grouping is None:
+        return keys
+    return (*keys, *(SortKey(Field("", grouping_flag(dim)), descending=True) for dim in query.dimensions))

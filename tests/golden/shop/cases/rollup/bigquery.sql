@@ -14,4 +14,6 @@ GROUP BY
   )
 ORDER BY
   `Country`,
-  `Status`
+  `Status`,
+  `_g_Country` DESC,
+  `_g_Status` DESC

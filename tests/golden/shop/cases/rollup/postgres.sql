@@ -14,4 +14,6 @@ GROUP BY
   )
 ORDER BY
   "Country" NULLS FIRST,
-  "Status" NULLS FIRST
+  "Status" NULLS FIRST,
+  "_g_Country" DESC,
+  "_g_Status" DESC
