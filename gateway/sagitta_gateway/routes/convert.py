@@ -102,7 +102,7 @@ class LoadOsi(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     osi_yaml: str = Field(max_length=MAX_TEXT, description="OSI as YAML.", examples=[_OSI_EXAMPLE])
-    dedup: bool = Field(default=True, description="Reuses an identical model of this session.")
+    dedup: bool = Field(default=True, description="Reuses an identical model of the same session.")
 
 
 _LOADED_OSI = {

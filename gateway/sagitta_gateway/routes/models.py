@@ -81,7 +81,7 @@ LOADED = {
 class LoadModel(ModelText):
     """A model to load."""
 
-    dedup: bool = Field(default=True, description="Reuses an identical model of this session.")
+    dedup: bool = Field(default=True, description="Reuses an identical model of the same session.")
 
 
 @router.post(
