@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-from gateway.serving import MODEL, Serving
+from gateway.serving import MODEL, Serving, serving
+from gateway.serving import settings as server_settings
 from hypothesis import HealthCheck, Phase, settings
 from sagitta_gateway.app import create_app
 from sagitta_gateway.config import GatewaySettings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 EXAMPLES = int(os.environ.get("SAGITTA_FUZZ_EXAMPLES", "10"))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A server of its own: what is left behind here must not meet other tests."""
+    with serving(server_settings(tmp_path_factory.mktemp("fuzz"))) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
