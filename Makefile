@@ -75,6 +75,11 @@ fuzz: install  ## Loads 50,000 random and wounded texts as models and queries.
 clients: install  ## Runs the tests with clients in other languages (those whose tools are present).
 	$(PYTEST) tests/clients -rs
 
+.PHONY: superset
+superset: install  ## Installs a real Apache Superset beside (SS_VERSION=, default 5.0.0) and tests against it.
+	PYTHONPATH=tests $(BIN)/python -m superset.install
+	$(BIN)/pytest -q -rs tests/superset
+
 .PHONY: bench
 bench: install  ## Measures speed and memory, and prints them as ratios.
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)

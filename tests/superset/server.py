@@ -1,0 +1,109 @@
+"""Starts and stops a throw-away Superset on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from superset import shop
+from superset.install import Installation, environment, write_config
+
+WORKERS = 2
+PATIENCE_S = 120.0
+
+
+@dataclass
+class Superset:
+    """A running Superset with the shop in it."""
+
+    base_url: str
+    version: str
+    venv: Path
+    home: Path
+    process: subprocess.Popen[bytes] | None = None
+    fixtures: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def links(self) -> dict[str, str]:
+        """A link of every kind that the version knows."""
+        return self.fixtures["links"]
+
+    @property
+    def series(self) -> int:
+        """The first number of its version."""
+        return int(self.version.partition(".")[0])
+
+    def stop(self) -> None:
+        """Ends the server, and waits until it is gone."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(timeout=20)
+        self.process = None
+
+
+def start(made: Installation, home: Path, *, templates: bool = True) -> Superset:
+    """A Superset in `home`, which begins as a copy of the installation's, with the shop in it."""
+    shutil.copytree(made.seed, home, dirs_exist_ok=True)
+    write_config(home, templates=templates)
+    shop.make_databases(home)
+    port = _free_port()
+    running = Superset(f"http://127.0.0.1:{port}", made.version, made.venv, home)
+    running.process = _serve(made, home, port)
+    try:
+        _await(running)
+        running.fixtures = shop.make_fixtures(running.base_url, home)
+    except BaseException:
+        running.stop()
+        raise
+    (home / "fixtures.json").write_text(json.dumps(running.fixtures, indent=1))
+    return running
+
+
+def _serve(made: Installation, home: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [str(made.venv / "bin" / "gunicorn"), "-w", str(WORKERS), "-k", "gthread", "--threads", "8"]
+    command += ["--timeout", "120", "-b", f"127.0.0.1:{port}", "superset.app:create_app()"]
+    with (home / "server.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=home,
+            env=environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _await(running: Superset) -> None:
+    assert running.process is not None
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline and running.process.poll() is None:
+        try:
+            if httpx.get(f"{running.base_url}/health", timeout=2).text == "OK":
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    tail = (running.home / "server.log").read_text(errors="replace")[-3000:]
+    raise RuntimeError(f"Superset {running.version} did not start:\n{tail}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
