@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) ..."
 	@if command -v uv >/dev/null 2>&1; then \
 	  test -x $(BIN)/python || uv venv --quiet --python '$(or $(PYTHON),$(SUPPORTED))' $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt -e '.[demo]' --group test --group lint; \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt -e '.[demo]' --group test --group lint; \
 	else \
 	  { test -x $(BIN)/python || .ci/venv $(VENV) $(PYTHON); } && \
 	  $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' && \

@@ -128,15 +128,27 @@ def _write_ready(path: str, address: str) -> None:
 
 def _settings(arguments: Sequence[str] | None) -> GatewaySettings:
     parser = argparse.ArgumentParser(prog="python -m sagitta_gateway", description="Serves the REST API.")
-    parser.add_argument("--engine", help="host:port of the engine's gRPC surface")
+    parser.add_argument("--engine", help="host:port of the engine's gRPC surface; - reads it from standard input")
     parser.add_argument("--http", "--listen", dest="listen", help="host:port to listen on; port 0 takes a free one")
     parser.add_argument("--workers", type=int, help="processes that share the port")
     parser.add_argument("--ready-file", help="written with the address once the gateway answers")
     parser.add_argument("--follow-stdin", action="store_true", help="end when standard input closes, with its writer")
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    if given.get("engine") == "-":
+        given["engine"] = _first_line()
     if given.pop("follow_stdin"):
         threading.Thread(target=_follow_stdin, name="follow-stdin", daemon=True).start()
     return GatewaySettings(**given)
+
+
+def _first_line() -> str:
+    """The first line of standard input; ends this process when its writer is gone before it wrote one."""
+    line = b""
+    while not line.endswith(b"\n"):  # not through sys.stdin, which would read ahead
+        if not (byte := os.read(0, 1)):
+            sys.exit(0)
+        line += byte
+    return line.decode().strip()
 
 
 def _follow_stdin() -> None:

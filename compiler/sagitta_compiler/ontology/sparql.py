@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 
 from pyparsing.exceptions import ParseBaseException
@@ -16,6 +15,8 @@ from rdflib.plugins.sparql.parser import parseQuery, parseUpdate
 from rdflib.plugins.sparql.parserutils import CompValue
 from rdflib.plugins.sparql.sparql import Query as Algebra
 
+from sagitta_compiler.ontology.answer import SparqlError, SparqlForm, SparqlResult
+
 MAX_QUERY_LENGTH = 100_000
 """Characters."""
 MAX_DEPTH = 100
@@ -24,28 +25,6 @@ MAX_DEPTH = 100
 _REFUSED = "Only SELECT and ASK are answered; the graph is read-only."
 _VARIABLE = re.compile(r"[?$](\w+)")
 _OPENING, _CLOSING = "{([", "})]"
-
-
-class SparqlForm(StrEnum):
-    """The two forms of question."""
-
-    SELECT = "select"
-    ASK = "ask"
-
-
-class SparqlError(Exception):
-    """The text is no question that can be answered; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class SparqlResult:
-    """The answer: solutions of a SELECT (every variable is a key, unbound ones are None), or the boolean of an ASK."""
-
-    form: SparqlForm
-    variables: tuple[str, ...] = ()
-    rows: tuple[Mapping[str, str | None], ...] = ()
-    boolean: bool | None = None
-    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

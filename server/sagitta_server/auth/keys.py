@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
 import jwt
 
 from sagitta_server.auth.errors import AuthenticationError
@@ -74,7 +73,7 @@ class KeySet:
         try:
             document = json.loads(self._read())
             self._keys = {entry.get("kid"): jwt.PyJWK(entry) for entry in document["keys"] if entry.get("kty") != "oct"}
-        except (OSError, httpx.HTTPError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+        except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
             if not self._keys:
                 raise AuthenticationError("The keys that verify tokens cannot be read right now.") from error
         self._read_at = time.monotonic()
@@ -87,10 +86,14 @@ def key_set_from_file(path: Path, max_age: float) -> KeySet:
 
 def key_set_from_url(url: str, max_age: float) -> KeySet:
     """Keys behind a JWKS URL, fetched with a short timeout and without following redirects."""
+    import httpx  # noqa: PLC0415 (a large library that no other way of signing needs)
 
     def read() -> str:
-        answer = httpx.get(url, timeout=5.0, follow_redirects=False)
-        answer.raise_for_status()
+        try:
+            answer = httpx.get(url, timeout=5.0, follow_redirects=False)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise OSError("the address of the keys does not answer as it should") from error
         return answer.text
 
     return KeySet(read, max_age)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -25,6 +26,8 @@ POLL_SECONDS = 0.02
 class GatewayProcess:
     """A running gateway.
 
+    It starts at once, beside the engine, and waits on its standard input for the engine's address (`connect`).
+
     It is in a process group of its own, so that Ctrl-C reaches the parent alone, which ends it in order; and it holds
     the reading end of a pipe whose closing tells it that the parent is gone, however that happened.
     """
@@ -36,6 +39,8 @@ class GatewayProcess:
             sys.executable,
             "-m",
             "sagitta_gateway",
+            "--engine",
+            "-",
             *arguments,
             "--ready-file",
             str(self._ready),
@@ -54,6 +59,13 @@ class GatewayProcess:
     @property
     def running(self) -> bool:
         return self._process.poll() is None
+
+    def connect(self, engine: str) -> None:
+        """Tells the gateway the `host:port` of the engine's gRPC surface."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended: `wait_until_ready` says so
+            self._process.stdin.write(f"{engine}\n".encode())
+            self._process.stdin.flush()
 
     def wait_until_ready(self, stopped: Callable[[], bool]) -> str | None:
         """Returns the gateway's URL once it answers, None when `stopped` became true first."""

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -48,17 +48,25 @@ Ready = Callable[[Addresses], None]
 
 def run(settings: Settings, *, gateway: bool, ready: Ready) -> None:
     """Serves until SIGINT or SIGTERM, then ends the gateway, running streams and the engine within seconds."""
-    with stop_requests() as requested, running_engine(settings) as engine:
-        if not gateway:
+    with stop_requests() as requested, gateway_of(settings, gateway) as child, running_engine(settings) as engine:
+        if child is None:
             ready(Addresses(engine.flight, engine.grpc))
             wait(requested, None)
             return
-        with GatewayProcess(
-            ["--engine", engine.grpc, "--http", settings.http.address, "--workers", str(settings.http.workers)]
-        ) as child:
+        child.connect(engine.grpc)
+        try:
             if url := child.wait_until_ready(requested.is_set):
                 ready(Addresses(engine.flight, engine.grpc, url))
                 wait(requested, child)
+        finally:
+            child.stop()  # before the engine that it asks
+
+
+def gateway_of(settings: Settings, wanted: bool) -> AbstractContextManager[GatewayProcess | None]:
+    """Starts the gateway beside the engine, so that neither waits for the other's imports; None where none is wanted."""
+    if not wanted:
+        return nullcontext()
+    return GatewayProcess(["--http", settings.http.address, "--workers", str(settings.http.workers)])
 
 
 @contextmanager

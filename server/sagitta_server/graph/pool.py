@@ -16,12 +16,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rdflib import Graph
 from sagitta_compiler.ontology import SparqlError, SparqlForm, SparqlResult
 
 from sagitta_server.graph.limits import GRAPHS
+
+if TYPE_CHECKING:
+    from rdflib import Graph
 
 START_SECONDS = 60.0
 """How long a new process may take to load a graph."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from sagitta_server.auth.keys import dev_secret
 from sagitta_server.execution import Source, open_source
 from sagitta_server.reviews.ai import AiProvider, EmbeddedProvider
-from sagitta_server.reviews.ai_openai import OpenAiProvider
 from sagitta_server.reviews.dictionaries import DictionaryReader
 from sagitta_server.reviews.local import LocalEnvironment
 from sagitta_server.reviews.local.environment import ENVIRONMENT_ID, Execution, Models
@@ -85,4 +84,8 @@ def build_reviews(
 
 
 def _provider(settings: AiSettings) -> AiProvider:
-    return OpenAiProvider(settings) if settings.provider == "openai" else EmbeddedProvider()
+    if settings.provider != "openai":
+        return EmbeddedProvider()
+    from sagitta_server.reviews.ai_openai import OpenAiProvider  # noqa: PLC0415 (brings an HTTP client with it)
+
+    return OpenAiProvider(settings)

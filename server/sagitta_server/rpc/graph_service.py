@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.rpc import status_pb2
-from rdflib import Graph
 from sagitta.semantic.v1 import graph_service_pb2 as pb
 from sagitta.semantic.v1 import graph_service_pb2_grpc as pb_grpc
-from sagitta_compiler.ontology import SparqlError, SparqlForm, graph_to_turtle, to_graph
+from sagitta_compiler import ontology
+from sagitta_compiler.ontology import SparqlError, SparqlForm
 
 from sagitta_server.errors import HANDLERS, Reason, ServiceError, service_status
 from sagitta_server.graph import SparqlTimeoutError
@@ -17,6 +17,8 @@ from sagitta_server.models import ModelHandle
 from sagitta_server.queries.plan_cache import PlanCache
 
 if TYPE_CHECKING:
+    from rdflib import Graph
+
     from sagitta_server.app import Engine
 
 NAME = pb.DESCRIPTOR.services_by_name["GraphService"].full_name
@@ -52,7 +54,7 @@ class GraphServicer(pb_grpc.GraphServiceServicer):
 
     def GetGraph(self, request: pb.GetGraphRequest, context: grpc.ServicerContext) -> pb.GetGraphResponse:
         handle = self._models.resolve(request.session_id, request.model_id)
-        text = self._texts.get(_key(handle), lambda: graph_to_turtle(self._graph(handle)))
+        text = self._texts.get(_key(handle), lambda: ontology.graph_to_turtle(self._graph(handle)))
         return pb.GetGraphResponse(turtle=text)
 
     def QueryGraph(self, request: pb.QueryGraphRequest, context: grpc.ServicerContext) -> pb.QueryGraphResponse:
@@ -70,7 +72,7 @@ class GraphServicer(pb_grpc.GraphServiceServicer):
         )
 
     def _graph(self, handle: ModelHandle) -> Graph:
-        return self._graphs.get(_key(handle), lambda: to_graph(handle.model, handle.model_id))
+        return self._graphs.get(_key(handle), lambda: ontology.to_graph(handle.model, handle.model_id))
 
 
 def _key(handle: ModelHandle) -> str:
