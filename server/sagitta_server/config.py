@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -232,14 +233,14 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the signature is pydantic's)
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the signature is pydantic's)
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, nested environment names, documented environment names, the TOML file."""
         file = os.environ.get(CONFIG_FILE)
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
-        return init_settings, env_settings, DocumentedNames(settings_cls, os.environ), *toml
+        return init_settings, NestedNames(settings_cls), DocumentedNames(settings_cls, os.environ), *toml
 
 
 DOCUMENTED: Mapping[str, tuple[str, ...]] = {
@@ -278,6 +279,15 @@ DOCUMENTED: Mapping[str, tuple[str, ...]] = {
     "CACHE_UNKNOWN_FRESHNESS_DEFAULT_TTL": ("cache", "unknown_freshness_default_ttl"),
 }
 """The names of the REST reference and where they go."""
+
+
+class NestedNames(EnvSettingsSource):
+    """Reads the nested names; a list is written with commas, anything else of many parts as JSON."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        if isinstance(value, str) and not value.lstrip().startswith(("[", "{")):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return super().decode_complex_value(field_name, field, value)
 
 
 class DocumentedNames(PydanticBaseSettingsSource):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import click
+
+NAME = "<name>"
+"""Stands for the name that the reader gives to one of many, e.g. to a review environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ def command(*, markdown: bool) -> None:
 
     current = Settings()
     for setting in all_settings():
+        if NAME in setting.section.split("__"):
+            continue
         value = text_of(value_at(current, setting.path))
         changed = "" if value == setting.default else f"   (default {setting.default or 'empty'})"
         click.echo(f"{setting.variable}={value}{changed}")
@@ -68,12 +73,18 @@ def members(section: str, kind: Any, value: Any) -> Iterator[Setting]:
     """Yields the settings of a group, and of the groups in it."""
     from pydantic import BaseModel
 
+    groups: list[tuple[str, Any, Any]] = []
     for name, field in kind.model_fields.items():
-        inner = getattr(value, name)
+        inner = getattr(value, name, None)
         if isinstance(inner, BaseModel):
-            yield from members(f"{section}__{name}", type(inner), inner)
-        else:
-            yield setting_of(section, name, field, inner)
+            groups.append((f"{section}__{name}", type(inner), inner))
+            continue
+        yield setting_of(section, name, field, inner)
+        named = next((a for a in get_args(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)), None)
+        if get_origin(field.annotation) is dict and named is not None:
+            groups.append((f"{section}__{name}__{NAME}", named, named.model_construct()))
+    for group in groups:
+        yield from members(*group)
 
 
 def setting_of(section: str, name: str, field: Any, default: object) -> Setting:

@@ -15,6 +15,7 @@ from sagitta_server.reviews.json_text import EMPTY_OBJECT, JsonText
 from sagitta_server.reviews.values import (
     Condition,
     Dataset,
+    FieldKind,
     Filter,
     SemanticSourceType,
     SourceKind,
@@ -104,12 +105,16 @@ class Compiled:
 
 
 class CompilationError(Exception):
-    """The environment refused to compile; a preview fails with this code and message."""
+    """The environment refused to compile; a preview fails with this code and message.
 
-    def __init__(self, code: str, message: str) -> None:
+    `conditions` become findings until the next preview, e.g. `TEMPLATE_PROCESSING_DISABLED`.
+    """
+
+    def __init__(self, code: str, message: str, conditions: tuple[Condition, ...] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.conditions = conditions
 
 
 class EnvironmentUnavailableError(Exception):
@@ -153,6 +158,8 @@ class RunStart:
     flight_endpoints: tuple[str, ...] = ()
     flight_schema: str | None = None
     flight_expires_s: int | None = None
+    error: str | None = None
+    """Why nothing was or will be sent; the run is on record as failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,44 @@ class RunOutcome:
     executed_sql: str | None = None
     diverged: bool = False
     outcome_unknown: bool = False
+    sql_lab_session_ref: str | None = None
+    """Replaces that of `RunStart`, where the environment names the run only once it has taken it."""
+    redirect_url: str | None = None
+    """Replaces that of `RunStart`, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTexts:
+    """What a field shall be called and described as; None leaves what the environment has."""
+
+    kind: FieldKind
+    name: str
+    verbose_name: str | None = None
+    description: str | None = None
+    display_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRequest:
+    """Accepted texts on their way back to the dataset."""
+
+    dataset: Dataset
+    fields: tuple[FieldTexts, ...]
+    description: str | None = None
+    """The dataset's own description; None leaves it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOutcome:
+    """What was written."""
+
+    changed_fields: tuple[str, ...]
+    """Names of the fields whose texts are different now, in dataset order."""
+    skipped_fields: tuple[str, ...] = ()
+    """Names of the fields that the dataset does not have (any more)."""
+    description_changed: bool = False
+    dataset: Dataset | None = None
+    """The dataset as it now is; None when nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +306,19 @@ class Environment(Protocol):
 
     def execute_run(self, request: RunRequest, *, first: bool, cancelled: Callable[[], bool]) -> RunOutcome:
         """Runs the text to its end, or adopts what an earlier attempt of the same run did (`first` is False then)."""
+        ...
+
+    @property
+    def writes_back(self) -> bool:
+        """Owners may publish accepted texts to their dataset here."""
+        ...
+
+    def publish(self, request: PublishRequest) -> PublishOutcome:
+        """Writes texts into the dataset, and nothing else; the same request again changes nothing.
+
+        Raises:
+            ReviewError: `publish_disabled`, `publish_forbidden`, `dataset_changed`, `superset_unreachable`, ...
+        """
         ...
 
     def health(self) -> Health:

@@ -36,6 +36,7 @@ HTTP_STATUS: Mapping[str, int] = {
     "unauthenticated": 401,
     "permission_denied": 403,
     "session_forbidden": 403,
+    "publish_forbidden": 403,
     **dict.fromkeys(
         (
             "session_not_found",
@@ -76,6 +77,8 @@ HTTP_STATUS: Mapping[str, int] = {
             "session_version_conflict",
             "idempotency_key_reused",
             "result_expired",
+            "publish_disabled",
+            "nothing_to_publish",
         ),
         409,
     ),

@@ -34,6 +34,7 @@ from sagitta_server.reviews.gates import Gate, failing, gates, is_unsettled, mis
 from sagitta_server.reviews.importer import source_request
 from sagitta_server.reviews.json_text import dump, load
 from sagitta_server.reviews.lifecycle import require_dataset
+from sagitta_server.reviews.recovery import with_conditions, without_conditions
 from sagitta_server.reviews.run_tickets import sql_hash
 from sagitta_server.reviews.settle import random_id
 from sagitta_server.reviews.sql_safety import is_read_only, template_marks_block
@@ -56,6 +57,8 @@ from sagitta_server.reviews.work import Effects, ReviewWork
 
 MAX_ERROR = 4000
 MAX_PREVIEW_TEXT = 1_048_576
+PREVIEW_CONDITIONS = frozenset({"TEMPLATE_PROCESSING_DISABLED"})
+"""What a failed compilation says about its environment; the next one says it again or not."""
 _CANCELLED = "The run was cancelled."
 
 
@@ -135,8 +138,9 @@ class Previewer:
             preview = review.preview
             if preview is None or preview.preview_id != task.reference:
                 return review
+            seen = without_conditions(review, *PREVIEW_CONDITIONS)
             if compiled is not None:
-                return replace(review, preview=_ready(preview, compiled, effects))
+                return replace(seen, preview=_ready(preview, compiled, effects))
             if error is not None:
                 failed = replace(
                     preview,
@@ -144,7 +148,7 @@ class Previewer:
                     error_code=error.code,
                     error_details=error.message[:MAX_ERROR],
                 )
-                return replace(review, preview=failed)
+                return with_conditions(replace(seen, preview=failed), error.conditions)
             return review
 
         self._work.system_change(task.session_id, mutation)
@@ -193,7 +197,8 @@ class Launcher:
             raise ReviewError("session_version_conflict", "The session changed meanwhile; launch again.")
         run = _new_run(review, run_id, start, effects)
         self._audit(effects, review, run, principal, "launch.requested")
-        return replace(review, run=run), ()
+        started = replace(review, run=run)
+        return (started if start.error is None else self._end(effects, started, RunOutcome(error=start.error))), ()
 
     def perform(self, task: Task) -> None:
         """Runs the previewed text, or adopts what an earlier attempt of this run did."""
@@ -252,17 +257,21 @@ class Launcher:
             run = review.run
             if outcome is None or run is None or run.run_context_id != task.reference:
                 return review
-            ended = _ended(run, outcome, effects)
-            self._audit(effects, review, ended, None, "launch.finished")
-            changed = replace(review, run=ended)
-            if ended.launch_status is LaunchStatus.SUCCESS and review.session.status is SessionStatus.ACTIVE:
-                changed = replace(changed, session=replace(changed.session, status=SessionStatus.COMPLETED))
-            self.on_finished(effects, changed, ended)
-            return changed
+            return self._end(effects, review, outcome)
 
         self._work.system_change(task.session_id, mutation)
         with self._lock:
             self._cancelled.discard(task.reference or "")
+
+    def _end(self, effects: Effects, review: Review, outcome: RunOutcome) -> Review:
+        assert review.run is not None
+        ended = _ended(review.run, outcome, effects)
+        self._audit(effects, review, ended, None, "launch.finished")
+        changed = replace(review, run=ended)
+        if ended.launch_status is LaunchStatus.SUCCESS and review.session.status is SessionStatus.ACTIVE:
+            changed = replace(changed, session=replace(changed.session, status=SessionStatus.COMPLETED))
+        self.on_finished(effects, changed, ended)
+        return changed
 
     def _audit(self, effects: Effects, review: Review, run: Run, principal: Principal | None, kind: str) -> None:
         self._work.store.audit(
@@ -389,7 +398,7 @@ def _new_run(review: Review, run_id: str, start: RunStart, effects: Effects) -> 
         sql_lab_session_ref=start.sql_lab_session_ref,
         redirect_url=start.redirect_url,
         created_at=now,
-        task_id=effects.enqueue(review.session_id, TaskKind.LAUNCH, run_id),
+        task_id=effects.enqueue(review.session_id, TaskKind.LAUNCH, run_id) if start.error is None else None,
         effective_filters=effective_filters(review),
         template_params=dump({name: load(value) for name, value in variable_values(review).items()}),
         approved_mapping_ids=tuple(m.mapping_id for m in review.mappings if m.approval_state is ApprovalState.APPROVED),
@@ -437,6 +446,8 @@ def _ended(run: Run, outcome: RunOutcome, effects: Effects) -> Run:
         finished_at=effects.context.now,
         outcome_unknown=outcome.outcome_unknown,
         diverged=outcome.diverged,
+        sql_lab_session_ref=outcome.sql_lab_session_ref or run.sql_lab_session_ref,
+        redirect_url=outcome.redirect_url or run.redirect_url,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from sagitta_server.execution.settings import SourceSettings
+from sagitta_server.reviews.superset.settings import SupersetSettings
 
 
 class _Section(BaseModel):
@@ -24,6 +25,7 @@ class DictionarySettings(_Section):
     connection: SourceSettings | None = None
     """A connection of its own."""
     display_name: str | None = None
+    """What people call it; None: its name."""
     cache_seconds: float = Field(default=900.0, ge=0)
     """How long its rows are believed."""
 
@@ -107,7 +109,17 @@ class ReviewSettings(_Section):
     """The folder whose files `file:<name>` names."""
     dictionaries: dict[str, DictionarySettings] = Field(default_factory=dict)
     """Connected data dictionaries by name."""
-    ai: AiSettings = AiSettings()
-    local: LocalSettings = LocalSettings()
+    environments: dict[str, SupersetSettings] = Field(default_factory=dict)
+    """Superset environments by name, beside the embedded one, `local`."""
     public_url: str = ""
     """The gateway as clients reach it, for links in answers; empty: links are paths."""
+    ai: AiSettings = AiSettings()
+    local: LocalSettings = LocalSettings()
+
+    @field_validator("environments")
+    @classmethod
+    def _names(cls, value: dict[str, SupersetSettings]) -> dict[str, SupersetSettings]:
+        for name in value:
+            if name == "local" or not name or len(name) > 64 or not name.isprintable():
+                raise ValueError(f"{name!r} cannot name an environment; `local` is the embedded one")
+        return value

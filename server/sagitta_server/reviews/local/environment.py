@@ -29,6 +29,8 @@ from sagitta_server.reviews.environment import (
     Identified,
     LiveState,
     OfferedSource,
+    PublishOutcome,
+    PublishRequest,
     Recovered,
     RunOutcome,
     RunRequest,
@@ -264,6 +266,14 @@ class LocalEnvironment:
         truncated = rows >= request.row_limit
         self._spool.finish(request.run_context_id, Finished(rows, truncated))
         return RunOutcome(row_count=rows, truncated=truncated, executed_sql=request.sql)
+
+    @property
+    def writes_back(self) -> bool:
+        return False
+
+    def publish(self, request: PublishRequest) -> PublishOutcome:
+        del request
+        raise ReviewError("publish_disabled", "Models are changed in their files; this environment takes no texts.")
 
     def health(self) -> Health:
         served = self._models.served()

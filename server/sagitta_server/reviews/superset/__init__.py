@@ -1,0 +1,1 @@
+"""Apache Superset as an environment of reviews, over its REST API."""
