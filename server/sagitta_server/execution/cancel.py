@@ -36,6 +36,7 @@ class CancelToken:
         self._numbers = itertools.count()
         self._reason: CancelReason | None = None
         self._finished = False
+        self._at_finish: Callable[[], None] | None = None
         self.timeout_seconds = timeout_seconds
         self._deadline = TIMER.call_later(timeout_seconds, self._expire) if timeout_seconds is not None else None
 
@@ -70,6 +71,14 @@ class CancelToken:
 
         return remove
 
+    def part(self) -> CancelToken:
+        """Returns a token for one of several statements of the same call: it ends when this one does, or before."""
+        part = CancelToken()
+        part.timeout_seconds = self.timeout_seconds
+        remove = self.add_callback(lambda: part.cancel(self._reason or CancelReason.CLIENT))
+        part._at_finish = remove
+        return part
+
     def finish(self) -> None:
         """Ends the token: nothing is called any more."""
         with self._lock:
@@ -77,6 +86,8 @@ class CancelToken:
             self._callbacks.clear()
         if self._deadline is not None:
             self._deadline.drop()
+        if self._at_finish is not None:
+            self._at_finish()
 
     def raise_if_cancelled(self) -> None:
         """Raises the error that tells the client why its statement ended."""

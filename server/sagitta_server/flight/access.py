@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import secrets
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from pyarrow import flight
+from sagitta.flight.v1 import ticket_pb2 as pb
 
 from sagitta_server.auth import AuthenticationError, Authenticator
 from sagitta_server.config import AccessSettings
@@ -40,17 +40,23 @@ class NoHandshake(flight.ServerAuthHandler):  # type: ignore[misc]
 class Caller(flight.ServerMiddleware):  # type: ignore[misc]
     """One call: the principal, the session and what to do when it ends."""
 
-    def __init__(self, principal: str, headers: Headers, session: str | None, answer: dict[str, str]) -> None:
+    def __init__(self, principal: str, headers: Headers, session: pb.Session | None, answer: dict[str, str]) -> None:
         super().__init__()
         self.principal = principal
         self.headers = headers
         self.session = session
+        """What the session's cookie holds."""
         self._answer = answer
         self._at_end: list[Callable[[], None]] = []
+        self._at_success: list[Callable[[], None]] = []
 
     def at_end(self, function: Callable[[], None]) -> None:
         """Calls a function when the call has ended, however it ends."""
         self._at_end.append(function)
+
+    def at_success(self, function: Callable[[], None]) -> None:
+        """Calls a function when the call has ended and its client has everything."""
+        self._at_success.append(function)
 
     def sending_headers(self) -> dict[str, str]:
         return self._answer
@@ -58,13 +64,19 @@ class Caller(flight.ServerMiddleware):  # type: ignore[misc]
     def call_completed(self, exception: Exception | None) -> None:
         for function in reversed(self._at_end):
             function()
+        if exception is None:
+            for function in self._at_success:
+                function()
 
 
 class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
     """Authenticates calls by Basic, Bearer or x-api-key, and keeps the session's cookie."""
 
-    def __init__(self, settings: AccessSettings, authenticator: Authenticator, signer: Signer) -> None:
+    def __init__(
+        self, settings: AccessSettings, authenticator: Authenticator, signer: Signer, session_seconds: int
+    ) -> None:
         super().__init__()
+        self._session_seconds = session_seconds
         self._settings = settings
         self._authenticator = authenticator
         self._signer = signer
@@ -77,12 +89,15 @@ class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
             told = flight_error(error)
         else:
             answer: dict[str, str] = {} if token is None else {"authorization": f"Bearer {token}"}
-            session = _session(headers)
-            if session is None and info.method in _STARTS_SESSION:
-                session = secrets.token_urlsafe(18)
-                answer["set-cookie"] = f"{SESSION_COOKIE}={session}; Path=/; HttpOnly"
+            session = self._session(headers, principal)
+            if session is not None and session.expires_at - self._signer.now() < self._session_seconds / 2:
+                answer["set-cookie"] = session_cookie(self._signer, session, self._session_seconds)
             return Caller(principal, headers, session, answer)
         raise told from None
+
+    def _session(self, headers: Headers, principal: str) -> pb.Session | None:
+        cookie = _cookie(headers)
+        return None if cookie is None else self._signer.session(cookie, principal)
 
     def _authenticate(self, headers: Headers) -> tuple[str, str | None]:
         """Returns the principal, and the token to answer a login with."""
@@ -119,7 +134,14 @@ class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
         return "api-key"
 
 
-_STARTS_SESSION = frozenset({flight.FlightMethod.DO_ACTION, flight.FlightMethod.HANDSHAKE})
+def session_cookie(signer: Signer, session: pb.Session, lifetime_seconds: int) -> str:
+    """Returns the cookie that holds a session from now on; any replica with the same secret reads it."""
+    session.expires_at = int(signer.now()) + lifetime_seconds
+    return f"{SESSION_COOKIE}={signer.sign_text(session)}; Path=/; HttpOnly"
+
+
+CLOSED_COOKIE = f"{SESSION_COOKIE}=closed; Path=/; HttpOnly; Max-Age=0"
+"""Takes the cookie back."""
 
 
 def _basic(credential: str) -> tuple[str, str]:
@@ -132,7 +154,7 @@ def _basic(credential: str) -> tuple[str, str]:
     return user, password
 
 
-def _session(headers: Headers) -> str | None:
+def _cookie(headers: Headers) -> str | None:
     for text in headers.get("cookie") or ():
         try:
             found = SimpleCookie(text).get(SESSION_COOKIE)

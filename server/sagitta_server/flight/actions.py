@@ -82,7 +82,7 @@ class Actions:
             case "GetSessionOptions":
                 return [self._get_options(context)]
             case "CloseSession":
-                self._server.sessions.close(self._server.session_keys(context))
+                self._server.close_session(context)
                 return [fl.CloseSessionResult(status=fl.CloseSessionResult.CLOSED).SerializeToString()]
             case _:
                 message = _UNSUPPORTED.get(name, f"There is no action {name[:100]!r}.")
@@ -92,7 +92,7 @@ class Actions:
 
     def _prepare(self, context: Any, request: fs.ActionCreatePreparedStatementRequest) -> bytes:
         statement = self._server.new_statement(context, request.query)
-        plan = self._server.plan(statement, preparing=True)
+        plan = self._server.prepare(statement)
         prepared = pb.PreparedStatement(
             principal=self._server.caller(context).principal,
             expires_at=int(self._server.signer.now()) + self._server.settings.prepared_seconds,
@@ -171,8 +171,7 @@ class Actions:
     # sessions
 
     def _set_options(self, context: Any, request: fl.SetSessionOptionsRequest) -> bytes:
-        keys = self._server.session_keys(context)
-        options, result = self._server.sessions.get(keys), fl.SetSessionOptionsResult()
+        options, result = self._server.session_options(context), fl.SetSessionOptionsResult()
         for name, message in sorted(request.session_options.items()):
             if name.lower() not in OPTIONS:
                 result.errors[name].value = fl.SetSessionOptionsResult.INVALID_NAME
@@ -185,7 +184,7 @@ class Actions:
                 options = changed
             except (InvalidOptionError, ServiceError):
                 result.errors[name].value = fl.SetSessionOptionsResult.INVALID_VALUE
-        self._server.sessions.put(keys, options)
+        self._server.keep_session_options(context, options)
         return result.SerializeToString()
 
     def _get_options(self, context: Any) -> bytes:
@@ -206,14 +205,13 @@ class Actions:
 
     def acknowledge(self, context: Any, statement: Acknowledgement) -> None:
         """Remembers what SET and USE say for the session."""
-        keys = self._server.session_keys(context)
-        options = self._server.sessions.get(keys)
+        options = self._server.session_options(context)
         if statement.use_schema is not None:
             options = with_option(options, "schema", statement.use_schema)
         for name, value in statement.settings:
             if name in OPTIONS:
                 options = self._set_by_sql(options, name, value)
-        self._server.sessions.put(keys, options)
+        self._server.keep_session_options(context, options)
 
     @staticmethod
     def _set_by_sql(options: SessionContext, name: str, value: str) -> SessionContext:

@@ -7,20 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sagitta_server.auth.keys import dev_secret
 from sagitta_server.flight.access import MIDDLEWARE, Access, NoHandshake
 from sagitta_server.flight.service import FlightSqlServer
 from sagitta_server.flight.settings import FlightSettings
 from sagitta_server.flight.statements import Statements
-from sagitta_server.flight.tickets import Signer
+from sagitta_server.flight.tickets import signer as open_signer
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
 
 SHUTDOWN_THREAD = "flight-shutdown"
 """Lives on after the grace time when a client neither reads its stream nor goes away."""
-
-SECRET_FOLDER = "flight"  # noqa: S105 - the folder's name
 
 
 class FlightStartError(Exception):
@@ -50,7 +47,7 @@ def start_flight(engine: Engine) -> RunningFlight:
         FlightStartError: it cannot listen there.
     """
     settings = engine.settings.flight
-    signer = Signer(_secret(settings, engine.settings.data_dir))
+    signer = open_signer(settings, engine.settings.data_dir)
     host, _, port = settings.address.rpartition(":")
     scheme = "grpc+tls" if settings.tls_certificate else "grpc"
     try:
@@ -62,18 +59,14 @@ def start_flight(engine: Engine) -> RunningFlight:
             signer,
             run_rows=engine.run_rows,
             auth_handler=NoHandshake(),
-            middleware={MIDDLEWARE: Access(engine.settings.access, engine.authenticator, signer)},
+            middleware={
+                MIDDLEWARE: Access(engine.settings.access, engine.authenticator, signer, settings.session_seconds)
+            },
             **_tls(settings),
         )
     except OSError as error:
         raise FlightStartError(f"Flight SQL cannot listen on {settings.address}: {error}") from error
     return RunningFlight(f"{scheme}://{host}:{server.port}", server)
-
-
-def _secret(settings: FlightSettings, data_dir: Path) -> str:
-    if settings.secret is not None:
-        return settings.secret.get_secret_value()
-    return dev_secret(data_dir / SECRET_FOLDER)
 
 
 def _tls(settings: FlightSettings) -> dict[str, Any]:

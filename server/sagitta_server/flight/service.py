@@ -19,12 +19,13 @@ from sagitta_compiler.query.semantic_sql import Acknowledgement, SqlCatalog
 
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.execution import CancelToken, ResultStream, batches_of
-from sagitta_server.flight.access import MIDDLEWARE, Caller
+from sagitta_server.flight.access import CLOSED_COOKIE, MIDDLEWARE, Caller, session_cookie
 from sagitta_server.flight.actions import ACTIONS, Actions
 from sagitta_server.flight.catalog import metadata, metadata_schema
 from sagitta_server.flight.commands import pack, read_command
 from sagitta_server.flight.errors import flight_error, guarded
-from sagitta_server.flight.parameters import read_values, write_values
+from sagitta_server.flight.executions import one_after_another
+from sagitta_server.flight.parameters import Row, read_rows, write_rows
 from sagitta_server.flight.partitions import partitioned
 from sagitta_server.flight.running import Running, Watches
 from sagitta_server.flight.sessions import SessionContext, Sessions, with_headers
@@ -77,10 +78,6 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
     def signer(self) -> Signer:
         return self._signer
 
-    @property
-    def sessions(self) -> Sessions:
-        return self._sessions
-
     def models(self) -> Models:
         """Returns the models that are served now."""
         return Models(self._settings.catalog_name, self._models.served())
@@ -90,20 +87,43 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         caller: Caller = context.get_middleware(MIDDLEWARE)
         return caller
 
-    def session_keys(self, context: Any) -> tuple[str, ...]:
-        """Returns the keys of a call's session: its cookie, and its connection for clients that keep no cookies."""
+    def session_options(self, context: Any) -> SessionContext:
+        """Returns the options of a call's session: of its cookie, or of its connection where there is no cookie."""
+        session = self.caller(context).session
+        if session is not None:
+            return SessionContext.from_message(session.context)
+        return self._sessions.get(self._connection(context))
+
+    def keep_session_options(self, context: Any, options: SessionContext) -> None:
+        """Remembers the options: in a cookie that any replica reads, and for the connection of a client without."""
         caller = self.caller(context)
-        peer = context.peer()
-        connection = f"peer:{peer.decode() if isinstance(peer, bytes) else peer}:{caller.principal}"
-        return (f"cookie:{caller.session}:{caller.principal}", connection) if caller.session else (connection,)
+        session = pb.Session(principal=caller.principal, context=options.to_message())
+        context.add_header("set-cookie", session_cookie(self._signer, session, self._settings.session_seconds))
+        if self._settings.connection_sessions:
+            self._sessions.put(self._connection(context), options)
+
+    def close_session(self, context: Any) -> None:
+        """Forgets the options of a call's session."""
+        context.add_header("set-cookie", CLOSED_COOKIE)
+        self._sessions.close(self._connection(context))
 
     def session_context(self, context: Any) -> SessionContext:
         """Returns the options for a call: those of its session, then those of its headers."""
-        return with_headers(self._sessions.get(self.session_keys(context)), self.caller(context).headers)
+        return with_headers(self.session_options(context), self.caller(context).headers)
 
-    def plan(self, statement: pb.Statement, *, preparing: bool = False) -> Plan:
-        """Returns the plan of a statement as it travels in tickets and handles."""
-        values = None if preparing else read_values(statement.parameters)
+    def _connection(self, context: Any) -> str:
+        peer = context.peer()
+        return f"{peer.decode() if isinstance(peer, bytes) else peer}:{self.caller(context).principal}"
+
+    def prepare(self, statement: pb.Statement) -> Plan:
+        """Returns the plan of a statement whose parameters are not bound yet."""
+        return self._plan(statement, None)
+
+    def plans(self, statement: pb.Statement) -> tuple[Plan, ...]:
+        """Returns the plans of a statement as it travels in tickets and handles, one for each row of parameters."""
+        return tuple(self._plan(statement, values) for values in read_rows(statement.parameters))
+
+    def _plan(self, statement: pb.Statement, values: Row | None) -> Plan:
         now = dt.datetime.fromtimestamp(statement.now_micros / 1_000_000, dt.UTC)
         asked = Asked(statement.sql, values, SessionContext.from_message(statement.context), now)
         return self._statements.plan(asked, self.models())
@@ -130,7 +150,12 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
     def get_schema(self, context: Any, descriptor: Any) -> Any:
         command = _command(descriptor)
         schema = metadata_schema(command)
-        return flight.SchemaResult(schema or self.plan(self._statement(context, command)).schema)
+        return flight.SchemaResult(schema or self._promised(self._statement(context, command))[0].schema)
+
+    def _promised(self, statement: pb.Statement) -> tuple[Plan, tuple[Plan, ...]]:
+        """Returns the plan that tells the schema, and those that will run."""
+        plans = self.plans(statement)
+        return (plans[0] if plans else self.prepare(statement)), plans
 
     def _statement(self, context: Any, command: Message) -> pb.Statement:
         """Returns the statement that a command asks to run."""
@@ -157,7 +182,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         return statement
 
     def _statement_info(self, context: Any, descriptor: Any, statement: pb.Statement) -> Any:
-        plan = self.plan(statement)
+        plan, executions = self._promised(statement)
         if isinstance(plan.translation, Acknowledgement):
             self._actions.acknowledge(context, plan.translation)
         statement.model_version = plan.version
@@ -175,7 +200,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
                 [],
                 pa.scalar(expires * 1_000_000_000, pa.timestamp("ns", "UTC")),
             )
-            for part in self._parts(ticket, plan)
+            for part in (self._parts(ticket, plan) if len(executions) == 1 else (ticket,))
         ]
         return _info(plan.schema, descriptor, endpoints, ordered=len(endpoints) == 1, notes=_notes(plan))
 
@@ -231,7 +256,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         caller.at_end(lambda: self._watches.remove(token))
 
     def _run(self, ticket: pb.Ticket, token: CancelToken) -> ResultStream:
-        plan = self.plan(ticket.statement)
+        plan, executions = self._promised(ticket.statement)
         if ticket.schema and plan.version != ticket.statement.model_version:
             promised = pa.ipc.read_schema(pa.py_buffer(ticket.schema))
             if not plan.schema.equals(promised):
@@ -240,6 +265,8 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
                 )
         if ticket.HasField("partition") and plan.compiled is not None:
             plan = replace(plan, compiled=partitioned(plan.compiled, plan.schema, ticket.partition))
+        if len(executions) != 1:
+            return one_after_another(executions, plan.schema, self._statements.run, token)
         return self._statements.run(plan, token)
 
     @guarded
@@ -247,7 +274,9 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         command = _command(descriptor)
         match command:
             case fs.CommandPreparedStatementQuery():
-                handle = self._actions.bind(context, command.prepared_statement_handle, write_values(reader))
+                handle = self._actions.bind(
+                    context, command.prepared_statement_handle, write_rows(reader, self._settings.max_parameter_rows)
+                )
                 result = fs.DoPutPreparedStatementResult(prepared_statement_handle=handle)
                 writer.write(pa.py_buffer(result.SerializeToString()))
             case fs.CommandStatementUpdate():
@@ -259,7 +288,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
 
     def _update(self, context: Any, statement: pb.Statement, writer: Any) -> None:
         """SET, USE, BEGIN and the like change no rows; anything else is no update."""
-        plan = self.plan(statement)
+        plan = self.prepare(statement)
         if not isinstance(plan.translation, Acknowledgement):
             raise ServiceError(Reason.INVALID_REQUEST, "This is a query; execute it as one.")
         self._actions.acknowledge(context, plan.translation)

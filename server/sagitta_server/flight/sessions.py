@@ -115,7 +115,7 @@ def with_headers(context: SessionContext, headers: Mapping[str, list[str]]) -> S
 
 
 class Sessions:
-    """The options of sessions, forgotten when they were idle too long."""
+    """The options of clients that keep no cookies, by connection; forgotten when they were idle too long."""
 
     def __init__(self, idle_seconds: float, max_sessions: int, now: Callable[[], float] = time.monotonic) -> None:
         self._idle_seconds = idle_seconds
@@ -124,35 +124,27 @@ class Sessions:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[float, SessionContext]] = OrderedDict()
 
-    def get(self, keys: tuple[str, ...]) -> SessionContext:
-        """Returns the options of a session, by the first of its keys that is known."""
+    def get(self, key: str) -> SessionContext:
+        """Returns the options of a session."""
         with self._lock:
-            for key in keys:
-                found = self._known.get(key)
-                if found is None:
-                    continue
-                if self._now() - found[0] > self._idle_seconds:
-                    del self._known[key]
-                    continue
-                self._known[key] = (self._now(), found[1])
-                self._known.move_to_end(key)
-                return found[1]
-        return SessionContext()
+            found = self._known.pop(key, None)
+            if found is None or self._now() - found[0] > self._idle_seconds:
+                return SessionContext()
+            self._known[key] = (self._now(), found[1])
+            return found[1]
 
-    def put(self, keys: tuple[str, ...], context: SessionContext) -> None:
-        """Remembers the options of a session under all its keys."""
+    def put(self, key: str, context: SessionContext) -> None:
+        """Remembers the options of a session."""
         with self._lock:
-            for key in keys:
-                self._known[key] = (self._now(), context)
-                self._known.move_to_end(key)
+            self._known[key] = (self._now(), context)
+            self._known.move_to_end(key)
             while len(self._known) > self._max_sessions:
                 self._known.popitem(last=False)
 
-    def close(self, keys: tuple[str, ...]) -> None:
+    def close(self, key: str) -> None:
         """Forgets a session."""
         with self._lock:
-            for key in keys:
-                self._known.pop(key, None)
+            self._known.pop(key, None)
 
 
 def option_value(message: fl.SessionOptionValue) -> OptionValue | None:

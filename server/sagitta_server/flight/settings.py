@@ -22,8 +22,16 @@ class FlightSettings(BaseModel):
     """How long a prepared statement is good for."""
     session_seconds: int = Field(default=3600, ge=1)
     """Idle time after which session options are forgotten."""
+    connection_sessions: bool = True
+    """Remembers the options of clients without cookies by connection; off behind a proxy that shares connections."""
     max_sessions: int = Field(default=10_000, ge=1)
-    """Sessions whose options are remembered; the one idle longest goes first."""
+    """Connections whose options are remembered; the one idle longest goes first."""
+    max_parameter_rows: int = Field(default=1000, ge=1)
+    """Rows of parameters that a prepared query may be executed with."""
+    snapshot_seconds: int = Field(default=900, ge=1)
+    """How long a warehouse holds the snapshot of a partitioned result; its tickets are good for as long."""
+    max_snapshots: int = Field(default=16, ge=1)
+    """Snapshots held at once, each on a connection of its own."""
     secret: SecretStr | None = None
     """Signs tickets, handles and issued tokens; replicas need the same. None: a secret in the data directory."""
     max_partitions: int = Field(default=64, ge=1)

@@ -6,21 +6,29 @@ as a client retries. They come back from clients: nothing in them counts before 
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import secrets
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 from sagitta.flight.v1 import ticket_pb2 as pb
 
 from sagitta_server.auth import AuthenticationError
+from sagitta_server.auth.keys import dev_secret
 from sagitta_server.errors import Reason, ServiceError
 
+if TYPE_CHECKING:
+    from sagitta_server.flight.settings import FlightSettings
+
+SECRET_FOLDER = "flight"  # noqa: S105 - the folder's name
 KEY_ID_CHARACTERS = 12
-_Payload = TypeVar("_Payload", pb.Ticket, pb.PreparedStatement)
+_Payload = TypeVar("_Payload", pb.Ticket, pb.PreparedStatement, pb.PolledQuery)
 
 
 class Signer:
@@ -51,6 +59,28 @@ class Signer:
     def prepared(self, body: bytes, principal: str) -> pb.PreparedStatement:
         """Reads a prepared-statement handle; raises what `ticket` raises."""
         return self._read(body, pb.PreparedStatement, principal)
+
+    def polled(self, body: bytes, principal: str) -> pb.PolledQuery:
+        """Reads the ticket of a polled query; raises what `ticket` raises."""
+        return self._read(body, pb.PolledQuery, principal)
+
+    def sign_text(self, message: Message) -> str:
+        """Returns the message with its signature in characters that a cookie may hold."""
+        return base64.urlsafe_b64encode(self.sign(message)).rstrip(b"=").decode()
+
+    def session(self, text: str, principal: str) -> pb.Session | None:
+        """Reads a session's cookie; None when it is foreign, forged or expired: then there is no session."""
+        try:
+            body = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            signed = pb.Signed.FromString(body)
+            if not hmac.compare_digest(
+                signed.signature, self._signature(pb.Session.DESCRIPTOR.full_name, signed.payload)
+            ):
+                return None
+            session = pb.Session.FromString(signed.payload)
+        except (ValueError, binascii.Error, DecodeError):
+            return None
+        return session if session.principal == principal and session.expires_at > self.now() else None
 
     def token(self, principal: str, lifetime_seconds: int) -> str:
         """Issues a bearer token for a principal whose password was checked."""
@@ -99,3 +129,10 @@ class Signer:
 
     def _signature(self, kind: str, payload: bytes) -> bytes:
         return hmac.digest(self._secret, kind.encode() + b"\0" + payload, "sha256")
+
+
+def signer(settings: FlightSettings, data_dir: Path) -> Signer:
+    """Returns the signer of a server: with the secret of its settings, or one that is kept in its data directory."""
+    if settings.secret is not None:
+        return Signer(settings.secret.get_secret_value())
+    return Signer(dev_secret(data_dir / SECRET_FOLDER))

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esagitta/flight/v1/ticket.proto\x12\x11sagitta.flight.v1\"<\n\x06Signed\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\"\xb3\x01\n\x06Ticket\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x10\n\x08query_id\x18\x03 \x01(\x0c\x12/\n\tstatement\x18\x04 \x01(\x0b\x32\x1c.sagitta.flight.v1.Statement\x12/\n\tpartition\x18\x05 \x01(\x0b\x32\x1c.sagitta.flight.v1.Partition\x12\x0e\n\x06schema\x18\x06 \x01(\x0c\"\x8b\x01\n\tStatement\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x12\n\nparameters\x18\x02 \x01(\x0c\x12\x32\n\x07\x63ontext\x18\x03 \x01(\x0b\x32!.sagitta.flight.v1.SessionContext\x12\x12\n\nnow_micros\x18\x04 \x01(\x03\x12\x15\n\rmodel_version\x18\x05 \x01(\t\"\x8e\x01\n\x0eSessionContext\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x11\n\trow_limit\x18\x04 \x01(\x03\x12\x12\n\npartitions\x18\x05 \x01(\x05\x12!\n\x19statement_timeout_seconds\x18\x06 \x01(\x01\"T\n\tPartition\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12)\n\x04rows\x18\x03 \x01(\x0b\x32\x1b.sagitta.flight.v1.RowRange\"&\n\x08RowRange\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\"~\n\x11PreparedStatement\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x11\n\thandle_id\x18\x03 \x01(\x0c\x12/\n\tstatement\x18\x04 \x01(\x0b\x32\x1c.sagitta.flight.v1.Statementb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esagitta/flight/v1/ticket.proto\x12\x11sagitta.flight.v1\"<\n\x06Signed\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\"\xb3\x01\n\x06Ticket\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x10\n\x08query_id\x18\x03 \x01(\x0c\x12/\n\tstatement\x18\x04 \x01(\x0b\x32\x1c.sagitta.flight.v1.Statement\x12/\n\tpartition\x18\x05 \x01(\x0b\x32\x1c.sagitta.flight.v1.Partition\x12\x0e\n\x06schema\x18\x06 \x01(\x0c\"\x8b\x01\n\tStatement\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x12\n\nparameters\x18\x02 \x01(\x0c\x12\x32\n\x07\x63ontext\x18\x03 \x01(\x0b\x32!.sagitta.flight.v1.SessionContext\x12\x12\n\nnow_micros\x18\x04 \x01(\x03\x12\x15\n\rmodel_version\x18\x05 \x01(\t\"\x8e\x01\n\x0eSessionContext\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x11\n\trow_limit\x18\x04 \x01(\x03\x12\x12\n\npartitions\x18\x05 \x01(\x05\x12!\n\x19statement_timeout_seconds\x18\x06 \x01(\x01\"\x83\x01\n\tPartition\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12)\n\x04rows\x18\x03 \x01(\x0b\x32\x1b.sagitta.flight.v1.RowRange\x12-\n\x08snapshot\x18\x04 \x01(\x0b\x32\x1b.sagitta.flight.v1.Snapshot\"&\n\x08RowRange\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\")\n\x08Snapshot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"d\n\x07Session\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x32\n\x07\x63ontext\x18\x03 \x01(\x0b\x32!.sagitta.flight.v1.SessionContext\"W\n\x0bPolledQuery\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x10\n\x08query_id\x18\x03 \x01(\t\x12\x0f\n\x07request\x18\x04 \x01(\x0c\"~\n\x11PreparedStatement\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x11\n\thandle_id\x18\x03 \x01(\x0c\x12/\n\tstatement\x18\x04 \x01(\x0b\x32\x1c.sagitta.flight.v1.Statementb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,10 +39,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATEMENT']._serialized_end=437
   _globals['_SESSIONCONTEXT']._serialized_start=440
   _globals['_SESSIONCONTEXT']._serialized_end=582
-  _globals['_PARTITION']._serialized_start=584
-  _globals['_PARTITION']._serialized_end=668
-  _globals['_ROWRANGE']._serialized_start=670
-  _globals['_ROWRANGE']._serialized_end=708
-  _globals['_PREPAREDSTATEMENT']._serialized_start=710
-  _globals['_PREPAREDSTATEMENT']._serialized_end=836
+  _globals['_PARTITION']._serialized_start=585
+  _globals['_PARTITION']._serialized_end=716
+  _globals['_ROWRANGE']._serialized_start=718
+  _globals['_ROWRANGE']._serialized_end=756
+  _globals['_SNAPSHOT']._serialized_start=758
+  _globals['_SNAPSHOT']._serialized_end=799
+  _globals['_SESSION']._serialized_start=801
+  _globals['_SESSION']._serialized_end=901
+  _globals['_POLLEDQUERY']._serialized_start=903
+  _globals['_POLLEDQUERY']._serialized_end=990
+  _globals['_PREPAREDSTATEMENT']._serialized_start=992
+  _globals['_PREPAREDSTATEMENT']._serialized_end=1118
 # @@protoc_insertion_point(module_scope)

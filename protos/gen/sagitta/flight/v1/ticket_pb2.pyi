@@ -108,7 +108,7 @@ class Statement(_message.Message):
     sql: _builtins.str
     """The SQL text."""
     parameters: _builtins.bytes
-    """The values of its parameters, as an IPC stream of one row; empty without parameters."""
+    """The values of its parameters, as an IPC stream with a row for each execution; empty without parameters."""
     now_micros: _builtins.int
     """The moment that relative dates refer to, in microseconds since 1970 UTC."""
     model_version: _builtins.str
@@ -185,6 +185,7 @@ class Partition(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """From 0."""
     count: _builtins.int
@@ -193,16 +194,21 @@ class Partition(_message.Message):
     def rows(self) -> Global___RowRange:
         """The rows of the base table that belong to it; absent: those whose hash falls to it."""
 
+    @_builtins.property
+    def snapshot(self) -> Global___Snapshot:
+        """The snapshot that all parts read; absent where the data stand still by themselves."""
+
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         count: _builtins.int = ...,
         rows: Global___RowRange | None = ...,
+        snapshot: Global___Snapshot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "index", b"index", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "index", b"index", "rows", b"rows", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -210,16 +216,16 @@ Global___Partition: _TypeAlias = Partition  # noqa: Y015
 
 @_typing.final
 class RowRange(_message.Message):
-    """A range of row numbers of a table."""
+    """A range of row numbers, or of pages, of a table."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BEGIN_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     begin: _builtins.int
-    """The first row."""
+    """The first one."""
     end: _builtins.int
-    """The row after the last one; 0 means to the end."""
+    """The one after the last; 0 means to the end."""
     def __init__(
         self,
         *,
@@ -233,6 +239,98 @@ class RowRange(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RowRange: _TypeAlias = RowRange  # noqa: Y015
+
+@_typing.final
+class Snapshot(_message.Message):
+    """A snapshot that a warehouse holds for several connections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The warehouse's name for it."""
+    content: _builtins.str
+    """What it shows, in the warehouse's words: a name that is used again later shows something else."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Snapshot: _TypeAlias = Snapshot  # noqa: Y015
+
+@_typing.final
+class Session(_message.Message):
+    """The options of a session as its cookie holds them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    principal: _builtins.str
+    """The caller who set them."""
+    expires_at: _builtins.int
+    """When they are forgotten, in seconds since 1970 UTC."""
+    @_builtins.property
+    def context(self) -> Global___SessionContext:
+        """The options."""
+
+    def __init__(
+        self,
+        *,
+        principal: _builtins.str = ...,
+        expires_at: _builtins.int = ...,
+        context: Global___SessionContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "expires_at", b"expires_at", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Session: _TypeAlias = Session  # noqa: Y015
+
+@_typing.final
+class PolledQuery(_message.Message):
+    """A query of the gRPC service that is polled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    principal: _builtins.str
+    """The caller who started it."""
+    expires_at: _builtins.int
+    """When it expires, in seconds since 1970 UTC."""
+    query_id: _builtins.str
+    """Tells this query from every other."""
+    request: _builtins.bytes
+    """The sagitta.semantic.v1.ExecuteQueryRequest, serialised."""
+    def __init__(
+        self,
+        *,
+        principal: _builtins.str = ...,
+        expires_at: _builtins.int = ...,
+        query_id: _builtins.str = ...,
+        request: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "principal", b"principal", "query_id", b"query_id", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolledQuery: _TypeAlias = PolledQuery  # noqa: Y015
 
 @_typing.final
 class PreparedStatement(_message.Message):
