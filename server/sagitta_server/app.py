@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sagitta_server.auth import Authenticator
@@ -48,7 +50,7 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         _check_exposure(settings)
         self.settings = settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_data_dir(settings.data_dir)
         self.authenticator = Authenticator.from_settings(settings.auth, settings.data_dir)
         self.database: Database = open_database(settings.state_database_url)
         self.heartbeats = HeartbeatStore(self.database)
@@ -83,7 +85,7 @@ class Engine:
 
         Raises:
             CuratedModelError: a model file cannot be served.
-            GrpcStartError: an address cannot be listened on.
+            ListenError: an address cannot be listened on.
         """
         from sagitta_server.rpc.server import start_grpc  # noqa: PLC0415 (the surfaces import this module's Engine)
 
@@ -129,6 +131,17 @@ class Engine:
                 self.sessions.sweep()
             except Exception:
                 log.exception("expired sessions were not swept")
+
+
+def _make_data_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise EngineStartError(f"the data directory {path} is a file") from None
+    except OSError as error:
+        raise EngineStartError(f"the data directory {path} cannot be made: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise EngineStartError(f"the data directory {path} cannot be written")
 
 
 def _check_exposure(settings: Settings) -> None:

@@ -8,6 +8,7 @@ environment over the file named by `SAGITTA_CONFIG`.
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from pydantic_settings import (
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -31,6 +33,10 @@ from sagitta_server.reviews.settings import ReviewSettings
 
 CONFIG_FILE = "SAGITTA_CONFIG"
 """Names the TOML file."""
+
+
+class ConfigFileError(Exception):
+    """The settings cannot be read at all; the message says where and why, without a value."""
 
 
 class Section(BaseModel):
@@ -174,10 +180,15 @@ class AccessSettings(Section):
 class LogSettings(Section):
     """Logging."""
 
-    level: str = "INFO"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     format: Literal["console", "json"] = "console"
     """`console` for people, `json` for machines."""
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
 
     @field_validator("format", mode="before")
     @classmethod
@@ -239,8 +250,37 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, nested environment names, documented environment names, the TOML file."""
         file = os.environ.get(CONFIG_FILE)
-        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
+        toml = (_settings_file(settings_cls, Path(file)),) if file else ()
         return init_settings, NestedNames(settings_cls), DocumentedNames(settings_cls, os.environ), *toml
+
+
+def _settings_file(settings_cls: type[BaseSettings], path: Path) -> TomlConfigSettingsSource:
+    if not path.is_file():
+        raise ConfigFileError(f"{CONFIG_FILE} names {path}, which is no file")
+    try:
+        return TomlConfigSettingsSource(settings_cls, path)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigFileError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise ConfigFileError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings: what is given, over the environment, over the file.
+
+    Raises:
+        ConfigFileError: the file cannot be read, or the environment names a group of settings that there is not.
+        pydantic.ValidationError: a setting has a value that it cannot have.
+    """
+    known = {*Settings.model_fields, "gateway"}  # the gateway reads names of its own
+    for name in os.environ:
+        group, nested, _ = name.removeprefix("SAGITTA_").lower().partition("__")
+        if name.startswith("SAGITTA_") and nested and group not in known:
+            raise ConfigFileError(f"{name}: there is no group of settings {group!r}")
+    try:
+        return Settings(**given)
+    except SettingsError as error:
+        raise ConfigFileError(f"{error}: a group of settings is set by its members, SAGITTA_GROUP__NAME") from None
 
 
 DOCUMENTED: Mapping[str, tuple[str, ...]] = {

@@ -57,14 +57,20 @@ def from_diagnostics(error: Exception) -> Failure | None:
     if module is None or not isinstance(error, module.CompileError):
         return None
     first, *others = [d for d in error.diagnostics if d.is_error]
-    hints = [line for line in (first.hint, *(f"[{d.code}] {d.message}" for d in others)) if line]
-    return Failure(first.code, first.message, "\n  ".join(hints) or None)
+    hints = [line for line in (first.hint, *(f"[{d.code}] {_placed(d)}" for d in others)) if line]
+    return Failure(first.code, _placed(first), "\n  ".join(hints) or None)
+
+
+def _placed(diagnostic: Any) -> str:
+    return f"{diagnostic.message} ({diagnostic.path})" if diagnostic.path else str(diagnostic.message)
 
 
 STARTING = {
     ("sagitta_server.app", "EngineStartError"): "CANNOT_START",
     ("sagitta_server.models.curated", "CuratedModelError"): "MODEL_INVALID",
-    ("sagitta_server.rpc.server", "GrpcStartError"): "ADDRESS_UNAVAILABLE",
+    ("sagitta_server.config", "ConfigFileError"): "INVALID_SETTING",
+    ("sagitta_server.listening", "ListenError"): "ADDRESS_UNAVAILABLE",
+    ("sagitta_server.state.database", "StateDatabaseError"): "STATE_UNAVAILABLE",
     ("sagitta_server.demo.tpch", "DemoError"): "DEMO_DATA",
 }
 """What keeps a server from starting, by the exception that says so in words for people."""
@@ -78,11 +84,12 @@ def from_start(error: Exception) -> Failure | None:
 
 def from_engine(error: Exception) -> Failure | None:
     """Whatever the surfaces would answer with a reason: the same reason here."""
-    module = loaded("sagitta_server.errors")
-    known = module.as_service_error(error) if module else None
-    if known is None:
+    if not type(error).__module__.startswith("sagitta_"):
         return None
-    return Failure(str(known.reason), known.message)
+    from sagitta_server.errors import as_service_error
+
+    known = as_service_error(error)
+    return Failure(str(known.reason), known.message) if known else None
 
 
 def from_settings(error: Exception) -> Failure | None:
@@ -91,8 +98,14 @@ def from_settings(error: Exception) -> Failure | None:
     if module is None or not isinstance(error, module.ValidationError):
         return None
     issues: list[Any] = error.errors(include_input=False, include_url=False)
-    lines = [f"{'.'.join(map(str, issue['loc'])) or 'settings'}: {issue['msg']}" for issue in issues]
-    return Failure("INVALID_SETTING", lines[0], "\n  ".join(lines[1:]) or None)
+    lines = [f"{'.'.join(map(str, issue['loc'])) or 'settings'}: {_setting_words(issue)}" for issue in issues]
+    return Failure("INVALID_SETTING", lines[0], "\n  ".join((*lines[1:], "`sagitta settings` lists all of them.")))
+
+
+def _setting_words(issue: Any) -> str:
+    if issue["type"] == "extra_forbidden":
+        return "there is no such setting"
+    return str(issue["msg"]).removeprefix("Value error, ")
 
 
 def from_rpc(error: Exception) -> Failure | None:

@@ -63,7 +63,7 @@ def run(settings: Settings, *, gateway: bool, ready: Ready) -> None:
 
 
 def gateway_of(settings: Settings, wanted: bool) -> AbstractContextManager[GatewayProcess | None]:
-    """Starts the gateway beside the engine, so that neither waits for the other's imports; None where none is wanted."""
+    """Starts the gateway beside the engine, neither waits for the other's imports; None where none is wanted."""
     if not wanted:
         return nullcontext()
     return GatewayProcess(["--http", settings.http.address, "--workers", str(settings.http.workers)])

@@ -67,9 +67,9 @@ def apply(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Comman
 
 def settings_of(flags: dict[str, Any]) -> Settings:
     """Returns the settings: flags over environment over file."""
-    from sagitta_server.config import Settings
+    from sagitta_server.config import read_settings
 
-    return Settings(**nested(flags))
+    return read_settings(**nested(flags))
 
 
 def nested(flags: dict[str, Any]) -> dict[str, Any]:

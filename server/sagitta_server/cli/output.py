@@ -21,6 +21,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sagitta_server.cli.failures import Failure
+
 
 class Format(StrEnum):
     """What a result can be written as."""
@@ -65,10 +67,22 @@ class Writer(Protocol):
 
 
 def format_of(path: Path | None, chosen: str | None) -> Format:
-    """Returns the chosen format, else the one of the file's name, else a table."""
+    """Returns the chosen format, else the one of the file's name, else a table.
+
+    Raises:
+        Failure: the file's name says nothing.
+    """
     if chosen is not None:
         return Format(chosen)
-    return SUFFIXES.get(path.suffix.lower(), Format.TABLE) if path else Format.TABLE
+    if path is None:
+        return Format.TABLE
+    if (found := SUFFIXES.get(path.suffix.lower())) is None:
+        raise Failure(
+            "UNKNOWN_FORMAT",
+            f"the name {path.name} does not say in which format to write",
+            f"End it with {', '.join(SUFFIXES)}, or choose --format.",
+        )
+    return found
 
 
 def writer(kind: Format, schema: Schema, sink: IO[bytes], rows: int) -> Writer:

@@ -65,7 +65,7 @@ def command(
     if kind in BINARY and output is None and sys.stdout.isatty():
         raise Failure("BINARY_OUTPUT", f"{kind} is not for terminals", "Name a file with -o, or redirect the output.")
     looking = not quiet and sys.stderr.isatty() and (output is not None or kind == "table" or not sys.stdout.isatty())
-    with answer(question, server, token, model, source) as reader, progress(looking) as count, sink(output) as out:
+    with sink(output) as out, answer(question, server, token, model, source) as reader, progress(looking) as count:
         write(reader, formats.writer(kind, reader.schema, out, rows), count)
 
 
@@ -109,6 +109,8 @@ def sink(output: Path | None) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     partial = output.with_name(f".{output.name}.partial")
+    if not output.parent.is_dir():
+        raise Failure("NO_SUCH_FOLDER", f"there is no folder {output.parent}", "Make it, or write somewhere else.")
     try:
         with partial.open("wb") as file:
             yield file

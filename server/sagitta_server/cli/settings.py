@@ -39,9 +39,9 @@ def command(*, markdown: bool) -> None:
     if markdown:
         click.echo(as_markdown(), nl=False)
         return
-    from sagitta_server.config import Settings
+    from sagitta_server.config import read_settings
 
-    current = Settings()
+    current = read_settings()
     for setting in all_settings():
         if NAME in setting.section.split("__"):
             continue

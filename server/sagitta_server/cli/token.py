@@ -31,11 +31,11 @@ def command(subject: str, permissions: str, data_dir: Path | None, hours: int) -
       curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8080/api/dataset-orchestration/sessions
     """
     from sagitta_server.auth.tokens import TokenIssuer, expand_permissions
-    from sagitta_server.config import Settings
+    from sagitta_server.config import read_settings
 
     try:
         granted = expand_permissions(permissions)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--permissions") from error
-    folder = data_dir if data_dir is not None else Settings().data_dir
+    folder = data_dir if data_dir is not None else read_settings().data_dir
     click.echo(TokenIssuer.for_data_dir(folder).issue(subject, granted, lifetime_s=hours * 3600))

@@ -28,6 +28,8 @@ from sagitta_server.execution.stream import Once, close_quietly, result_stream
 
 _LOG = logging.getLogger(__name__)
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:/[^\s/'\"]+){2,}")
+_CANDIDATES = re.compile(r"\s*Candidate functions:.*", re.DOTALL)
+"""The list of overloads after a type mismatch: dozens of lines that help nobody."""
 _MEMORY = ":memory:"
 
 
@@ -130,6 +132,6 @@ def _told(error: Exception) -> SourceError:
     """Returns the error that a client may see: DuckDB's own text without file paths."""
     if isinstance(error, SourceError):
         return error
-    text = _PATH.sub("<path>", str(error)).strip()
+    text = _CANDIDATES.sub("", _PATH.sub("<path>", str(error))).strip()
     _LOG.debug("DuckDB refused a statement: %s", text)
     return SourceError(text)

@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from sagitta_server.flight.access import MIDDLEWARE, Access, NoHandshake
 from sagitta_server.flight.service import FlightSqlServer
 from sagitta_server.flight.settings import FlightSettings
 from sagitta_server.flight.statements import Statements
 from sagitta_server.flight.tickets import signer as open_signer
+from sagitta_server.listening import ListenError, check_free
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
 
 SHUTDOWN_THREAD = "flight-shutdown"
 """Lives on after the grace time when a client neither reads its stream nor goes away."""
-
-
-class FlightStartError(Exception):
-    """The address cannot be listened on, or the TLS files cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,10 @@ def start_flight(engine: Engine) -> RunningFlight:
     """Serves the engine's models over Flight SQL.
 
     Raises:
-        FlightStartError: it cannot listen there.
+        ListenError: it cannot listen there.
     """
     settings = engine.settings.flight
+    check_free("Flight SQL", settings.address)
     signer = open_signer(settings, engine.settings.data_dir)
     host, _, port = settings.address.rpartition(":")
     scheme = "grpc+tls" if settings.tls_certificate else "grpc"
@@ -64,8 +64,9 @@ def start_flight(engine: Engine) -> RunningFlight:
             },
             **_tls(settings),
         )
-    except OSError as error:
-        raise FlightStartError(f"Flight SQL cannot listen on {settings.address}: {error}") from error
+    except (OSError, pa.ArrowException) as error:
+        reason = "its TLS certificate and key do not fit" if settings.tls_certificate else "the address cannot be used"
+        raise ListenError(f"Flight SQL cannot listen on {settings.address}: {reason}") from error
     return RunningFlight(f"{scheme}://{host}:{server.port}", server)
 
 
@@ -85,4 +86,4 @@ def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise FlightStartError(f"The TLS file {Path(path).name!r} cannot be read: {error.strerror}.") from error
+        raise ListenError(f"The TLS file {Path(path).name!r} cannot be read: {error.strerror}.") from error

@@ -132,12 +132,9 @@ class CuratedModels:
         self._stamps[path] = read.stamps
         loaded = self._compiled.load(read.source)
         if loaded.model is None:
-            errors = "; ".join(
-                f"[{diagnostic.code}] {diagnostic.path}: {diagnostic.message}"
-                for diagnostic in loaded.diagnostics
-                if diagnostic.is_error
-            )
-            raise CuratedModelError(f"{path}: {errors}")
+            first, *others = (diagnostic for diagnostic in loaded.diagnostics if diagnostic.is_error)
+            more = f" (and {len(others)} more; `sagitta validate {path}` shows them)" if others else ""
+            raise CuratedModelError(f"{path}: [{first.code}] {first.path}: {first.message}{more}")
         name = normalise_model_name(loaded.model.name or path.stem)
         if name is None:
             raise CuratedModelError(
@@ -178,8 +175,10 @@ def _text(path: Path, stamps: dict[Path, tuple[int, int]]) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise CuratedModelError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CuratedModelError(f"{path}: cannot be read ({error})") from None
+    except UnicodeDecodeError:
+        raise CuratedModelError(f"{path}: is not UTF-8 text") from None
+    except OSError as error:
+        raise CuratedModelError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _stamps(files: Mapping[Path, tuple[int, int]]) -> dict[Path, tuple[int, int]]:

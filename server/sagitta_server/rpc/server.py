@@ -11,6 +11,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from sagitta_server.listening import ListenError, check_free
 from sagitta_server.rpc import (
     batch_service,
     cache_service,
@@ -52,10 +53,6 @@ REGISTRARS: tuple[Registrar, ...] = (
 KEEPALIVE_MILLISECONDS = 30_000
 
 
-class GrpcStartError(Exception):
-    """The address cannot be listened on."""
-
-
 @dataclass(frozen=True, slots=True)
 class RunningGrpc:
     """A gRPC server that answers."""
@@ -75,9 +72,10 @@ def start_grpc(engine: Engine) -> RunningGrpc:
     """Starts the server at the address of the settings.
 
     Raises:
-        GrpcStartError: the address is taken or unknown.
+        ListenError: the address is taken or unknown.
     """
     settings = engine.settings.grpc
+    check_free("gRPC", settings.address)
     server = grpc.server(
         ThreadPoolExecutor(settings.max_workers, thread_name_prefix="grpc"),
         interceptors=[Boundary(AccessControl(engine.settings.access, engine.authenticator))],
@@ -97,7 +95,7 @@ def start_grpc(engine: Engine) -> RunningGrpc:
     try:
         port = server.add_insecure_port(settings.address)
     except RuntimeError:
-        raise GrpcStartError(f"gRPC cannot listen on {settings.address}") from None
+        raise ListenError(f"gRPC cannot listen on {settings.address}") from None
     server.start()
     for name in ("", *names):
         servicer.set(name, health_pb2.HealthCheckResponse.SERVING)

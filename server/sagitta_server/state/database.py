@@ -10,12 +10,19 @@ from typing import Any
 
 import alembic.command
 import alembic.config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_KINDS = ("sqlite", "postgresql", "postgres")
 _WRITE = "sagitta_write"
 _MIGRATION_LOCK = 0x5A617469  # any fixed number: one migration at a time per PostgreSQL database
+
+
+class StateDatabaseError(Exception):
+    """The state database cannot be opened; the message says which and why, for the administrator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +54,48 @@ class Database:
 
 
 def open_database(url: str | URL, *, migrate: bool = True) -> Database:
-    """Opens `sqlite:///path` or `postgresql://...`; the schema is created or migrated unless told otherwise."""
-    parsed = _with_driver(make_url(url))
+    """Opens `sqlite:///path` or `postgresql://...`; the schema is created or migrated unless told otherwise.
+
+    Raises:
+        StateDatabaseError: the URL names no such database, it does not answer, or it is not one of ours.
+    """
+    parsed = _with_driver(_parsed(url))
     if parsed.get_backend_name() == "sqlite":
         engine = _sqlite_engine(parsed)
     else:
         engine = create_engine(parsed, pool_size=20, max_overflow=20, pool_pre_ping=True)
     database = Database(engine)
-    if migrate:
-        _migrate(database)
+    try:
+        if migrate:
+            _migrate(database)
+    except CommandError as error:
+        database.close()
+        raise StateDatabaseError(
+            f"{_shown(parsed)} was written by a newer version, or is not a state database: {error}"
+        ) from error
+    except DBAPIError as error:
+        database.close()
+        raise StateDatabaseError(f"{_shown(parsed)} cannot be used: {str(error.orig).strip()}") from error
     return database
 
 
+def _parsed(url: str | URL) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError:
+        raise StateDatabaseError("SAGITTA_STATE_URL is no URL such as postgresql://user@host/database") from None
+
+
 def _with_driver(url: URL) -> URL:
+    if url.get_backend_name() not in _KINDS:
+        raise StateDatabaseError(
+            f"SAGITTA_STATE_URL names {url.get_backend_name()}: the state is kept in SQLite or PostgreSQL"
+        )
     return url.set(drivername="postgresql+psycopg") if url.drivername in {"postgresql", "postgres"} else url
+
+
+def _shown(url: URL) -> str:
+    return f"the state database {url.render_as_string(hide_password=True)}"
 
 
 def _sqlite_engine(url: URL) -> Engine:
