@@ -146,6 +146,10 @@ class RunRequest:
     dataset: Dataset
     row_limit: int
     template_params: JsonText = EMPTY_OBJECT
+    redirect_url: str = ""
+    """Where the run can be looked at, as `RunStart` said; empty while the run is being prepared."""
+    age_s: float = 0.0
+    """Seconds since the run was launched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ from sagitta_server.reviews.values import (
     Run,
     SessionStatus,
 )
-from sagitta_server.reviews.work import Effects, ReviewWork
+from sagitta_server.reviews.work import Effects, ReviewWork, utc_now
 
 MAX_ERROR = 4000
 MAX_PREVIEW_TEXT = 1_048_576
@@ -422,7 +422,8 @@ def _new_run(review: Review, run_id: str, start: RunStart, effects: Effects) -> 
 def _run_request(review: Review, run_id: str, owner_id: str) -> RunRequest:
     assert review.dataset is not None
     assert review.preview is not None
-    sql = review.run.sql if review.run and review.run.run_context_id == run_id else review.preview.compiled_sql
+    run = review.run if review.run and review.run.run_context_id == run_id else None
+    sql = review.preview.compiled_sql if run is None else run.sql
     return RunRequest(
         session_id=review.session_id,
         run_context_id=run_id,
@@ -431,6 +432,8 @@ def _run_request(review: Review, run_id: str, owner_id: str) -> RunRequest:
         dialect=review.preview.dialect,
         dataset=review.dataset,
         row_limit=review.session.run_row_limit,
+        redirect_url="" if run is None else run.redirect_url,
+        age_s=0.0 if run is None else (utc_now() - run.created_at).total_seconds(),
     )
 
 
