@@ -16,8 +16,9 @@ from sagitta_server.reviews.local import LocalEnvironment
 from sagitta_server.reviews.local.environment import ENVIRONMENT_ID, Execution, Models
 from sagitta_server.reviews.run_tickets import ticket_key
 from sagitta_server.reviews.service import ReviewService
-from sagitta_server.reviews.settings import AiSettings, DictionarySettings, ReviewSettings
-from sagitta_server.reviews.spool import Spool
+from sagitta_server.reviews.settings import AiSettings, DictionarySettings, LocalSettings, ReviewSettings
+from sagitta_server.reviews.spool import FolderSpool, Spool
+from sagitta_server.reviews.spool_table import TableSpool
 from sagitta_server.state import Database
 
 if TYPE_CHECKING:
@@ -65,14 +66,25 @@ def build_reviews(
     execution: Execution,
     sources: Mapping[str, Source],
     flight_location: Callable[[], str | None] = lambda: None,
+    ticket_secret: str | None = None,
 ) -> Reviews:
-    """The review service with the embedded environment and the configured ones.
+    """The review service with its environments.
+
+    Args:
+        settings: how reviews behave.
+        data_dir: where files and generated secrets lie.
+        database: the state database.
+        models: the served models.
+        execution: dialects and warehouses.
+        sources: the warehouses by name.
+        flight_location: where the rows of runs are fetched.
+        ticket_secret: signs tickets, the same at all replicas; None: one in the data directory.
 
     Raises:
         CredentialsError: a variable that should hold an environment's secret is not set.
     """
-    key = ticket_key(dev_secret(data_dir))
-    spool = Spool(data_dir / "review-runs", settings.local.spool_max_mib * _MIB)
+    key = ticket_key(ticket_secret or dev_secret(data_dir))
+    spool = _spool(settings.local, data_dir, database)
     local = LocalEnvironment(
         settings.local,
         models,
@@ -108,6 +120,14 @@ def _superset_environments(settings: ReviewSettings) -> dict[str, SupersetEnviro
     from sagitta_server.reviews.superset.environment import SupersetEnvironment  # noqa: PLC0415 (brings an HTTP client)
 
     return {name: SupersetEnvironment.from_settings(name, held) for name, held in settings.environments.items()}
+
+
+def _spool(settings: LocalSettings, data_dir: Path, database: Database) -> Spool:
+    one, all_of_them = settings.spool_max_mib * _MIB, settings.results_max_mib * _MIB
+    shared = settings.results == "database" or (settings.results == "auto" and database.dialect != "sqlite")
+    if shared:
+        return TableSpool(database, one, all_of_them)
+    return FolderSpool(settings.results_dir or data_dir / "review-runs", one, all_of_them)
 
 
 def _provider(settings: AiSettings) -> AiProvider:

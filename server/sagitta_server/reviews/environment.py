@@ -312,6 +312,14 @@ class Environment(Protocol):
         """Runs the text to its end, or adopts what an earlier attempt of the same run did (`first` is False then)."""
         ...
 
+    def forget_runs(self, run_context_ids: tuple[str, ...]) -> None:
+        """Removes what is kept here of runs whose session was removed."""
+        ...
+
+    def tidy(self) -> None:
+        """Removes what is kept here for too long; called once in a while."""
+        ...
+
     @property
     def writes_back(self) -> bool:
         """Owners may publish accepted texts to their dataset here."""

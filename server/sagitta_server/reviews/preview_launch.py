@@ -33,7 +33,7 @@ from sagitta_server.reviews.fingerprint import (
 from sagitta_server.reviews.gates import Gate, failing, gates, is_unsettled, missing_required
 from sagitta_server.reviews.importer import source_request
 from sagitta_server.reviews.json_text import dump, load
-from sagitta_server.reviews.lifecycle import require_dataset
+from sagitta_server.reviews.lifecycle import DATASET_CHANGED, require_dataset
 from sagitta_server.reviews.recovery import with_conditions, without_conditions
 from sagitta_server.reviews.run_tickets import sql_hash
 from sagitta_server.reviews.settle import random_id
@@ -382,7 +382,7 @@ def _with_live_state(review: Review, live: LiveState) -> Review:
     if live.launchable != review.dataset.launchable:
         review = replace(review, dataset=replace(review.dataset, launchable=live.launchable))
     if review.dataset is not None and review.preview is not None and live.revision != review.dataset.revision:
-        review = replace(review, preview=replace(review.preview, stale_reason="dataset_changed"))
+        review = replace(review, preview=replace(review.preview, stale_reason=DATASET_CHANGED))
     return review
 
 

@@ -227,6 +227,12 @@ class SupersetEnvironment:
             return Health(False, error.message)
         return Health(True, "", (*features, *(["publish"] if self.writes_back else [])))
 
+    def forget_runs(self, run_context_ids: tuple[str, ...]) -> None:
+        """Nothing is kept here: rows stay in SQL Lab."""
+
+    def tidy(self) -> None:
+        """Nothing is kept here."""
+
     def publish(self, request: PublishRequest) -> PublishOutcome:
         raise ReviewError("publish_disabled", "Texts are not written back to this environment.")
 
