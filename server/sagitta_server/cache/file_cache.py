@@ -38,7 +38,8 @@ from sagitta_server.cache.result_cache import (
 )
 from sagitta_server.cache.settings import CacheSettings
 from sagitta_server.execution.cancel import CancelToken
-from sagitta_server.execution.source import RecordBatchReader, ResultStream, Schema, SourceError
+from sagitta_server.execution.source import RecordBatchReader, Schema, SourceError
+from sagitta_server.execution.stream import ResultStream
 
 RESULTS = "results"
 _FLUSH_SECONDS = 1.0
@@ -333,11 +334,10 @@ def _stream(reader: RecordBatchReader, *, native: bool = True) -> ResultStream:
     token = CancelToken()
     return ResultStream(
         schema=reader.schema,
-        reader=reader,
+        raw=reader,
         cancel=token.cancel,
         close=token.finish,
         native=native,
-        raw=None,
         token=token,
         translate=_unreadable,
     )

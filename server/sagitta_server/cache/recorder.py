@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sagitta_server.execution.source import ResultStream
+from sagitta_server.execution.stream import ResultStream
 
 Batches = Sequence[Any]
 """`pyarrow.RecordBatch`es."""
@@ -21,7 +21,7 @@ def record(stream: ResultStream, limit_bytes: int, finished: Callable[[Batches],
     larger than the limit, that fails, or that is not read to its end.
     """
     reader = pa.RecordBatchReader.from_batches(stream.schema, _passing(stream.reader, limit_bytes, finished))
-    return replace(stream, reader=reader, native=False, raw=None)
+    return replace(stream, raw=reader, raw_schema=None, native=False)
 
 
 def _passing(reader: Any, limit_bytes: int, finished: Callable[[Batches], None]) -> Iterator[Any]:

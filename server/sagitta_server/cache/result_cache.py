@@ -10,7 +10,7 @@ from typing import Protocol
 from sagitta_server.cache.freshness import OFF, Contract, Freshness
 from sagitta_server.cache.heartbeats import HeartbeatStore
 from sagitta_server.cache.key import table_reference
-from sagitta_server.execution.source import ResultStream
+from sagitta_server.execution.stream import ResultStream
 
 Clock = Callable[[], dt.datetime]
 """Returns the present moment, aware."""

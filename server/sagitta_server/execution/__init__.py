@@ -4,16 +4,16 @@
 """
 
 from sagitta_server.execution.cancel import CancelReason, CancelToken
-from sagitta_server.execution.conform import conform, declared_schema
+from sagitta_server.execution.conform import declared_schema
 from sagitta_server.execution.settings import SourceSettings
 from sagitta_server.execution.source import (
-    ResultStream,
     Source,
     SourceBusyError,
     SourceError,
     StatementCancelledError,
     StatementTimeoutError,
 )
+from sagitta_server.execution.stream import ResultStream, conform
 from sagitta_server.execution.stream import batches as batches_of
 from sagitta_server.execution.uris import open_source
 

@@ -22,8 +22,8 @@ from sagitta_server.execution.cancel import CancelReason, CancelToken
 from sagitta_server.execution.conform import plain_schema
 from sagitta_server.execution.open_statements import OpenStatements
 from sagitta_server.execution.settings import SourceSettings
-from sagitta_server.execution.source import ResultStream, Schema, SourceError
-from sagitta_server.execution.stream import Once, close_quietly, result_stream
+from sagitta_server.execution.source import Schema, SourceError
+from sagitta_server.execution.stream import Once, ResultStream, close_quietly, result_stream
 
 _LOG = logging.getLogger(__name__)
 _SECRET = re.compile(r"(?i)((?:password|token|secret)\s*[=:]\s*)\S+|(://[^/\s:@]+:)[^@\s/]+(?=@)")

@@ -8,7 +8,6 @@ by batch; one that would lose a digit fails.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 from sagitta_compiler.model.types import AbstractType, DataType
 from sagitta_compiler.sql.result import OutputColumn
 
-from sagitta_server.execution.source import ResultStream, Schema
+from sagitta_server.execution.source import Schema
 
 _POSTGRES_TYPE = b"ADBC:postgresql:typname"
 _POSTGRES_MODIFIER = b"POSTGRESQL:typmod"
@@ -43,7 +42,28 @@ def plain_type(field: Any) -> Any:
         return pa.string()
     if pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind):
         return pa.binary()
-    return kind
+    return _plain_nested(kind)
+
+
+def _plain_nested(kind: Any) -> Any:
+    """A nested type without dictionaries inside, which an IPC message cannot carry alone."""
+    match kind:
+        case pa.MapType():
+            return pa.map_(plain_type(kind.key_field), plain_type(kind.item_field))
+        case pa.ListType():
+            return pa.list_(_plain_field(kind.value_field))
+        case pa.LargeListType():
+            return pa.large_list(_plain_field(kind.value_field))
+        case pa.FixedSizeListType():
+            return pa.list_(_plain_field(kind.value_field), kind.list_size)
+        case pa.StructType():
+            return pa.struct([_plain_field(kind.field(position)) for position in range(kind.num_fields)])
+        case _:
+            return kind
+
+
+def _plain_field(field: Any) -> Any:
+    return pa.field(field.name, plain_type(field), field.nullable)
 
 
 def _postgres_numeric(metadata: dict[bytes, bytes]) -> Any:
@@ -127,20 +147,6 @@ def _abstract_type(declared: AbstractType, actual: Any) -> Any:
 
 def _float(actual: Any) -> Any:
     return actual if pa.types.is_integer(actual) else pa.float64()
-
-
-def conform(stream: ResultStream, target: Schema) -> ResultStream:
-    """Returns the stream with the target's names and types; as it is when nothing changes.
-
-    Where only metadata change the cast runs in native code, batch by batch.
-    """
-    if stream.schema.equals(target, check_metadata=True):
-        return stream
-    if stream.schema.equals(target):
-        raw = stream.raw.cast(target) if stream.raw is not None else None
-        return replace(stream, schema=target, reader=stream.reader.cast(target), raw=raw)
-    reader = pa.RecordBatchReader.from_batches(target, conformed(stream.reader, target))
-    return replace(stream, schema=target, reader=reader, raw=None, native=False)
 
 
 def conformed(batches: Iterable[Any], target: Schema) -> Iterator[Any]:

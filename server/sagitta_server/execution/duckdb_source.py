@@ -2,7 +2,7 @@
 
 Measured against its ADBC driver (batches of 2,048 rows, no option to change that), the native reader streams about
 twice as fast; a relation is streamed, where `execute` would materialise the result first. A cursor is a connection of
-its own, costs microseconds, and belongs to one result until that is closed.
+its own and belongs to one result until that is closed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from sagitta_server.execution.admission import Admission
 from sagitta_server.execution.batches import BATCH_ROWS
 from sagitta_server.execution.cancel import CancelReason, CancelToken
 from sagitta_server.execution.conform import plain_schema
+from sagitta_server.execution.duckdb_cursors import CursorPool, PooledCursor
 from sagitta_server.execution.open_statements import OpenStatements
 from sagitta_server.execution.settings import SourceSettings
-from sagitta_server.execution.source import ResultStream, Schema, SourceError
-from sagitta_server.execution.stream import Once, close_quietly, result_stream
+from sagitta_server.execution.source import Schema, SourceError
+from sagitta_server.execution.stream import Once, ResultStream, close_quietly, result_stream
 
 _LOG = logging.getLogger(__name__)
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:/[^\s/'\"]+){2,}")
@@ -44,6 +45,7 @@ class DuckDBSource:
         self._database = _connect(database, settings.read_only, settings.options)
         for statement in settings.init_sql:
             self._database.execute(statement)
+        self._cursors = CursorPool(self._database, settings.pool_size)
 
     @property
     def running(self) -> int:
@@ -52,13 +54,14 @@ class DuckDBSource:
 
     def result_schema(self, sql: str) -> Schema:
         """Returns the schema that `execute` will stream; the statement is bound, not run."""
-        cursor = self._database.cursor()
+        cursor = self._cursors.take()
         try:
-            return plain_schema(_relation(cursor, sql).limit(0).to_arrow_table().schema)
+            return plain_schema(cursor.relation(sql).limit(0).to_arrow_table().schema)
         except (duckdb.Error, pa.ArrowException) as error:
+            cursor.reusable = False
             raise _told(error) from error
         finally:
-            cursor.close()
+            self._cursors.give_back(cursor)
 
     def execute(
         self, sql: str, *, timeout_seconds: float | None = None, token: CancelToken | None = None
@@ -77,30 +80,47 @@ class DuckDBSource:
             raise
 
     def _start(self, sql: str, token: CancelToken, resources: Once) -> ResultStream:
-        cursor = self._database.cursor()
-        resources.add(close_quietly(cursor.close))
-        resources.add(token.add_callback(lambda: _interrupt(cursor)))
+        cursor = self._cursors.take()
+        resources.add(lambda: self._give_back(cursor, token))
+        token.add_callback(lambda: _interrupt(cursor.native))
+
+        def failed(error: Exception) -> SourceError:
+            cursor.reusable = False
+            return _told(error)
+
         try:
             token.raise_if_cancelled()
-            reader = _relation(cursor, sql).to_arrow_reader(BATCH_ROWS)
+            reader = cursor.relation(sql).to_arrow_reader(BATCH_ROWS)
         except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
-            raise (token.error() if token.cancelled else _told(error)) from error
-        return result_stream(reader, token, _told, resources)
+            told = failed(error)
+            raise (token.error() if token.cancelled else told) from error
+        resources.add(close_quietly(reader.close))
+        return result_stream(reader, token, failed, resources)
+
+    def _give_back(self, cursor: PooledCursor, token: CancelToken) -> None:
+        """After `finish` nothing interrupts the cursor any more, so whoever has it next is safe from this token."""
+        token.finish()
+        if token.cancelled:
+            cursor.close()
+        else:
+            self._cursors.give_back(cursor)
 
     def explain(self, sql: str) -> str:
         """Returns DuckDB's physical plan."""
-        cursor = self._database.cursor()
+        cursor = self._cursors.take()
         try:
-            return str(_relation(cursor, sql).explain())
+            return str(cursor.relation(sql).explain())
         except duckdb.Error as error:
+            cursor.reusable = False
             raise _told(error) from error
         finally:
-            cursor.close()
+            self._cursors.give_back(cursor)
 
     def close(self) -> None:
         """Cancels what runs and closes the database."""
         self._admission.close()
         self._statements.cancel_all(CancelReason.SHUTDOWN)
+        self._cursors.close()
         with suppress(duckdb.Error):
             self._database.close()
 
@@ -119,13 +139,6 @@ def _connect(database: str, read_only: bool, options: Mapping[str, str]) -> Any:
         return duckdb.connect(database or _MEMORY, read_only=read_only and not in_memory, config=dict(options))
     except duckdb.Error as error:
         raise _told(error) from error
-
-
-def _relation(cursor: Any, sql: str) -> Any:
-    relation = cursor.sql(sql)
-    if relation is None:
-        raise SourceError("The statement returns no rows; only queries are allowed.")
-    return relation
 
 
 def _told(error: Exception) -> SourceError:

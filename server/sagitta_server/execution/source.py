@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from sagitta_server.execution.cancel import CancelToken
+    from sagitta_server.execution.stream import ResultStream
 
 Schema = Any
 """A `pyarrow.Schema` (pyarrow has no types)."""
 RecordBatchReader = Any
 """A `pyarrow.RecordBatchReader`: lazy, single use, owned by one call."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResultStream:
-    """A running statement: its schema is known, its batches come from native code as they are read.
-
-    `close` gives the connection back, also after a failure (a second call does nothing); `cancel` may be called from
-    any thread at any time and makes a pending read fail. Read it with `execution.batches_of`, which raises
-    `SourceError`s, or hand `reader` to native code and pass what that raises to `translate`.
-    """
-
-    schema: Schema
-    reader: RecordBatchReader
-    cancel: Callable[[], None]
-    close: Callable[[], None]
-    native: bool = False
-    """Whether `reader` runs no Python per batch."""
-    token: CancelToken | None = None
-    """Says why a stream ended, when it was cancelled; None for one that no statement stands behind."""
-    raw: RecordBatchReader | None = None
-    """The driver's own reader with the same schema, whose batches may be too large for clients; None: only `reader`."""
-    translate: Callable[[Exception], SourceError] = field(default=lambda error: SourceError(str(error)))
-    """Turns an exception of `reader` into an error that is safe to show."""
 
 
 class Source(Protocol):

@@ -24,7 +24,7 @@ def one_after_another(plans: Sequence[Plan], schema: Any, run: Run, token: Cance
 
     return ResultStream(
         schema=schema,
-        reader=pa.RecordBatchReader.from_batches(schema, executions.batches()),
+        raw=pa.RecordBatchReader.from_batches(schema, executions.batches()),
         cancel=token.cancel,
         close=close,
         token=token,

@@ -243,7 +243,7 @@ def table_stream(table: Any, token: CancelToken) -> ResultStream:
     """Returns a stream over rows that are in memory."""
     return ResultStream(
         schema=table.schema,
-        reader=table.to_reader(),
+        raw=table.to_reader(),
         cancel=token.cancel,
         close=token.finish,
         native=True,

@@ -5,54 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import pyarrow as pa
-
 PIECE_BYTES = 1_048_576
 """A message stays well below the 4 MiB that gRPC clients accept unless told otherwise."""
+END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 def ipc_pieces(schema: Any, batches: Iterable[Any]) -> Iterator[bytes]:
-    """Yields the stream in pieces of at most `PIECE_BYTES`, small batches together; at least one piece."""
-    sink = _Pieces()
-    with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-            yield from sink.full()
-    yield from sink.rest()
+    """Yields the stream in pieces of at most `PIECE_BYTES`, small batches together; at least one piece.
+
+    Messages are made one by one rather than by a stream writer, which would come back into Python for every buffer of
+    every column. The batches hold no dictionaries (`execution.conform`).
+    """
+    pieces = _Pieces()
+    pieces.add(schema.serialize())
+    for batch in batches:
+        pieces.add(batch.serialize())
+        yield from pieces.full()
+    pieces.add(END_OF_STREAM)
+    yield from pieces.full()
+    yield pieces.rest()
 
 
 class _Pieces:
-    """A file to which IPC messages are written and from which pieces are taken."""
-
-    closed = False
+    """Messages that wait to be sent."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._parts: list[Any] = []
         self._size = 0
 
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        self._size += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is buffered elsewhere."""
-
-    def close(self) -> None:
-        self.closed = True
+    def add(self, message: Any) -> None:
+        self._parts.append(message)
+        self._size += len(message)
 
     def full(self) -> Iterator[bytes]:
         """Takes whole pieces and leaves what is less."""
         if self._size < PIECE_BYTES:
             return
-        data = memoryview(b"".join(self._parts))
+        data = memoryview(self.rest())
         whole = len(data) - len(data) % PIECE_BYTES
-        self._parts, self._size = [bytes(data[whole:])], len(data) - whole
+        if whole < len(data):
+            self.add(bytes(data[whole:]))
         for start in range(0, whole, PIECE_BYTES):
             yield bytes(data[start : start + PIECE_BYTES])
 
-    def rest(self) -> Iterator[bytes]:
-        """Takes everything that is left."""
-        yield from self.full()
-        yield b"".join(self._parts)
+    def rest(self) -> bytes:
+        """Takes everything."""
+        data = b"".join(self._parts)
         self._parts, self._size = [], 0
+        return data

@@ -11,7 +11,8 @@ from sagitta_compiler.model.resolved import Refresh
 from sagitta_server.cache import CacheRequest, CacheSettings, Contract, HeartbeatStore, Lookup
 from sagitta_server.cache.file_cache import FileCache
 from sagitta_server.execution.cancel import CancelToken
-from sagitta_server.execution.source import ResultStream, SourceError
+from sagitta_server.execution.source import SourceError
+from sagitta_server.execution.stream import ResultStream
 from sagitta_server.state.database import Database, open_database
 
 NOON = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)

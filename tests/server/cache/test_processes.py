@@ -22,7 +22,7 @@ CHILD = textwrap.dedent("""
     from sagitta_server.cache import CacheRequest, CacheSettings, HeartbeatStore
     from sagitta_server.cache.file_cache import FileCache
     from sagitta_server.execution.cancel import CancelToken
-    from sagitta_server.execution.source import ResultStream
+    from sagitta_server.execution.stream import ResultStream
     from sagitta_server.state.database import open_database
 
     home, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -38,7 +38,7 @@ CHILD = textwrap.dedent("""
         else:
             token = CancelToken()
             stream = ResultStream(
-                table.schema, table.to_reader(), token.cancel, token.finish, True, token, lambda error: error
+                table.schema, table.to_reader(), token.cancel, token.finish, native=True, token=token
             )
             cache.store(lookup, stream).reader.read_all()
         print(number, flush=True)

@@ -255,7 +255,7 @@ class LocalEnvironment:
         held = None if first else self._spool.finished(request.run_context_id)
         if held is not None:
             return RunOutcome(error=held.error, row_count=held.rows, truncated=held.truncated, executed_sql=request.sql)
-        self.tidy()
+        self._spool.remove_older(self._settings.result_ttl_s)
         try:
             rows = self._stream(request, cancelled)
         except (SourceError, ServiceError) as error:
@@ -266,12 +266,6 @@ class LocalEnvironment:
         truncated = rows >= request.row_limit
         self._spool.finish(request.run_context_id, Finished(rows, truncated))
         return RunOutcome(row_count=rows, truncated=truncated, executed_sql=request.sql)
-
-    def forget_runs(self, run_context_ids: tuple[str, ...]) -> None:
-        self._spool.remove(run_context_ids)
-
-    def tidy(self) -> None:
-        self._spool.tidy(self._settings.result_ttl_s)
 
     @property
     def writes_back(self) -> bool:
@@ -362,7 +356,7 @@ class LocalEnvironment:
                 for batch in batches_of(stream):
                     writer.write(batch)
                     rows += batch.num_rows
-                token.raise_if_cancelled()  # before the stream is ended: what was cancelled never looks complete
+            token.raise_if_cancelled()
         return rows
 
     def _failed(self, request: RunRequest, message: str) -> RunOutcome:

@@ -1,1 +1,1 @@
-"""Reviews of datasets that live in Apache Superset."""
+"""Apache Superset as an environment of reviews, over its REST API."""
