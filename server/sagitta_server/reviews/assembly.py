@@ -15,7 +15,7 @@ from sagitta_server.reviews.local.environment import ENVIRONMENT_ID, Execution, 
 from sagitta_server.reviews.run_tickets import ticket_key
 from sagitta_server.reviews.service import ReviewService
 from sagitta_server.reviews.settings import AiSettings, DictionarySettings, ReviewSettings
-from sagitta_server.reviews.spool import Spool
+from sagitta_server.execution.spool import Spool
 from sagitta_server.state import Database
 
 _MIB = 1_048_576

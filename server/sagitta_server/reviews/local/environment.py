@@ -46,7 +46,7 @@ from sagitta_server.reviews.local.templates import Renderer
 from sagitta_server.reviews.names import norm, schema_overlap
 from sagitta_server.reviews.run_tickets import RunTicket, sign, sql_hash
 from sagitta_server.reviews.settings import LocalSettings
-from sagitta_server.reviews.spool import Finished, Spool, SpoolFullError
+from sagitta_server.execution.spool import Finished, Spool, SpoolFullError
 from sagitta_server.reviews.template_variables import has_template_marks
 from sagitta_server.reviews.values import Condition, Dataset, SemanticSourceType, TrustLevel
 
