@@ -14,12 +14,15 @@ from sagitta_server.auth import Authenticator
 from sagitta_server.cache import HeartbeatStore, ResultCache, open_cache
 from sagitta_server.config import Settings
 from sagitta_server.execution import Source, open_source
+from sagitta_server.flight.tickets import Signer, open_signer
 from sagitta_server.graph import SparqlPool
 from sagitta_server.models import CompiledModels, ModelStore, SessionStore
 from sagitta_server.models.curated import CuratedModels
 from sagitta_server.queries import QueryService
 from sagitta_server.reviews.assembly import Reviews, build_reviews
 from sagitta_server.reviews.run_rows import RunRows
+from sagitta_server.rpc.polled_queries import PolledQueries
+from sagitta_server.rpc.polled_query_service import open_polled_queries
 from sagitta_server.state import Database, open_database
 
 if TYPE_CHECKING:
@@ -60,6 +63,8 @@ class Engine:
         compiled = CompiledModels(settings.models.cache_size)
         self.models = ModelStore(settings, self.sessions, compiled, CuratedModels(settings.models, compiled))
         self.queries = QueryService(settings, self.sources, self.cache)
+        self.signer: Signer = open_signer(settings.flight, settings.data_dir)
+        self.polled: PolledQueries = open_polled_queries(self)
         self.reviews: Reviews = build_reviews(
             settings.reviews,
             settings.data_dir,
@@ -118,6 +123,7 @@ class Engine:
         self.models.curated.stop()
         if self._sweeper is not None:
             self._sweeper.join()
+        self.polled.close()
         self.sessions.close_store()
         for source in self.sources.values():
             source.close()
@@ -129,8 +135,9 @@ class Engine:
         while not self._stopping.wait(self.settings.sessions.cleanup_interval_seconds):
             try:
                 self.sessions.sweep()
+                self.polled.sweep()
             except Exception:
-                log.exception("expired sessions were not swept")
+                log.exception("expired sessions and polled queries were not swept")
 
 
 def _make_data_dir(path: Path) -> None:

@@ -125,6 +125,19 @@ class BatchSettings(Section):
     """For a whole batch."""
 
 
+class PollingSettings(Section):
+    """Queries that are started and polled over gRPC."""
+
+    timeout_seconds: float = Field(default=3600.0, gt=0)
+    """How long one of them may run."""
+    ticket_seconds: int = Field(default=3600, ge=1)
+    """How long a ticket is good and rows are kept after the last poll; a query that nobody polls so long is ended."""
+    max_running: int = Field(default=32, ge=1)
+    """Queries that run at once; one more is refused."""
+    max_result_mib: int = Field(default=4096, ge=1)
+    """The largest result that is kept."""
+
+
 class GrpcSettings(Section):
     """The gRPC surface."""
 
@@ -221,6 +234,7 @@ class Settings(BaseSettings):
     query: QuerySettings = QuerySettings()
     batch: BatchSettings = BatchSettings()
     cache: CacheSettings = CacheSettings()
+    polling: PollingSettings = PollingSettings()
     grpc: GrpcSettings = GrpcSettings()
     flight: FlightSettings = FlightSettings()
     http: HttpSettings = HttpSettings()

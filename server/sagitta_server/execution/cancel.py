@@ -30,7 +30,10 @@ class CancelReason(StrEnum):
 class CancelToken:
     """Cancels one statement; safe to use from any thread."""
 
-    def __init__(self, timeout_seconds: float | None = None) -> None:
+    def __init__(self, timeout_seconds: float | None = None, *, wants_progress: bool = False) -> None:
+        self.wants_progress = wants_progress
+        self.progress: Callable[[], float | None] | None = None
+        """Says how far the statement is, from 0 to 1; set by a source that can tell, where it is wanted."""
         self._lock = threading.Lock()
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._numbers = itertools.count()

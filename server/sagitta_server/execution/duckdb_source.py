@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,10 @@ class DuckDBSource:
 
         try:
             token.raise_if_cancelled()
+            if token.wants_progress:
+                token.progress = _progress(cursor.native)
             reader = cursor.relation(sql).to_arrow_reader(BATCH_ROWS)
+            cursor.reusable &= not token.wants_progress  # its session keeps count from now on
         except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
             told = failed(error)
             raise (token.error() if token.cancelled else told) from error
@@ -123,6 +126,21 @@ class DuckDBSource:
         self._cursors.close()
         with suppress(duckdb.Error):
             self._database.close()
+
+
+def _progress(cursor: Any) -> Callable[[], float | None]:
+    """Lets DuckDB keep count; returns what reads the count from any thread."""
+    cursor.execute("SET enable_progress_bar = true")
+    cursor.execute("SET enable_progress_bar_print = false")
+
+    def fraction() -> float | None:
+        try:
+            percent = cursor.query_progress()
+        except duckdb.Error:
+            return None  # the cursor is closed
+        return None if percent < 0 else min(percent / 100, 1.0)
+
+    return fraction
 
 
 def _interrupt(cursor: Any) -> None:

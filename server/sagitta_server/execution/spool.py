@@ -1,4 +1,4 @@
-"""Results of runs on disk: written batch by batch, readable while they are still written.
+"""Results on disk: written batch by batch, readable while they are still written.
 
 A result is one Arrow IPC stream in a file, and beside it a note that is written last: with the note the result is
 complete. A reader that reaches the end of an unfinished file waits for more.
@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,7 @@ class Finished:
 
 
 class SpoolFullError(Exception):
-    """A result is larger than a run may keep."""
+    """A result is larger than it may be."""
 
 
 class Spool:
@@ -43,15 +44,15 @@ class Spool:
         self._max_bytes = max_bytes
         self._grown = threading.Condition()
 
-    def write(self, run_context_id: str, schema: Any) -> SpoolWriter:
+    def write(self, name: str, schema: Any) -> SpoolWriter:
         """Begins a result; one that an earlier attempt left unfinished is replaced."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return SpoolWriter(self._data(run_context_id), schema, self._max_bytes, self._notify)
+        return SpoolWriter(self._data(name), schema, self._max_bytes, self._notify)
 
-    def finish(self, run_context_id: str, note: Finished) -> None:
+    def finish(self, name: str, note: Finished) -> None:
         """Marks a result as complete."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._note(run_context_id)
+        path = self._note(name)
         partial = path.with_suffix(".part")
         with partial.open("w", encoding="utf-8") as file:
             json.dump(asdict(note), file)
@@ -60,26 +61,49 @@ class Spool:
         partial.replace(path)
         self._notify()
 
-    def finished(self, run_context_id: str) -> Finished | None:
+    def finished(self, name: str) -> Finished | None:
         """The note of a complete result; None while it is written, or gone."""
         try:
-            return Finished(**json.loads(self._note(run_context_id).read_text(encoding="utf-8")))
+            return Finished(**json.loads(self._note(name).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
 
-    def exists(self, run_context_id: str) -> bool:
+    def exists(self, name: str) -> bool:
         """Something of the result is there."""
-        return self._data(run_context_id).exists()
+        return self._data(name).exists()
 
-    def read(self, run_context_id: str, ended: Callable[[], bool]) -> io.RawIOBase:
+    def attach(self, name: str, data: bytes) -> None:
+        """Keeps a few bytes beside a result."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._attachment(name).write_bytes(data)
+
+    def attached(self, name: str) -> bytes | None:
+        """What was kept beside a result; None when nothing was."""
+        try:
+            return self._attachment(name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def touch(self, name: str) -> None:
+        """Makes a result as good as new: `remove_older` counts from now."""
+        for path in (self._data(name), self._note(name), self._attachment(name)):
+            with suppress(FileNotFoundError):
+                os.utime(path)
+
+    def remove(self, name: str) -> None:
+        """Removes a result and all that is kept beside it."""
+        for path in (self._note(name), self._data(name), self._attachment(name)):
+            path.unlink(missing_ok=True)
+
+    def read(self, name: str, ended: Callable[[], bool]) -> io.RawIOBase:
         """The bytes of a result, waiting for those that are still to be written.
 
         Args:
-            run_context_id: the run.
+            name: of the result.
             ended: nobody writes any more, although the result is not marked as complete.
         """
         return _Following(
-            self._data(run_context_id), lambda: self.finished(run_context_id) is not None, ended, self._wait
+            self._data(name), lambda: self.finished(name) is not None, ended, self._wait
         )
 
     def remove_older(self, seconds: float) -> None:
@@ -91,11 +115,14 @@ class Spool:
             if path.stat().st_mtime < limit:
                 path.unlink(missing_ok=True)
 
-    def _data(self, run_context_id: str) -> Path:
-        return self._folder / f"{_safe(run_context_id)}.arrows"
+    def _data(self, name: str) -> Path:
+        return self._folder / f"{_safe(name)}.arrows"
 
-    def _note(self, run_context_id: str) -> Path:
-        return self._folder / f"{_safe(run_context_id)}.json"
+    def _attachment(self, name: str) -> Path:
+        return self._folder / f"{_safe(name)}.bin"
+
+    def _note(self, name: str) -> Path:
+        return self._folder / f"{_safe(name)}.json"
 
     def _notify(self) -> None:
         with self._grown:
@@ -130,7 +157,7 @@ class SpoolWriter:
         """Adds a batch and lets readers see it.
 
         Raises:
-            SpoolFullError: the result would be larger than a run may keep.
+            SpoolFullError: the result would be larger than it may be.
         """
         self._writer.write_batch(batch)
         self._file.flush()
@@ -181,7 +208,7 @@ class _Following(io.RawIOBase):
         return self._file
 
 
-def _safe(run_context_id: str) -> str:
-    if not run_context_id or not all(c.isalnum() or c == "-" for c in run_context_id):
-        raise ValueError("not a run id")
-    return run_context_id
+def _safe(name: str) -> str:
+    if not name or not all(c.isalnum() or c == "-" for c in name):
+        raise ValueError("not a name")
+    return name

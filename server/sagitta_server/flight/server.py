@@ -13,7 +13,6 @@ from sagitta_server.flight.access import MIDDLEWARE, Access, NoHandshake
 from sagitta_server.flight.service import FlightSqlServer
 from sagitta_server.flight.settings import FlightSettings
 from sagitta_server.flight.statements import Statements
-from sagitta_server.flight.tickets import signer as open_signer
 from sagitta_server.listening import ListenError, check_free
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def start_flight(engine: Engine) -> RunningFlight:
     """
     settings = engine.settings.flight
     check_free("Flight SQL", settings.address)
-    signer = open_signer(settings, engine.settings.data_dir)
+    signer = engine.signer
     host, _, port = settings.address.rpartition(":")
     scheme = "grpc+tls" if settings.tls_certificate else "grpc"
     try:

@@ -131,7 +131,7 @@ class Signer:
         return hmac.digest(self._secret, kind.encode() + b"\0" + payload, "sha256")
 
 
-def signer(settings: FlightSettings, data_dir: Path) -> Signer:
+def open_signer(settings: FlightSettings, data_dir: Path) -> Signer:
     """Returns the signer of a server: with the secret of its settings, or one that is kept in its data directory."""
     if settings.secret is not None:
         return Signer(settings.secret.get_secret_value())

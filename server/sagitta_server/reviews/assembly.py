@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sagitta_server.auth.keys import dev_secret
 from sagitta_server.execution import Source, open_source
+from sagitta_server.execution.spool import Spool
 from sagitta_server.reviews.ai import AiProvider, EmbeddedProvider
 from sagitta_server.reviews.dictionaries import DictionaryReader
 from sagitta_server.reviews.local import LocalEnvironment
@@ -15,7 +16,6 @@ from sagitta_server.reviews.local.environment import ENVIRONMENT_ID, Execution, 
 from sagitta_server.reviews.run_tickets import ticket_key
 from sagitta_server.reviews.service import ReviewService
 from sagitta_server.reviews.settings import AiSettings, DictionarySettings, ReviewSettings
-from sagitta_server.execution.spool import Spool
 from sagitta_server.state import Database
 
 _MIB = 1_048_576

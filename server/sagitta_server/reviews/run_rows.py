@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from sagitta_server.auth import Authenticator
 from sagitta_server.errors import Reason, ServiceError
+from sagitta_server.execution.spool import Spool
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.run_tickets import ForeignTicketError, InvalidTicketError, verify
-from sagitta_server.execution.spool import Spool
 from sagitta_server.reviews.values import LaunchStatus
 from sagitta_server.reviews.work import ReviewWork
 

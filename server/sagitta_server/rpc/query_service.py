@@ -177,16 +177,19 @@ def _responses(run: Run, handle: ModelHandle, question: Question) -> Iterator[pb
             yield response
             response = pb.ExecuteQueryResponse()
         response.arrow_ipc = piece
-    summary = run.summary
-    response.summary.CopyFrom(
-        pb.ResultSummary(
-            row_count=summary.row_count,
-            execution_time_ms=summary.execution_time_ms,
-            truncated=summary.truncated,
-            warnings=diagnostic_messages(summary.warnings),
-        )
-    )
+    response.summary.CopyFrom(result_summary(run))
     yield response
+
+
+def result_summary(run: Run) -> pb.ResultSummary:
+    """What is known of a result after its rows."""
+    summary = run.summary
+    return pb.ResultSummary(
+        row_count=summary.row_count,
+        execution_time_ms=summary.execution_time_ms,
+        truncated=summary.truncated,
+        warnings=diagnostic_messages(summary.warnings),
+    )
 
 
 def result_metadata(run: Run, handle: ModelHandle, question: Question) -> pb.ResultMetadata:

@@ -6,6 +6,7 @@ import base64
 import time
 from typing import Any
 
+import grpc
 import pyarrow as pa
 import pytest
 from pyarrow import flight
@@ -222,6 +223,15 @@ def test_transactions_and_substrait_are_refused_clearly(client: Any) -> None:
     descriptor = flight.FlightDescriptor.for_command(pack(fs.CommandStatementSubstraitPlan()))
     with pytest.raises(flight.FlightServerError, match="Substrait"):
         client.get_flight_info(descriptor)
+
+
+def test_polling_is_unimplemented(engine: Any) -> None:
+    """pyarrow's server has no hook for it; should it get one, this test says so."""
+    with grpc.insecure_channel(engine.flight_location.removeprefix("grpc://")) as channel:
+        poll = channel.unary_unary("/arrow.flight.protocol.FlightService/PollFlightInfo")
+        with pytest.raises(grpc.RpcError) as caught:
+            poll(fl.FlightDescriptor(type=fl.FlightDescriptor.CMD, cmd=SQL.encode()).SerializeToString())
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_closing_an_unknown_prepared_statement_is_no_error(client: Any) -> None:

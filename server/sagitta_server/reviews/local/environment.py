@@ -17,6 +17,7 @@ from sagitta_compiler.model.resolved import TableSource
 
 from sagitta_server.errors import ServiceError
 from sagitta_server.execution import CancelToken, Source, SourceError, batches_of
+from sagitta_server.execution.spool import Finished, Spool, SpoolFullError
 from sagitta_server.models import ModelHandle
 from sagitta_server.models.compiled import ModelSource
 from sagitta_server.reviews.environment import (
@@ -46,7 +47,6 @@ from sagitta_server.reviews.local.templates import Renderer
 from sagitta_server.reviews.names import norm, schema_overlap
 from sagitta_server.reviews.run_tickets import RunTicket, sign, sql_hash
 from sagitta_server.reviews.settings import LocalSettings
-from sagitta_server.execution.spool import Finished, Spool, SpoolFullError
 from sagitta_server.reviews.template_variables import has_template_marks
 from sagitta_server.reviews.values import Condition, Dataset, SemanticSourceType, TrustLevel
 

@@ -1,0 +1,239 @@
+"""Queries that go on without their callers: each on a thread, its rows in the spool, found again by its ticket."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sagitta.semantic.v1 import polled_query_service_pb2 as pb
+from sagitta.semantic.v1 import query_service_pb2 as query_pb
+
+from sagitta_server.config import PollingSettings
+from sagitta_server.errors import Reason, ServiceError, is_defect
+from sagitta_server.execution import CancelReason, CancelToken, StatementCancelledError
+from sagitta_server.execution.spool import Finished, Spool, SpoolFullError
+from sagitta_server.queries import Run
+from sagitta_server.rpc.ipc import PIECE_BYTES
+
+log = logging.getLogger("sagitta.rpc")
+
+CANCELLED = "cancelled"
+"""The note of a query that was cancelled: it is not started again."""
+
+Start = Callable[[query_pb.ExecuteQueryRequest, CancelToken], tuple[Run, query_pb.ResultMetadata]]
+"""Starts the statement of a request."""
+Summarise = Callable[[Run], query_pb.ResultSummary]
+
+
+@dataclass(slots=True)
+class PolledQuery:
+    """A query and how far it is; `changed` guards what changes."""
+
+    query_id: str
+    token: CancelToken
+    touched: float
+    """When somebody asked for it last, in seconds since 1970 UTC."""
+    started_at: float
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    state: pb.QueryState.ValueType = pb.QUERY_STATE_RUNNING
+    rows: int = 0
+    metadata: query_pb.ResultMetadata | None = None
+    summary: query_pb.ResultSummary | None = None
+    error: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state != pb.QUERY_STATE_RUNNING
+
+    def wait(self, seconds: float, over: Callable[[], bool]) -> None:
+        """Waits until `over`, or for some time."""
+        with self.changed:
+            self.changed.wait_for(over, seconds)
+
+    def fraction(self) -> float | None:
+        """How far the warehouse is, from 0 to 1; None where it does not tell."""
+        if self.state == pb.QUERY_STATE_SUCCEEDED:
+            return 1.0
+        progress = self.token.progress
+        return progress() if progress is not None and not self.ended else None
+
+
+class PolledQueries:
+    """The polled queries of one server."""
+
+    def __init__(
+        self, settings: PollingSettings, spool: Spool, start: Start, summarise: Summarise, now: Callable[[], float]
+    ) -> None:
+        self._settings, self._spool, self._start, self._summarise = settings, spool, start, summarise
+        self._now = now
+        self._lock = threading.Lock()
+        self._known: dict[str, PolledQuery] = {}
+        self._threads: set[threading.Thread] = set()
+        self._closed = False
+
+    def get(self, query_id: str, request: query_pb.ExecuteQueryRequest) -> PolledQuery:
+        """Returns a query: running here, ended and kept, or started now because this server does not know it.
+
+        Raises:
+            ServiceError: too many run already.
+        """
+        with self._lock:
+            known = self._known.get(query_id) or self._kept(query_id)
+            if known is None:
+                known = self._begin(query_id, request)
+            known.touched = self._now()
+            self._known[query_id] = known
+        self._spool.touch(query_id)
+        return known
+
+    def cancel(self, query_id: str) -> PolledQuery | None:
+        """Ends a query and forgets its rows; None for one that is not known here."""
+        with self._lock:
+            known = self._known.get(query_id) or self._kept(query_id)
+        if known is None:
+            self._forget(query_id)
+            return None
+        known.token.cancel()
+        known.wait(1.0, lambda: known.ended)
+        with known.changed:
+            known.state = pb.QUERY_STATE_CANCELLED
+            known.changed.notify_all()
+        self._forget(query_id)
+        return known
+
+    def pieces(self, query: PolledQuery, gone: Callable[[], bool]) -> Iterator[bytes]:
+        """Yields the rows as pieces of one Arrow IPC stream, also while they are still computed.
+
+        Raises:
+            Exception: what the query failed with.
+        """
+        with self._spool.read(query.query_id, lambda: query.ended or gone()) as rows:
+            while piece := rows.read(PIECE_BYTES):
+                yield piece
+        raise_failure(query)
+
+    def sweep(self) -> None:
+        """Ends what nobody asked for in time, and removes old rows."""
+        limit = self._now() - self._settings.ticket_seconds
+        with self._lock:
+            old = [query for query in self._known.values() if query.touched < limit]
+            for query in old:
+                del self._known[query.query_id]
+        for query in old:
+            query.token.cancel()
+        self._spool.remove_older(self._settings.ticket_seconds)
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Ends everything; rows that are complete stay for the next start."""
+        with self._lock:
+            self._closed = True
+            queries, threads = list(self._known.values()), list(self._threads)
+        for query in queries:
+            query.token.cancel(CancelReason.SHUTDOWN)
+        for thread in threads:
+            thread.join(seconds)
+
+    def _begin(self, query_id: str, request: query_pb.ExecuteQueryRequest) -> PolledQuery:
+        if self._closed or len(self._threads) >= self._settings.max_running:
+            raise ServiceError(
+                Reason.WAREHOUSE_BUSY,
+                f"{len(self._threads)} polled queries run already; try again later.",
+                retry_after_seconds=1,
+            )
+        token = CancelToken(self._settings.timeout_seconds, wants_progress=True)
+        query = PolledQuery(query_id, token, self._now(), self._now())
+        thread = threading.Thread(target=self._work, args=(query, request), name=f"polled-{query_id}", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+        return query
+
+    def _work(self, query: PolledQuery, request: query_pb.ExecuteQueryRequest) -> None:
+        error: Exception | None = None
+        try:
+            self._execute(query, request)
+        except Exception as failure:  # noqa: BLE001 - the boundary of the thread: whoever polls is told
+            error = self._told(failure)
+        finally:
+            query.token.finish()
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+        with query.changed:
+            query.error = error
+            cancelled = query.state == pb.QUERY_STATE_CANCELLED
+            if not cancelled:
+                query.state = _state(error)
+            query.changed.notify_all()
+        if cancelled:
+            self._forget(query.query_id)  # it was still writing when it was told to end
+
+    def _execute(self, query: PolledQuery, request: query_pb.ExecuteQueryRequest) -> None:
+        run, metadata = self._start(request, query.token)
+        try:
+            with self._spool.write(query.query_id, run.schema) as writer:
+                with query.changed:
+                    query.metadata = metadata
+                    query.changed.notify_all()
+                for batch in run.batches():
+                    writer.write(batch)
+                    query.rows += batch.num_rows
+            query.token.raise_if_cancelled()
+            query.summary = self._summarise(run)
+        finally:
+            run.close()
+        kept = pb.FetchQueryResponse(metadata=metadata, summary=query.summary)
+        self._spool.attach(query.query_id, kept.SerializeToString())
+        self._spool.finish(query.query_id, Finished(query.rows, query.summary.truncated))
+
+    def _told(self, failure: Exception) -> Exception:
+        if isinstance(failure, SpoolFullError):
+            return ServiceError(
+                Reason.EXECUTION_FAILED,
+                f"The result is larger than the {self._settings.max_result_mib} MiB that are kept; "
+                "narrow it, or read it over Flight SQL.",
+                metadata={"max_result_mib": str(self._settings.max_result_mib)},
+            )
+        if is_defect(failure):
+            log.error("a polled query failed", exc_info=failure)
+        return failure
+
+    def _kept(self, query_id: str) -> PolledQuery | None:
+        """A query that ended before this server started, or was swept from memory."""
+        note = self._spool.finished(query_id)
+        if note is None:
+            return None
+        query = PolledQuery(query_id, CancelToken(), self._now(), self._now())
+        query.token.finish()
+        if note.error == CANCELLED:
+            query.state = pb.QUERY_STATE_CANCELLED
+            return query
+        found = self._spool.attached(query_id)
+        if found is None:
+            return None
+        kept = pb.FetchQueryResponse.FromString(found)
+        query.state, query.rows = pb.QUERY_STATE_SUCCEEDED, note.rows
+        query.metadata, query.summary = kept.metadata, kept.summary
+        return query
+
+    def _forget(self, query_id: str) -> None:
+        self._spool.remove(query_id)
+        self._spool.finish(query_id, Finished(0, truncated=False, error=CANCELLED))
+
+
+def raise_failure(query: PolledQuery) -> None:
+    """Raises what a query failed with."""
+    if query.state == pb.QUERY_STATE_CANCELLED:
+        raise StatementCancelledError("The query was cancelled.")
+    if query.error is not None:
+        raise query.error
+
+
+def _state(error: Exception | None) -> pb.QueryState.ValueType:
+    match error:
+        case None:
+            return pb.QUERY_STATE_SUCCEEDED
+        case StatementCancelledError():
+            return pb.QUERY_STATE_CANCELLED
+        case _:
+            return pb.QUERY_STATE_FAILED
