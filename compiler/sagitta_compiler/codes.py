@@ -282,6 +282,10 @@ _QUERY = {
         "A filter inside `exists` cannot be reached from its target.",
         "Declare a join.",
     ),
+    "ROW_POLICY_UNBOUND": (
+        "The model has row policies, and the caller is unknown here.",
+        "Ask through a server that knows its callers.",
+    ),
     "GRAIN_NOT_SUBSET": ("A measure's grain needs a dimension that cannot be added to the query.", "Select it."),
     "POP_TIME_DIMENSION_NOT_IN_SELECT": ("A comparison needs its time dimension in the query.", "Select it."),
     "CUMULATIVE_TIME_DIMENSION_NOT_IN_SELECT": ("A running value needs its time dimension in the query.", "Select it."),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from sagitta_compiler.query.query import FilterNode
 
@@ -15,9 +14,10 @@ class CompileContext:
     """The dialect, the clock and the caller.
 
     `now` binds relative dates (aware; its zone decides what today is). `row_policies` maps a data object to the
-    predicates that the caller's rows must pass; they are applied like required static filters.
+    predicates that the caller's rows must pass; they are applied like required static filters. None says nothing about
+    the caller: a model with row policies is then refused.
     """
 
     dialect: str = "duckdb"
     now: dt.datetime | None = None
-    row_policies: Mapping[str, tuple[FilterNode, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    row_policies: Mapping[str, tuple[FilterNode, ...]] | None = None

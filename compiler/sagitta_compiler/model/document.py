@@ -160,6 +160,16 @@ class UnionMemberDocument(DocumentNode):
     """The union's columns to the member's; by default equal names."""
 
 
+class RowPolicyDocument(DocumentNode):
+    """Which rows of a data object a caller sees, whatever is asked."""
+
+    other_spellings: ClassVar = {"filter": "filters"}
+    filters: Filters = ()
+    """What the rows must pass; fields are columns of the object, `{claims.NAME}` is what the caller's token says."""
+    exempt_roles: Texts = ()
+    """Callers with one of these roles see every row."""
+
+
 class DataObjectDocument(AboutDocument):
     """Rows with named columns: a table, an unnested array, a query or a union."""
 
@@ -183,6 +193,8 @@ class DataObjectDocument(AboutDocument):
     """The union's column that tells the members apart."""
     refresh: RefreshDocument | None = None
     """The freshness contract."""
+    row_policy: RowPolicyDocument | None = None
+    """Which rows a caller sees."""
     countable: Flag = True
     """Whether a row count is synthesised."""
     count_label: str | None = None

@@ -27,6 +27,7 @@ from sagitta_compiler.model.resolved import (
     UnionMember,
     UnionSource,
 )
+from sagitta_compiler.model.row_policies import read_row_policy
 from sagitta_compiler.model.scope import Scope, about
 from sagitta_compiler.model.settings import is_time_zone
 from sagitta_compiler.query.parse import read_query
@@ -61,6 +62,7 @@ def resolve_objects(scope: Scope) -> dict[str, DataObject]:
             countable=document.countable,
             count_label=document.count_label,
             about=about(document),
+            row_policy=read_row_policy(scope, name, document.row_policy, (*path, "rowPolicy")),
         )
     return resolved
 

@@ -182,6 +182,14 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
+class RowPolicy:
+    """Which rows of an object a caller sees; operands such as `{claims.region}` stand for the caller's."""
+
+    filters: tuple[FilterNode, ...]
+    exempt_roles: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class DataObject:
     """Rows with named columns, wherever they come from."""
 
@@ -193,6 +201,7 @@ class DataObject:
     countable: bool = True
     count_label: str | None = None
     about: About = About()
+    row_policy: RowPolicy | None = None
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -411,6 +420,11 @@ class ResolvedModel:
     def joins(self) -> tuple[Join, ...]:
         """All joins, in the order of the document."""
         return tuple(join for data_object in self.objects.values() for join in data_object.joins)
+
+    @cached_property
+    def row_policies(self) -> dict[str, RowPolicy]:
+        """The row policies by the data object whose rows they are about."""
+        return {name: item.row_policy for name, item in self.objects.items() if item.row_policy is not None}
 
     @cached_property
     def derived(self) -> dict[Any, Any]:

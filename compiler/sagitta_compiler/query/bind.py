@@ -294,8 +294,16 @@ class _Binder:
         return tuple(found.values())
 
     def _policies(self) -> tuple[Clause, ...]:
+        if (policies := self._context.row_policies) is None:
+            if self._model.row_policies:
+                self._out.error(
+                    "ROW_POLICY_UNBOUND",
+                    "The model has row policies, and nothing says who asks",
+                    f"dataObjects.{next(iter(self._model.row_policies))}.rowPolicy",
+                )
+            return ()
         found: list[Clause] = []
-        for name, nodes in self._context.row_policies.items():
+        for name, nodes in policies.items():
             if name in self._model.objects:
                 binder = PredicateBinder(self._model, self._out, f"rowPolicies.{name}", self._context.now)
                 found.extend(binder.clauses(_qualified(nodes, name, self._model), static=True))

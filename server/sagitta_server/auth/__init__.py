@@ -5,11 +5,13 @@ or raises `AuthenticationError`. Permission checks are `principal.require(...)`.
 """
 
 from sagitta_server.auth.errors import AuthenticationError, PermissionDeniedError
-from sagitta_server.auth.principal import Permission, Principal
+from sagitta_server.auth.principal import ANONYMOUS, KEY_HOLDER, Permission, Principal
 from sagitta_server.auth.settings import AuthSettings
 from sagitta_server.auth.tokens import Authenticator, TokenIssuer
 
 __all__ = [
+    "ANONYMOUS",
+    "KEY_HOLDER",
     "AuthSettings",
     "AuthenticationError",
     "Authenticator",

@@ -31,9 +31,23 @@ class Principal:
     """When the token ends (UTC); streams stop then."""
     roles: frozenset[str] = frozenset()
     """The token's `roles`, for row policies of models."""
+    claims: tuple[tuple[str, tuple[str | int | float | bool, ...]], ...] = ()
+    """The token's claims that are scalars or lists of scalars, for row policies of models."""
+
+    @property
+    def policy_key(self) -> str:
+        """Tells apart the callers of whom row policies may know different things."""
+        return repr((self.claims, sorted(self.roles)))
 
     def require(self, *permissions: str) -> None:
         """Raises `PermissionDeniedError` unless the caller holds every permission."""
         missing = tuple(p for p in permissions if p not in self.permissions)
         if missing:
             raise PermissionDeniedError(missing)
+
+
+ANONYMOUS = Principal(user_id="anonymous", permissions=frozenset())
+"""Whoever calls where no credential is asked for."""
+
+KEY_HOLDER = Principal(user_id="api-key", permissions=frozenset())
+"""Whoever holds an API key: a key says nothing else about its holder."""

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jwt
@@ -17,6 +18,8 @@ from sagitta_server.auth.principal import Permission, Principal
 from sagitta_server.auth.settings import LEEWAY_SECONDS, AuthSettings
 
 _MAX_TOKEN = 16_384
+_PASSING = frozenset({"exp", "iat", "jti", "nbf"})
+"""Claims about the token, not about its bearer."""
 
 
 class Authenticator:
@@ -68,6 +71,11 @@ class Authenticator:
             token_id=claims.get("jti") if isinstance(claims.get("jti"), str) else None,
             expires_at=datetime.fromtimestamp(claims["exp"], tz=UTC),
             roles=roles,
+            claims=tuple(
+                (name, values)
+                for name, claim in sorted(claims.items())
+                if name not in _PASSING and (values := _scalars(claim))
+            ),
         )
 
 
@@ -83,10 +91,17 @@ class TokenIssuer:
         """An issuer whose tokens a server in `dev` mode with the same data directory accepts."""
         return cls(dev_secret(data_dir))
 
-    def issue(self, subject: str, permissions: Iterable[str], lifetime_s: int = 86_400) -> str:
-        """A token for `subject`, valid for `lifetime_s` seconds."""
+    def issue(
+        self,
+        subject: str,
+        permissions: Iterable[str],
+        lifetime_s: int = 86_400,
+        extra: Mapping[str, object] = MappingProxyType({}),
+    ) -> str:
+        """A token for `subject`, valid for `lifetime_s` seconds, with `extra` claims that stand for nothing above."""
         now = int(time.time())
         claims: dict[str, Any] = {
+            **extra,
             "sub": subject,
             "permissions": sorted(set(permissions)),
             "iat": now,
@@ -139,6 +154,12 @@ def _bearer_token(authorization: str | None) -> str:
     if len(token) > _MAX_TOKEN:
         raise AuthenticationError("The token is too long.")
     return token
+
+
+def _scalars(claim: object) -> tuple[str | int | float | bool, ...]:
+    items = claim if isinstance(claim, list | tuple) else (claim,)
+    found = tuple(item for item in items if isinstance(item, str | int | float | bool))
+    return found if len(found) == len(items) else ()
 
 
 def _strings(claim: object) -> tuple[str, ...]:

@@ -57,7 +57,8 @@ def compiled(named: NamedModel, question: str, dialect: str | None) -> CompiledQ
     from sagitta_compiler.query.parse import is_query_object
 
     now = dt.datetime.now(dt.UTC)
-    context = CompileContext(dialect or named.model.settings.default_dialect or "duckdb", now)
+    # who has the model and the warehouse sees every row: policies are for the callers of a server
+    context = CompileContext(dialect or named.model.settings.default_dialect or "duckdb", now, row_policies={})
     if is_query_object(question):
         return compile_query(named.model, query_object(question), context)
     return compiled_sql(named, question, context, now)

@@ -12,7 +12,7 @@ from typing import Any
 from pyarrow import flight
 from sagitta.flight.v1 import ticket_pb2 as pb
 
-from sagitta_server.auth import AuthenticationError, Authenticator
+from sagitta_server.auth import ANONYMOUS, KEY_HOLDER, AuthenticationError, Authenticator, Principal
 from sagitta_server.config import AccessSettings
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.flight.errors import flight_error
@@ -20,7 +20,6 @@ from sagitta_server.flight.tickets import Signer
 
 MIDDLEWARE = "sagitta"
 SESSION_COOKIE = "arrow_flight_session_id"
-ANONYMOUS = "anonymous"
 TOKEN_SECONDS = 86_400
 
 Headers = dict[str, list[str]]
@@ -40,9 +39,13 @@ class NoHandshake(flight.ServerAuthHandler):  # type: ignore[misc]
 class Caller(flight.ServerMiddleware):  # type: ignore[misc]
     """One call: the principal, the session and what to do when it ends."""
 
-    def __init__(self, principal: str, headers: Headers, session: pb.Session | None, answer: dict[str, str]) -> None:
+    def __init__(
+        self, identity: Principal, headers: Headers, session: pb.Session | None, answer: dict[str, str]
+    ) -> None:
         super().__init__()
-        self.principal = principal
+        self.identity = identity
+        self.principal = identity.user_id
+        """To whom tickets, handles and cookies are bound."""
         self.headers = headers
         self.session = session
         """What the session's cookie holds."""
@@ -84,23 +87,23 @@ class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
 
     def start_call(self, info: Any, headers: Headers) -> Caller:
         try:
-            principal, token = self._authenticate(headers)
+            identity, token = self._authenticate(headers)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
             told = flight_error(error)
         else:
             answer: dict[str, str] = {} if token is None else {"authorization": f"Bearer {token}"}
-            session = self._session(headers, principal)
+            session = self._session(headers, identity.user_id)
             if session is not None and session.expires_at - self._signer.now() < self._session_seconds / 2:
                 answer["set-cookie"] = session_cookie(self._signer, session, self._session_seconds)
-            return Caller(principal, headers, session, answer)
+            return Caller(identity, headers, session, answer)
         raise told from None
 
     def _session(self, headers: Headers, principal: str) -> pb.Session | None:
         cookie = _cookie(headers)
         return None if cookie is None else self._signer.session(cookie, principal)
 
-    def _authenticate(self, headers: Headers) -> tuple[str, str | None]:
-        """Returns the principal, and the token to answer a login with."""
+    def _authenticate(self, headers: Headers) -> tuple[Principal, str | None]:
+        """Returns who calls, and the token to answer a login with."""
         header = (headers.get("authorization") or [""])[0]
         scheme, _, credential = header.partition(" ")
         if scheme.lower() == "basic":
@@ -108,30 +111,30 @@ class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
         if self._settings.mode == "none":
             return ANONYMOUS, None
         if scheme.lower() == "bearer" and (issued := self._signer.token_principal(credential.strip())) is not None:
-            return issued, None
+            return Principal(issued, frozenset()), None
         if self._settings.mode == "jwt":
-            return self._authenticator.authenticate(header).user_id, None
+            return self._authenticator.authenticate(header), None
         given = (headers.get(self._settings.api_key_header.lower()) or [""])[0]
         return self._by_key(given or (credential.strip() if scheme.lower() == "bearer" else "")), None
 
-    def _login(self, user: str, password: str) -> tuple[str, str | None]:
+    def _login(self, user: str, password: str) -> tuple[Principal, str | None]:
         """A password is an API key or a JWT, by the mode; the answer's token stands for it from then on."""
         match self._settings.mode:
             case "none":
-                return ANONYMOUS, self._signer.token(user or ANONYMOUS, TOKEN_SECONDS)
+                return ANONYMOUS, self._signer.token(user or ANONYMOUS.user_id, TOKEN_SECONDS)
             case "jwt":
-                return self._authenticator.authenticate(f"Bearer {password}").user_id, password
+                return self._authenticator.authenticate(f"Bearer {password}"), password
             case "api_key":
-                principal = self._by_key(password)
-                return principal, self._signer.token(principal, TOKEN_SECONDS)
+                holder = self._by_key(password)
+                return holder, self._signer.token(holder.user_id, TOKEN_SECONDS)
 
-    def _by_key(self, given: str) -> str:
+    def _by_key(self, given: str) -> Principal:
         if not given:
             raise AuthenticationError("Log in with an API key: as password, as bearer token, or as x-api-key.")
         matches = [hmac.compare_digest(given.encode(), key) for key in self._keys]
         if not any(matches):
             raise ServiceError(Reason.UNAUTHENTICATED, "The API key is not valid.")
-        return "api-key"
+        return KEY_HOLDER
 
 
 def session_cookie(signer: Signer, session: pb.Session, lifetime_seconds: int) -> str:

@@ -92,7 +92,7 @@ class Actions:
 
     def _prepare(self, context: Any, request: fs.ActionCreatePreparedStatementRequest) -> bytes:
         statement = self._server.new_statement(context, request.query)
-        plan = self._server.prepare(statement)
+        plan = self._server.prepare(context, statement)
         prepared = pb.PreparedStatement(
             principal=self._server.caller(context).principal,
             expires_at=int(self._server.signer.now()) + self._server.settings.prepared_seconds,
@@ -180,7 +180,7 @@ class Actions:
             try:
                 default = getattr(SessionContext(), OPTIONS[name.lower()])
                 changed = with_option(options, name, default if value is None else value)
-                self._server.models().catalog(changed)
+                self._server.models(context).catalog(changed)
                 options = changed
             except (InvalidOptionError, ServiceError):
                 result.errors[name].value = fl.SetSessionOptionsResult.INVALID_VALUE
@@ -189,7 +189,7 @@ class Actions:
 
     def _get_options(self, context: Any) -> bytes:
         options = self._server.session_context(context)
-        models = self._server.models()
+        models = self._server.models(context)
         shown: dict[str, Any] = {
             "catalog": models.catalog_name,
             "schema": models.catalog(options).default_schema or "",

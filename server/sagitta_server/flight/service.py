@@ -78,9 +78,9 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
     def signer(self) -> Signer:
         return self._signer
 
-    def models(self) -> Models:
-        """Returns the models that are served now."""
-        return Models(self._settings.catalog_name, self._models.served())
+    def models(self, context: Any) -> Models:
+        """Returns the models that are served now, as the caller may see them."""
+        return Models(self._settings.catalog_name, self._models.served(), self.caller(context).identity)
 
     def caller(self, context: Any) -> Caller:
         """Returns what the middleware knows of a call."""
@@ -115,18 +115,18 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         peer = context.peer()
         return f"{peer.decode() if isinstance(peer, bytes) else peer}:{self.caller(context).principal}"
 
-    def prepare(self, statement: pb.Statement) -> Plan:
+    def prepare(self, context: Any, statement: pb.Statement) -> Plan:
         """Returns the plan of a statement whose parameters are not bound yet."""
-        return self._plan(statement, None)
+        return self._plan(context, statement, None)
 
-    def plans(self, statement: pb.Statement) -> tuple[Plan, ...]:
+    def plans(self, context: Any, statement: pb.Statement) -> tuple[Plan, ...]:
         """Returns the plans of a statement as it travels in tickets and handles, one for each row of parameters."""
-        return tuple(self._plan(statement, values) for values in read_rows(statement.parameters))
+        return tuple(self._plan(context, statement, values) for values in read_rows(statement.parameters))
 
-    def _plan(self, statement: pb.Statement, values: Row | None) -> Plan:
+    def _plan(self, context: Any, statement: pb.Statement, values: Row | None) -> Plan:
         now = dt.datetime.fromtimestamp(statement.now_micros / 1_000_000, dt.UTC)
         asked = Asked(statement.sql, values, SessionContext.from_message(statement.context), now)
-        return self._statements.plan(asked, self.models())
+        return self._statements.plan(asked, self.models(context))
 
     def new_statement(self, context: Any, sql: str) -> pb.Statement:
         """Returns a statement as it travels, with the options of the call."""
@@ -150,12 +150,12 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
     def get_schema(self, context: Any, descriptor: Any) -> Any:
         command = _command(descriptor)
         schema = metadata_schema(command)
-        return flight.SchemaResult(schema or self._promised(self._statement(context, command))[0].schema)
+        return flight.SchemaResult(schema or self._promised(context, self._statement(context, command))[0].schema)
 
-    def _promised(self, statement: pb.Statement) -> tuple[Plan, tuple[Plan, ...]]:
+    def _promised(self, context: Any, statement: pb.Statement) -> tuple[Plan, tuple[Plan, ...]]:
         """Returns the plan that tells the schema, and those that will run."""
-        plans = self.plans(statement)
-        return (plans[0] if plans else self.prepare(statement)), plans
+        plans = self.plans(context, statement)
+        return (plans[0] if plans else self.prepare(context, statement)), plans
 
     def _statement(self, context: Any, command: Message) -> pb.Statement:
         """Returns the statement that a command asks to run."""
@@ -182,7 +182,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         return statement
 
     def _statement_info(self, context: Any, descriptor: Any, statement: pb.Statement) -> Any:
-        plan, executions = self._promised(statement)
+        plan, executions = self._promised(context, statement)
         if isinstance(plan.translation, Acknowledgement):
             self._actions.acknowledge(context, plan.translation)
         statement.model_version = plan.version
@@ -227,7 +227,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         found = self._ticket(context, command)
         token = self._statements.token(SessionContext.from_message(found.statement.context))
         self._accompany(caller, context, found.query_id, token)
-        stream = self._run(found, token)
+        stream = self._run(context, found, token)
         caller.at_end(stream.close)
         return _data_stream(stream, never_empty=_is_java(caller))
 
@@ -238,7 +238,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         return flight.RecordBatchStream(rows)
 
     def _catalog(self, context: Any) -> SqlCatalog:
-        models = self.models()
+        models = self.models(context)
         return SqlCatalog(models.catalog_name, {name: handle.model for name, handle in models.handles.items()})
 
     def _ticket(self, context: Any, command: Message) -> pb.Ticket:
@@ -255,8 +255,8 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         caller.at_end(lambda: self.running.remove(query_id, token))
         caller.at_end(lambda: self._watches.remove(token))
 
-    def _run(self, ticket: pb.Ticket, token: CancelToken) -> ResultStream:
-        plan, executions = self._promised(ticket.statement)
+    def _run(self, context: Any, ticket: pb.Ticket, token: CancelToken) -> ResultStream:
+        plan, executions = self._promised(context, ticket.statement)
         if ticket.schema and plan.version != ticket.statement.model_version:
             promised = pa.ipc.read_schema(pa.py_buffer(ticket.schema))
             if not plan.schema.equals(promised):
@@ -288,7 +288,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
 
     def _update(self, context: Any, statement: pb.Statement, writer: Any) -> None:
         """SET, USE, BEGIN and the like change no rows; anything else is no update."""
-        plan = self.prepare(statement)
+        plan = self.prepare(context, statement)
         if not isinstance(plan.translation, Acknowledgement):
             raise ServiceError(Reason.INVALID_REQUEST, "This is a query; execute it as one.")
         self._actions.acknowledge(context, plan.translation)

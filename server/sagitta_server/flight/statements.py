@@ -40,6 +40,7 @@ from sagitta_server.flight.type_info import column_metadata
 from sagitta_server.queries.plan_cache import PlanCache
 
 if TYPE_CHECKING:
+    from sagitta_server.auth import Principal
     from sagitta_server.models import ModelHandle
     from sagitta_server.queries import QueryService
 
@@ -79,9 +80,12 @@ class Plan:
 class Models:
     """The models that can be queried by SQL, by schema name."""
 
-    def __init__(self, catalog_name: str, served: Iterable[ModelHandle]) -> None:
+    def __init__(self, catalog_name: str, served: Iterable[ModelHandle], caller: Principal) -> None:
         self.catalog_name = catalog_name
-        self.handles = {handle.name: handle for handle in served}
+        self.handles = {handle.name: handle.for_caller(caller) for handle in served}
+        policies = any(handle.model.row_policies for handle in self.handles.values())
+        self.caller = caller.policy_key if policies else ""
+        """What an answer depends on besides the question, where models have row policies."""
         self.version = "|".join(f"{name}={handle.content_key}" for name, handle in sorted(self.handles.items()))
 
     def catalog(self, context: SessionContext) -> SqlCatalog:
@@ -114,7 +118,7 @@ class Statements:
         """
         text = asked.sql.lower()
         moment = asked.now if any(word in text for word in _CLOCK_WORDS) else asked.now.date()
-        key = (models.version, asked.sql, repr(asked.values), asked.context, moment)
+        key = (models.version, models.caller, asked.sql, repr(asked.values), asked.context, moment)
         return self._plans.get(key, lambda: self._plan(asked, models))
 
     def _plan(self, asked: Asked, models: Models) -> Plan:
@@ -137,7 +141,8 @@ class Statements:
         def compiled_core(core: Core) -> CompiledQuery:
             model = _in_zone(core.model, asked.context.time_zone)
             dialect = self._queries.dialect(model)
-            return compile_query(model, core.query, CompileContext(dialect=dialect, now=asked.now))
+            policies = models.handles[core.schema].row_policies
+            return compile_query(model, core.query, CompileContext(dialect, asked.now, policies))
 
         compiled = compile_statement(statement, compiled_core)
         schema = _described(self._queries.result_schema(compiled), models.catalog_name)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from sagitta_compiler import CompileError, Diagnostic, LoadedModel, ResolvedModel, Severity
+from sagitta_compiler.model.row_policies import MissingClaimError, PolicyCaller, bind_row_policies
 from sagitta_compiler.names import normalise_model_name
+from sagitta_compiler.query.query import FilterNode
 
+from sagitta_server.auth import Principal
 from sagitta_server.characters import require_characters
 from sagitta_server.config import Settings
 from sagitta_server.errors import Reason, ServiceError, compile_error
@@ -16,6 +20,7 @@ from sagitta_server.models.compiled import CompiledModels, ModelSource
 from sagitta_server.models.curated import CuratedModel, CuratedModels
 from sagitta_server.models.sessions import Session, SessionStore, StoredModel
 
+NO_POLICIES: Mapping[str, tuple[FilterNode, ...]] = MappingProxyType({})
 UPLOAD_DISABLED = "Single-model mode: model upload is disabled."
 REMOVAL_DISABLED = "Single-model mode: model removal is disabled."
 
@@ -30,6 +35,32 @@ class ModelHandle:
     loaded: LoadedModel
     source: ModelSource
     curated: bool = False
+    caller: Principal | None = None
+    """Who asks, which row policies need to know; None: nobody has said."""
+
+    def for_caller(self, principal: Principal) -> ModelHandle:
+        """The same model as a caller may see it."""
+        return replace(self, caller=principal)
+
+    @property
+    def row_policies(self) -> Mapping[str, tuple[FilterNode, ...]] | None:
+        """The predicates that the caller's rows must pass; None where the model has policies and nobody has asked.
+
+        Raises:
+            ServiceError: a policy needs a claim that the caller does not carry.
+        """
+        if not self.model.row_policies:
+            return NO_POLICIES
+        if self.caller is None:
+            return None
+        try:
+            return bind_row_policies(self.model, PolicyCaller(dict(self.caller.claims), self.caller.roles))
+        except MissingClaimError as error:
+            raise ServiceError(
+                Reason.PERMISSION_DENIED,
+                str(error),
+                metadata={"code": "ROW_POLICY_CLAIM", "data_object": error.data_object, "claim": error.claim},
+            ) from None
 
     @property
     def model(self) -> ResolvedModel:

@@ -19,6 +19,7 @@ from sagitta_compiler import (
     compile_query,
     read_query,
 )
+from sagitta_compiler.query.query import FilterNode
 
 from sagitta_server.cache import CacheRequest, Contract, Lookup, ResultCache, contracts
 from sagitta_server.characters import require_characters
@@ -109,12 +110,13 @@ class QueryService:
         asked = _question(question)
         chosen = self.dialect(handle.model, dialect)
         today = self._today(handle.model)
-        key = (handle.content_key, chosen, asked.key, limit, today)
+        policies = handle.row_policies
+        key = (handle.content_key, chosen, asked.key, limit, today, _policy_key(policies))
 
         def compiled() -> CompiledQuery:
             query = self.read(asked)
             limited = query if limit is None else replace(query, limit=limit)
-            return compile_query(handle.model, limited, CompileContext(dialect=chosen, now=today))
+            return compile_query(handle.model, limited, CompileContext(chosen, today, policies))
 
         return self._plans.get(key, compiled)
 
@@ -286,6 +288,11 @@ class QueryService:
         """Midnight of the present day in the model's zone: the same all day long, so that plans can be kept."""
         now = self._now().astimezone(zoneinfo.ZoneInfo(model.settings.default_timezone or "UTC"))
         return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _policy_key(policies: Mapping[str, tuple[FilterNode, ...]] | None) -> str:
+    """Tells row policies apart, as part of a plan's key; equal numbers of different types are different."""
+    return repr(policies) if policies else ""
 
 
 def _question(question: Question | Query | str) -> Question:

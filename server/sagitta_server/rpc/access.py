@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from sagitta_server.auth import Authenticator, Principal
+from sagitta_server.auth import ANONYMOUS, KEY_HOLDER, Authenticator, Principal
 from sagitta_server.config import AccessSettings
 from sagitta_server.errors import DETAIL_BYTES, Reason, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ANONYMOUS = Principal(user_id="anonymous", permissions=frozenset())
+    from sagitta_server.models import ModelHandle, ModelStore
+
 REQUEST_ID = "x-request-id"
 CLIENT = "x-sagitta-client"
 """Metadata with which the gateway tells the address of its own client."""
@@ -52,6 +53,11 @@ def current_call() -> Call:
     call = CALL.get()
     assert call is not None, "outside of a call"
     return call
+
+
+def resolve_for_caller(models: ModelStore, session_id: str, model_id: str) -> ModelHandle:
+    """The model that a request names, as the caller of the present call may see it."""
+    return models.resolve(session_id, model_id).for_caller(current_call().principal)
 
 
 class AccessControl:
@@ -97,7 +103,7 @@ class AccessControl:
         keys = [key.get_secret_value().encode() for key in self._settings.api_keys]
         if not any([hmac.compare_digest(given.encode(), key) for key in keys]):  # noqa: C419 (every key is compared, whichever matches)
             raise ServiceError(Reason.PERMISSION_DENIED, "Invalid API key", metadata={"code": "AUTH_INVALID"})
-        return Principal(user_id="api-key", permissions=frozenset())
+        return KEY_HOLDER
 
 
 def metadata_of(context: grpc.ServicerContext) -> dict[str, str]:

@@ -17,7 +17,7 @@ from sagitta_server.models import ModelHandle, ModelSource
 from sagitta_server.queries import Question
 from sagitta_server.queries.batch import BatchItem, BatchLimits, BatchRunner, ItemResult, Outcome
 from sagitta_server.queries.run import Run
-from sagitta_server.rpc.access import current_call
+from sagitta_server.rpc.access import current_call, resolve_for_caller
 from sagitta_server.rpc.convert import (
     UnreadableMessageError,
     cache_message,
@@ -88,11 +88,15 @@ class BatchServicer(pb_grpc.BatchServiceServicer):
 
     def _model(self, request: pb.RunBatchRequest, session_id: str) -> _Model:
         if request.WhichOneof("model") == "model_id":
-            handle = self._models.resolve(session_id, request.model_id)
+            handle = resolve_for_caller(self._models, session_id, request.model_id)
             return _Model(handle, model_pb2.MODEL_LOAD_REFERENCED, temporary=False)
         loaded = self._models.load(session_id, ModelSource(request.model_yaml), dedup=not request.skip_dedup)
         load = model_pb2.MODEL_LOAD_REUSED if loaded.reused else model_pb2.MODEL_LOAD_FRESH
-        return _Model(loaded.handle, load, temporary=not (loaded.reused or request.persist_model))
+        return _Model(
+            loaded.handle.for_caller(current_call().principal),
+            load,
+            temporary=not (loaded.reused or request.persist_model),
+        )
 
     def _run(
         self, request: pb.RunBatchRequest, model: _Model, items: Sequence[BatchItem], context: grpc.ServicerContext

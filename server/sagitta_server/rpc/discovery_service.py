@@ -15,6 +15,7 @@ from sagitta_compiler.query.query import DimensionItem, MeasureItem
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.models import ModelHandle
 from sagitta_server.queries import Question
+from sagitta_server.rpc.access import resolve_for_caller
 from sagitta_server.rpc.convert import (
     CARDINALITY,
     data_object_message,
@@ -198,7 +199,7 @@ class DiscoveryServicer(pb_grpc.DiscoveryServiceServicer):
         )
 
     def _find(self, request: Any) -> ModelHandle:
-        return self._models.resolve(request.session_id, request.model_id)
+        return resolve_for_caller(self._models, request.session_id, request.model_id)
 
     def _preview(self, handle: ModelHandle, query: Mapping[str, Any]) -> str | None:
         """The SQL of an example; None where it does not compile, which loading the model has told."""

@@ -15,7 +15,7 @@ from sagitta_server.errors import Reason, ServiceError, compile_error
 from sagitta_server.execution import SourceError
 from sagitta_server.models import ModelHandle
 from sagitta_server.queries import Question, Run
-from sagitta_server.rpc.access import metadata_of
+from sagitta_server.rpc.access import metadata_of, resolve_for_caller
 from sagitta_server.rpc.convert import (
     UnreadableMessageError,
     cache_message,
@@ -52,7 +52,7 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         self._queries = engine.queries
 
     def CompileQuery(self, request: pb.CompileQueryRequest, context: grpc.ServicerContext) -> pb.CompileQueryResponse:
-        handle = self._models.resolve(request.session_id, request.model_id)
+        handle = resolve_for_caller(self._models, request.session_id, request.model_id)
         question = read_question(request, handle)
         compiled = self._queries.compile(handle, question, request.dialect)
         return pb.CompileQueryResponse(
@@ -68,7 +68,7 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         )
 
     def PlanQuery(self, request: pb.PlanQueryRequest, context: grpc.ServicerContext) -> pb.PlanQueryResponse:
-        handle = self._models.resolve(request.session_id, request.model_id)
+        handle = resolve_for_caller(self._models, request.session_id, request.model_id)
         try:
             compiled = self._queries.compile(handle, read_question(request, handle), request.dialect)
         except CompileError as error:
@@ -85,7 +85,7 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
     def ExecuteQuery(
         self, request: pb.ExecuteQueryRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ExecuteQueryResponse]:
-        handle = self._models.resolve(request.session_id, request.model_id)
+        handle = resolve_for_caller(self._models, request.session_id, request.model_id)
         question = read_question(request, handle)
         token = self._queries.token(context.time_remaining())
         context.add_callback(token.cancel)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sagitta_compiler import LoadedModel, compile_query, load_model, read_query
+from sagitta_compiler import CompileContext, LoadedModel, compile_query, load_model, read_query
 from sagitta_compiler.codes import CODES
 from sagitta_compiler.model.document import (
     ColumnDocument,
@@ -60,7 +60,7 @@ def test_an_example_of_a_query_compiles(text: str) -> None:
     query, found = read_query(text)
     assert query is not None, found
 
-    assert compile_query(model, query).sql
+    assert compile_query(model, query, CompileContext(row_policies={})).sql
 
 
 @pytest.mark.parametrize(
