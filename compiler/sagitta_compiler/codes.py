@@ -58,11 +58,20 @@ _DOCUMENT = {
     ),
     "DATA_OBJECT_PARSE_ERROR": (
         "A data object has a key, value or combination that is not allowed.",
-        "Follow the hint.",
+        "Correct what is at the place that is shown.",
     ),
-    "DIMENSION_PARSE_ERROR": ("A dimension has a key, value or combination that is not allowed.", "Follow the hint."),
-    "MEASURE_PARSE_ERROR": ("A measure has a key, value or combination that is not allowed.", "Follow the hint."),
-    "METRIC_PARSE_ERROR": ("A metric lacks what its type needs, or has what its type refuses.", "Follow the hint."),
+    "DIMENSION_PARSE_ERROR": (
+        "A dimension has a key, value or combination that is not allowed.",
+        "Correct what is at the place that is shown.",
+    ),
+    "MEASURE_PARSE_ERROR": (
+        "A measure has a key, value or combination that is not allowed.",
+        "Correct what is at the place that is shown.",
+    ),
+    "METRIC_PARSE_ERROR": (
+        "A metric lacks what its type needs, or has what its type refuses.",
+        "Correct what is at the place that is shown.",
+    ),
     "FILTER_PARSE_ERROR": ("A static filter is not valid.", "Give it a column, an operator and fitting values."),
     "EXAMPLES_PARSE_ERROR": ("An example is not valid.", "Give it `name`, `description` and `query`."),
     "REFRESH_PARSE_ERROR": (
@@ -252,7 +261,10 @@ _QUERY = {
         "Name a dimension, `Object.Column`, or in `having` a measure.",
     ),
     "INVALID_FILTER_OPERATOR": ("An operator is unknown, or does not fit the field.", "Take one of those in the hint."),
-    "INVALID_FILTER_VALUE": ("A filter's value is missing or does not fit its operator.", "Follow the hint."),
+    "INVALID_FILTER_VALUE": (
+        "A filter's value is missing or does not fit its operator.",
+        "Give it one value, two for `between`, a list for `in`.",
+    ),
     "INVALID_RELATIVE_FILTER": ("A relative period is not complete.", "Give `unit`, `count` and perhaps `direction`."),
     "UNKNOWN_ORDER_BY_FIELD": ("A sort key is no column of the result.", "Select it, or name another."),
     "INVALID_ORDER_BY_POSITION": ("A sort position is outside the result.", "Count the selected columns from 1."),
@@ -290,7 +302,7 @@ _QUERY = {
     "POP_TIME_DIMENSION_NOT_IN_SELECT": ("A comparison needs its time dimension in the query.", "Select it."),
     "CUMULATIVE_TIME_DIMENSION_NOT_IN_SELECT": ("A running value needs its time dimension in the query.", "Select it."),
     "WINDOW_TIME_DIMENSION_NOT_IN_SELECT": ("A shift needs its time dimension in the query.", "Select it."),
-    "INVALID_METRIC": ("A metric cannot be computed as it is.", "Follow the hint."),
+    "INVALID_METRIC": ("A metric cannot be computed as it is.", "Change its formula, or what it is made of."),
     "ANCHOR_REQUIRED_AMBIGUOUS_KEY": ("A measure over several facts has no single grain.", "Set `anchor`."),
     "MISSING_PRIMARY_KEY": (
         "A computed column reads a measure, and its data object has no key to read it by.",

@@ -73,6 +73,7 @@ class Engine:
             execution=self.queries,
             sources=self.sources,
             flight_location=lambda: self.flight_location,
+            ticket_secret=settings.flight.secret.get_secret_value() if settings.flight.secret else None,
         )
         self.run_rows = RunRows(
             self.reviews.service.work, self.reviews.spool, self.authenticator, self.reviews.ticket_key

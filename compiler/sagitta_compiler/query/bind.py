@@ -65,7 +65,8 @@ class _Binder:
         self._check_shape()
         dimensions = self._dimensions()
         measures = self._measures()
-        fields = tuple(bound for item in query.fields if (bound := self._field(item)) is not None)
+        found = (self._field(item, f"select.fields[{at}]") for at, item in enumerate(query.fields))
+        fields = tuple(bound for bound in found if bound is not None)
         labels = [*(d.label for d in dimensions), *(m.label for m in measures), *(f.label for f in fields)]
         self._check_labels(labels)
         having = self._having(dimensions, measures)
@@ -116,14 +117,14 @@ class _Binder:
             self._out.error(
                 "DIMENSIONS_EXCLUDE_WITH_MEASURES", "dimensionsExclude takes no measures", "select.measures"
             )
-        for choice in query.use_path_names:
+        for at, choice in enumerate(query.use_path_names):
             known = (choice.source, choice.target, choice.path_name)
             if not any((j.source, j.target, j.path_name) == known for j in self._model.joins):
                 names = [j.path_name for j in self._model.joins if j.path_name and j.source == choice.source]
                 self._out.error(
                     "UNKNOWN_PATH_NAME",
                     f"There is no path '{choice.path_name}' from '{choice.source}' to '{choice.target}'",
-                    "usePathNames",
+                    f"usePathNames[{at}]",
                     context={"source": choice.source, "target": choice.target, "pathName": choice.path_name},
                     suggestions=near(choice.path_name, names),
                 )
@@ -144,14 +145,17 @@ class _Binder:
     def _dimensions(self) -> tuple[BoundDimension, ...]:
         found: list[BoundDimension] = []
         taken: set[str] = set()
-        for item in self._query.dimensions:
-            bound = self._coalesced(item) if isinstance(item, CoalesceItem) else self._dimension(item, taken)
+        for at, item in enumerate(self._query.dimensions):
+            path = f"select.dimensions[{at}]"
+            bound = (
+                self._coalesced(item, path) if isinstance(item, CoalesceItem) else self._dimension(item, taken, path)
+            )
             if bound is not None:
                 taken.add(bound.label)
                 found.append(bound)
         return tuple(found)
 
-    def _dimension(self, item: DimensionItem, taken: set[str]) -> BoundDimension | None:
+    def _dimension(self, item: DimensionItem, taken: set[str], path: str) -> BoundDimension | None:
         name, grain = item.name, item.grain
         if name not in self._model.dimensions and grain is None:
             name, suffix = split_grain(self._model, name)
@@ -159,13 +163,13 @@ class _Binder:
                 self._out.error(
                     "INVALID_TIME_GRAIN",
                     f"'{suffix}' is no time grain",
-                    "select.dimensions",
+                    path,
                     hint=f"Use one of {', '.join(g.value for g in TimeGrain)}.",
                     context={"dimension": name, "grain": suffix},
                     suggestions=near(suffix, [g.value for g in TimeGrain]),
                 )
                 return None
-        dimension = self._find_dimension(name, item.name)
+        dimension = self._find_dimension(name, item.name, path)
         if dimension is None:
             return None
         used = grain or dimension.time_grain
@@ -174,7 +178,7 @@ class _Binder:
             self._out.error(
                 "INVALID_TIME_GRAIN",
                 f"'{name}' is a {member.type.value} and has no time grain",
-                "select.dimensions",
+                path,
                 context={"dimension": name, "grain": used.value},
             )
             return None
@@ -183,7 +187,7 @@ class _Binder:
             label = f"{name}:{used.value}"
         return BoundDimension(label, (member,), name, (name,), dimension.format)
 
-    def _find_dimension(self, name: str, asked: str) -> Dimension | None:
+    def _find_dimension(self, name: str, asked: str, path: str) -> Dimension | None:
         dimension = self._model.dimensions.get(name)
         if dimension is None:
             suggestions = near(name, self._model.dimensions)
@@ -197,17 +201,19 @@ class _Binder:
             self._out.error(
                 "UNKNOWN_DIMENSION",
                 f"There is no dimension '{asked}'",
-                "select.dimensions",
+                path,
                 hint=hint,
                 context={"dimension": asked},
                 suggestions=suggestions,
             )
         return dimension
 
-    def _coalesced(self, item: CoalesceItem) -> BoundDimension | None:
-        if not self._check_coalesce(item):
+    def _coalesced(self, item: CoalesceItem, path: str) -> BoundDimension | None:
+        if not self._check_coalesce(item, path):
             return None
-        found = [self._dimension(DimensionItem(name), set()) for name in item.names]
+        found = [
+            self._dimension(DimensionItem(name), set(), f"{path}.coalesce[{at}]") for at, name in enumerate(item.names)
+        ]
         bound = [dimension for dimension in found if dimension is not None]
         if len(bound) < len(found):
             return None
@@ -216,14 +222,14 @@ class _Binder:
             self._out.error(
                 "COALESCE_TYPE_MISMATCH",
                 f"The members of '{item.alias}' have different types: {', '.join(sorted(t.value for t in types))}",
-                "select.dimensions",
+                path,
                 context={"alias": item.alias, "members": item.names},
             )
             return None
         members = tuple(d.members[0] for d in bound)
         return BoundDimension(item.alias, members, item.alias, tuple(d.source for d in bound), bound[0].format)
 
-    def _check_coalesce(self, item: CoalesceItem) -> bool:
+    def _check_coalesce(self, item: CoalesceItem, path: str) -> bool:
         aliases = Counter(i.alias for i in self._query.dimensions if isinstance(i, CoalesceItem))
         model = self._model
         problem = None
@@ -236,16 +242,17 @@ class _Binder:
         elif len(item.names) < 2:
             problem = ("COALESCE_TOO_FEW_MEMBERS", f"'{item.alias}' needs at least two dimensions")
         if problem is not None:
-            self._out.error(*problem, "select.dimensions", context={"alias": item.alias})
+            self._out.error(*problem, path, context={"alias": item.alias})
         return problem is None
 
     # measures and fields
 
     def _measures(self) -> tuple[BoundMeasure, ...]:
         found: list[BoundMeasure] = []
-        for item in self._query.measures:
-            filters = self._item_filters(item)
-            value = None if filters is None else self._values.value(item.name, filters)
+        for at, item in enumerate(self._query.measures):
+            path = f"select.measures[{at}]"
+            filters = self._item_filters(item, path)
+            value = None if filters is None else self._values.value(item.name, filters, path)
             if value is not None:
                 metric = self._model.metrics.get(item.name)
                 artefact = metric or self._model.measures[item.name]
@@ -253,17 +260,17 @@ class _Binder:
                 found.append(BoundMeasure(item.alias or item.name, value, item.name, role, artefact.format))
         return tuple(found)
 
-    def _item_filters(self, item: MeasureItem) -> tuple[Predicate, ...] | None:
-        binder = replace(self._where, path="select.measures.filter")
-        bound = tuple(binder.rows(node) for node in flatten(item.filters))
+    def _item_filters(self, item: MeasureItem, path: str) -> tuple[Predicate, ...] | None:
+        binder = replace(self._where, path=f"{path}.filter")
+        bound = tuple(binder.under(step).rows(node) for step, node in flatten(item.filters))
         return tuple(p for p in bound if p is not None) if all(bound) else None
 
-    def _field(self, item: FieldItem) -> BoundField | None:
+    def _field(self, item: FieldItem, path: str) -> BoundField | None:
         if (data_object := self._model.objects.get(item.object)) is None:
             self._out.error(
                 "RAW_FIELD_UNKNOWN_OBJECT",
                 f"There is no data object '{item.object}'",
-                "select.fields",
+                path,
                 context={"dataObject": item.object},
                 suggestions=near(item.object, self._model.objects),
             )
@@ -272,7 +279,7 @@ class _Binder:
             self._out.error(
                 "RAW_FIELD_UNKNOWN_COLUMN",
                 f"'{item.object}' has no column '{item.column}'",
-                "select.fields",
+                path,
                 context={"dataObject": item.object, "column": item.column},
                 suggestions=near(item.column, data_object.columns),
             )
@@ -316,25 +323,27 @@ class _Binder:
         selected = {name: Selected(d) for d in dimensions for name in (d.source, d.label)}
         labelled = {m.label: m.value for m in measures}
 
-        def subject(node: Filter) -> Selected | Value | None:
+        def subject(place: PredicateBinder, node: Filter) -> Selected | Value | None:
             if node.field in selected:
                 return selected[node.field]
             if node.field in labelled:
                 return labelled[node.field]
             if node.field in self._model.measures or node.field in self._model.metrics:
-                return self._values.value(node.field, (), "having")
-            self._unknown_having(node.field, [*selected, *labelled, *self._model.measures, *self._model.metrics])
+                return self._values.value(node.field, (), place.path)
+            self._unknown_having(
+                place.path, node.field, [*selected, *labelled, *self._model.measures, *self._model.metrics]
+            )
             return None
 
-        bound = tuple(binder.bind(node, subject) for node in self._query.having)
+        bound = tuple(binder.under(f"[{at}]").bind(node, subject) for at, node in enumerate(self._query.having))
         return tuple(p for p in bound if p is not None)
 
-    def _unknown_having(self, name: str, candidates: list[str]) -> None:
+    def _unknown_having(self, path: str, name: str, candidates: list[str]) -> None:
         unselected = name in self._model.dimensions
         self._out.error(
             "UNKNOWN_FILTER_FIELD",
             f"'{name}' is not selected" if unselected else f"'{name}' is neither a measure nor a selected dimension",
-            "having",
+            path,
             hint="Select it, or filter rows by it in `where`." if unselected else None,
             context={"field": name},
             suggestions=near(name, candidates),
@@ -359,10 +368,10 @@ class _Binder:
                 names.setdefault(f"{dimension.source}:{dimension.grain.value}", dimension.label)
         for measure in measures:
             names.setdefault(measure.source, measure.label)
-        found = [self._order_key(item, names, shown) for item in self._query.order_by]
+        found = [self._order_key(item, names, shown, f"orderBy[{at}]") for at, item in enumerate(self._query.order_by)]
         return tuple(key for key in found if key is not None)
 
-    def _order_key(self, item: OrderItem, names: dict[str, str], shown: list[str]) -> OrderKey | None:
+    def _order_key(self, item: OrderItem, names: dict[str, str], shown: list[str], path: str) -> OrderKey | None:
         label = names.get(item.field)
         if label is None and item.field.isdigit():
             position = int(item.field)
@@ -370,7 +379,7 @@ class _Binder:
                 self._out.error(
                     "INVALID_ORDER_BY_POSITION",
                     f"There is no column {position}: the result has {len(shown)}",
-                    "orderBy",
+                    path,
                     context={"position": position, "columns": len(shown)},
                 )
                 return None
@@ -379,7 +388,7 @@ class _Binder:
             self._out.error(
                 "UNKNOWN_ORDER_BY_FIELD",
                 f"'{item.field}' is not a column of the result",
-                "orderBy",
+                path,
                 hint="Order by a selected name or by a 1-based position.",
                 context={"field": item.field},
                 suggestions=near(item.field, names),

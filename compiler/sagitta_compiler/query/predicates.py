@@ -43,8 +43,16 @@ _NULL_TESTS = {_O.EQUALS: _O.NOT_SET, _O.NOT_EQUALS: _O.SET}
 _BLANK = {_O.BLANK: _O.NOT_SET, _O.NOT_BLANK: _O.SET}
 """What they mean where there is no text that could be blank."""
 
+_WRITTEN = {
+    "a date": " such as 2026-01-31",
+    "a timestamp": " such as 2026-01-31T08:30:00",
+    "a boolean": ": true or false",
+}
+"""How a value of a type is written, where that is not plain."""
+
 Subject = Member | Selected | Value
-FindSubject = Callable[[Filter], Subject | None]
+FindSubject = Callable[["PredicateBinder", Filter], Subject | None]
+"""Looks up the field of a filter, and reports by the binder of its place that there is none."""
 
 
 def _is_text(subject: Subject) -> bool:
@@ -74,27 +82,40 @@ class PredicateBinder:
     now: dt.datetime | None = None
     codes: Codes = Codes()
 
+    def under(self, step: str) -> PredicateBinder:
+        """The binder of a place inside this one, such as `[0]`."""
+        return replace(self, path=f"{self.path}{step}")
+
     def rows(self, node: FilterNode) -> Predicate | None:
         """A predicate on rows."""
-        return self.bind(node, self._column)
+        return self.bind(node, PredicateBinder._column)
+
+    def all_rows(self, nodes: tuple[FilterNode, ...]) -> tuple[Predicate, ...] | None:
+        """The predicates of a list of filters on rows; None after reporting why one is none."""
+        return self.bind_all(nodes, PredicateBinder._column)
 
     def bind(self, node: FilterNode, find: FindSubject) -> Predicate | None:
         """A predicate whose fields `find` looks up; None after reporting why there is none."""
         if isinstance(node, FilterGroup):
-            members = tuple(self.bind(part, find) for part in node.filters)
-            return Group(node.logic, tuple(m for m in members if m is not None), node.negated) if all(members) else None
-        subject = find(node)
+            members = self.under(".filters").bind_all(node.filters, find)
+            return None if members is None else Group(node.logic, members, node.negated)
+        subject = find(self, node)
         if subject is None:
             return None
         if node.operator in (_O.EXISTS, _O.NOT_EXISTS):
             return self._exists(node, subject)
         return self._test(node, subject)
 
+    def bind_all(self, nodes: tuple[FilterNode, ...], find: FindSubject) -> tuple[Predicate, ...] | None:
+        """The predicates of a list; None after reporting why one of them is none."""
+        members = tuple(self.under(f"[{at}]").bind(node, find) for at, node in enumerate(nodes))
+        return tuple(m for m in members if m is not None) if all(members) else None
+
     def clauses(self, nodes: tuple[FilterNode, ...], *, static: bool = False) -> list[Clause]:
         """The AND-ed members of a list of filters."""
         found: list[Clause] = []
-        for node in flatten(nodes):
-            predicate = self.rows(node)
+        for step, node in flatten(nodes):
+            predicate = self.under(step).rows(node)
             if predicate is not None:
                 found.append(Clause(predicate, members_of(predicate), describe(node), static))
         return found
@@ -107,7 +128,7 @@ class PredicateBinder:
 
     def _unknown_field(self, name: str, candidates: list[str]) -> None:
         if name in self.model.measures or name in self.model.metrics:
-            message, hint = f"'{name}' is a measure, and {self.path} filters rows", "Filter measures in `having`."
+            message, hint = f"'{name}' is a measure, and this filters rows", "Filter measures in `having`."
         else:
             message, hint = f"'{name}' is neither a dimension nor a column", "Write a dimension or `Object.Column`."
         self.out.error(
@@ -136,7 +157,7 @@ class PredicateBinder:
         self.out.error(
             self.codes.operator,
             f"'{node.operator.value}' works on text, and '{node.field}' is a {subject_type(subject)}",
-            self.path,
+            f"{self.path}.operator",
             hint="Compare its values, or declare a computed column that casts it to text.",
             context={"field": node.field, "op": node.operator.value},
         )
@@ -150,7 +171,8 @@ class PredicateBinder:
         if len(values) == wanted:
             return True
         what = "two values" if wanted == 2 else "one value"
-        self._bad_value(node, f"'{operator.value}' on '{node.field}' needs {what}, not {len(values)}")
+        message = f"'{operator.value}' on '{node.field}' needs {what}, not {len(values)}"
+        self._bad_value(node, message, f"Give it {what}.")
         return False
 
     def _operand(self, node: Filter, value: object, subject: Subject) -> Literal | None:
@@ -167,11 +189,13 @@ class PredicateBinder:
             found = operand(value, type_)  # type: ignore[arg-type]
             wanted = f"a {type_.value}" if type_ else "a value"
         if found is None:
-            self._bad_value(node, f"'{value}' is not {wanted}, as '{node.operator.value}' on '{node.field}' needs")
+            message = f"'{value}' is not {wanted}, as '{node.operator.value}' on '{node.field}' needs"
+            self._bad_value(node, message, f"Give it {wanted}{_WRITTEN.get(wanted, '')}.")
         return found
 
-    def _bad_value(self, node: Filter, message: str) -> None:
-        self.out.error(self.codes.value, message, self.path, context={"field": node.field, "op": node.operator.value})
+    def _bad_value(self, node: Filter, message: str, hint: str) -> None:
+        context = {"field": node.field, "op": node.operator.value}
+        self.out.error(self.codes.value, message, f"{self.path}.value", hint=hint, context=context)
 
     def _relative(self, node: Filter, subject: Subject) -> Predicate | None:
         if (
@@ -204,16 +228,16 @@ class PredicateBinder:
             self.out.error(
                 "UNKNOWN_SUBQUERY_DATA_OBJECT",
                 f"There is no data object '{sub.object}'",
-                self.path,
+                f"{self.path}.subquery.dataObject",
                 context={"dataObject": sub.object},
                 suggestions=near(sub.object, self.model.objects),
             )
             return None
-        inner = replace(self, codes=replace(self.codes, field="UNKNOWN_SUBQUERY_FILTER_COLUMN"))
-        members = tuple(inner.bind(part, lambda f: inner.sub_column(f, sub.object)) for part in sub.filters)
-        if not all(members):
+        codes = replace(self.codes, field="UNKNOWN_SUBQUERY_FILTER_COLUMN")
+        inner = replace(self.under(".subquery.filter"), codes=codes)
+        bound = inner.bind_all(sub.filters, lambda place, inside: place.sub_column(inside, sub.object))
+        if bound is None:
             return None
-        bound = tuple(m for m in members if m is not None)
         return RowExists(subject, sub.object, sub.path_name, bound, node.operator is _O.NOT_EXISTS)
 
     def sub_column(self, node: Filter, target: str) -> Member | None:
@@ -237,14 +261,14 @@ def subject_type(subject: Subject) -> AbstractType | None:
             return None
 
 
-def flatten(nodes: tuple[FilterNode, ...]) -> list[FilterNode]:
-    """The AND-ed members: plain and-groups are opened."""
-    found: list[FilterNode] = []
-    for node in nodes:
+def flatten(nodes: tuple[FilterNode, ...]) -> list[tuple[str, FilterNode]]:
+    """The AND-ed members, each with the steps that lead to it (`[0].filters[1]`): plain and-groups are opened."""
+    found: list[tuple[str, FilterNode]] = []
+    for at, node in enumerate(nodes):
         if isinstance(node, FilterGroup) and node.logic is Logic.AND and not node.negated:
-            found.extend(flatten(node.filters))
+            found.extend((f"[{at}].filters{step}", member) for step, member in flatten(node.filters))
         else:
-            found.append(node)
+            found.append((f"[{at}]", node))
     return found
 
 

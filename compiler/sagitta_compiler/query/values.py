@@ -104,15 +104,13 @@ class ValueBinder:
         if measure.expression is not None and measure.expression.measures:
             return self._nested(measure, filters, path)
         binder = PredicateBinder(self._model, self._out, f"measures.{measure.name}.filters", self._now, MEASURE_CODES)
-        own = tuple(binder.rows(node) for node in measure.filters)
-        if any(predicate is None for predicate in own):
+        if (own := binder.all_rows(measure.filters)) is None:
             return None
-        bound = tuple(predicate for predicate in own if predicate is not None)
         return LeafValue(
             measure.name,
             measure,
             measure_type(self._model, measure),
-            (*bound, *filters),
+            (*own, *filters),
             _TOTAL if measure.total else measure.grain,
             measure.filter_context,
             self._included(measure),

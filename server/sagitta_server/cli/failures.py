@@ -105,6 +105,8 @@ def from_settings(error: Exception) -> Failure | None:
 def _setting_words(issue: Any) -> str:
     if issue["type"] == "extra_forbidden":
         return "there is no such setting"
+    if issue["type"] in ("model_type", "dataclass_type"):
+        return "a group of settings is set by its members, SAGITTA_GROUP__NAME"
     return str(issue["msg"]).removeprefix("Value error, ")
 
 

@@ -235,7 +235,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         """The rows of a review's run; they need the bearer to whom the ticket was given, in every mode."""
         rows = run_rows.by_ticket(ticket, next(iter(caller.headers.get("authorization") or ()), None))
         caller.at_end(rows.close)
-        return flight.RecordBatchStream(rows)
+        return flight.GeneratorStream(rows.schema, _told(rows))
 
     def _catalog(self, context: Any) -> SqlCatalog:
         models = self.models(context)

@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from sagitta_server.auth.keys import dev_secret
 from sagitta_server.execution import Source, open_source
-from sagitta_server.execution.spool import Spool
 from sagitta_server.reviews.ai import AiProvider, EmbeddedProvider
 from sagitta_server.reviews.dictionaries import DictionaryReader
+from sagitta_server.reviews.environment import Environment
 from sagitta_server.reviews.local import LocalEnvironment
 from sagitta_server.reviews.local.environment import ENVIRONMENT_ID, Execution, Models
 from sagitta_server.reviews.run_tickets import ticket_key
 from sagitta_server.reviews.service import ReviewService
-from sagitta_server.reviews.settings import AiSettings, DictionarySettings, ReviewSettings
+from sagitta_server.reviews.settings import AiSettings, DictionarySettings, LocalSettings, ReviewSettings
+from sagitta_server.reviews.spool import FolderSpool, Spool
+from sagitta_server.reviews.spool_table import TableSpool
 from sagitta_server.state import Database
 
+if TYPE_CHECKING:
+    from sagitta_server.reviews.superset.environment import SupersetEnvironment
+
 _MIB = 1_048_576
+
+
+class Closable(Protocol):
+    """Something that was opened for the review service."""
+
+    def close(self) -> None:
+        """Ends it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +43,8 @@ class Reviews:
     spool: Spool
     ticket_key: bytes
     """Verifies the tickets of runs."""
-    owned_sources: tuple[Source, ...] = ()
-    """Connections that dictionaries opened for themselves."""
+    owned: tuple[Closable, ...] = ()
+    """Connections of dictionaries and environments."""
 
     def start(self) -> None:
         """Starts the background."""
@@ -39,8 +53,8 @@ class Reviews:
     def stop(self) -> None:
         """Stops the background and closes what was opened."""
         self.service.stop()
-        for source in self.owned_sources:
-            source.close()
+        for connection in self.owned:
+            connection.close()
 
 
 def build_reviews(
@@ -52,10 +66,25 @@ def build_reviews(
     execution: Execution,
     sources: Mapping[str, Source],
     flight_location: Callable[[], str | None] = lambda: None,
+    ticket_secret: str | None = None,
 ) -> Reviews:
-    """The review service with the embedded environment."""
-    key = ticket_key(dev_secret(data_dir))
-    spool = Spool(data_dir / "review-runs", settings.local.spool_max_mib * _MIB)
+    """The review service with its environments.
+
+    Args:
+        settings: how reviews behave.
+        data_dir: where files and generated secrets lie.
+        database: the state database.
+        models: the served models.
+        execution: dialects and warehouses.
+        sources: the warehouses by name.
+        flight_location: where the rows of runs are fetched.
+        ticket_secret: signs tickets, the same at all replicas; None: one in the data directory.
+
+    Raises:
+        CredentialsError: a variable that should hold an environment's secret is not set.
+    """
+    key = ticket_key(ticket_secret or dev_secret(data_dir))
+    spool = _spool(settings.local, data_dir, database)
     local = LocalEnvironment(
         settings.local,
         models,
@@ -79,8 +108,26 @@ def build_reviews(
         return sources[dictionary.source] if dictionary.source else next(iter(sources.values()))
 
     reader = DictionaryReader(settings.dictionaries, settings.dictionary_dir, warehouse)
-    service = ReviewService(database, settings, {ENVIRONMENT_ID: local}, reader, _provider(settings.ai))
-    return Reviews(service, spool, key, tuple(own.values()))
+    elsewhere = _superset_environments(settings)
+    environments: dict[str, Environment] = {ENVIRONMENT_ID: local, **elsewhere}
+    service = ReviewService(database, settings, environments, reader, _provider(settings.ai))
+    return Reviews(service, spool, key, (*own.values(), *elsewhere.values()))
+
+
+def _superset_environments(settings: ReviewSettings) -> dict[str, SupersetEnvironment]:
+    if not settings.environments:
+        return {}
+    from sagitta_server.reviews.superset.environment import SupersetEnvironment  # noqa: PLC0415 (brings an HTTP client)
+
+    return {name: SupersetEnvironment.from_settings(name, held) for name, held in settings.environments.items()}
+
+
+def _spool(settings: LocalSettings, data_dir: Path, database: Database) -> Spool:
+    one, all_of_them = settings.spool_max_mib * _MIB, settings.results_max_mib * _MIB
+    shared = settings.results == "database" or (settings.results == "auto" and database.dialect != "sqlite")
+    if shared:
+        return TableSpool(database, one, all_of_them)
+    return FolderSpool(settings.results_dir or data_dir / "review-runs", one, all_of_them)
 
 
 def _provider(settings: AiSettings) -> AiProvider:

@@ -146,6 +146,10 @@ class RunRequest:
     dataset: Dataset
     row_limit: int
     template_params: JsonText = EMPTY_OBJECT
+    redirect_url: str = ""
+    """Where the run can be looked at, as `RunStart` said; empty while the run is being prepared."""
+    age_s: float = 0.0
+    """Seconds since the run was launched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +310,14 @@ class Environment(Protocol):
 
     def execute_run(self, request: RunRequest, *, first: bool, cancelled: Callable[[], bool]) -> RunOutcome:
         """Runs the text to its end, or adopts what an earlier attempt of the same run did (`first` is False then)."""
+        ...
+
+    def forget_runs(self, run_context_ids: tuple[str, ...]) -> None:
+        """Removes what is kept here of runs whose session was removed."""
+        ...
+
+    def tidy(self) -> None:
+        """Removes what is kept here for too long; called once in a while."""
         ...
 
     @property

@@ -13,6 +13,7 @@ from datetime import datetime
 from sagitta_server.reviews.catalogue import CATALOGUE
 from sagitta_server.reviews.gates import missing_required
 from sagitta_server.reviews.json_text import NULL
+from sagitta_server.reviews.lifecycle import DATASET_CHANGED
 from sagitta_server.reviews.mappings import ambiguities, is_relative_time, is_unsafe, usable_value
 from sagitta_server.reviews.values import (
     ApprovalState,
@@ -298,7 +299,7 @@ def _about_preview(review: Review, status: PreviewStatus | None) -> Iterator[Wan
         yield Wanted("PREVIEW_STALE", "Make a new preview: the shown SQL no longer matches the review.", ref)
     if status is PreviewStatus.FAILED:
         yield Wanted("PREVIEW_FAILED", f"The SQL could not be compiled: {(preview.error_details or '')[:500]}", ref)
-    if preview.stale_reason == "dataset_changed":
+    if preview.stale_reason == DATASET_CHANGED:
         yield Wanted(
             "DATASET_CHANGED_UPSTREAM", "The dataset has changed since the preview. Import again and preview anew.", ref
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sagitta_server.reviews.json_text import NULL
+from sagitta_server.reviews.lifecycle import DATASET_CHANGED
 from sagitta_server.reviews.mappings import usable_value
 from sagitta_server.reviews.sql_safety import is_read_only, template_marks_block
 from sagitta_server.reviews.values import (
@@ -126,7 +127,7 @@ def _unapproved(review: Review) -> tuple[str, ...]:
 
 
 def _changed(review: Review) -> bool:
-    return review.preview is not None and review.preview.stale_reason == "dataset_changed"
+    return review.preview is not None and review.preview.stale_reason == DATASET_CHANGED
 
 
 def _running(review: Review) -> bool:

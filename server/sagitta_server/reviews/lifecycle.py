@@ -28,6 +28,8 @@ ALLOWED: Mapping[SessionStatus, tuple[SessionStatus, ...]] = {
 """Which status may follow which; a status may always be set again."""
 
 REOPENED = "the session was reopened"
+DATASET_CHANGED = "dataset_changed"
+"""Why a preview is out of date when the dataset is not what it was at the import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,11 @@ def change_status(review: Review, to: SessionStatus) -> StatusChange:
 
 
 def needs_import(review: Review) -> bool:
-    """The import never came to a good end and none is under way."""
+    """The import never came to a good end, or the dataset has changed since; and none is under way."""
     if review.session.import_task_id is not None:
         return False
+    if review.preview is not None and review.preview.stale_reason == DATASET_CHANGED:
+        return True
     wanting = {ReadinessState.RECOVERY_REQUIRED, ReadinessState.EMPTY}
     return not review.session.imported or review.session.readiness_state in wanting
 

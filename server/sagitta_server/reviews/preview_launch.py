@@ -33,7 +33,7 @@ from sagitta_server.reviews.fingerprint import (
 from sagitta_server.reviews.gates import Gate, failing, gates, is_unsettled, missing_required
 from sagitta_server.reviews.importer import source_request
 from sagitta_server.reviews.json_text import dump, load
-from sagitta_server.reviews.lifecycle import require_dataset
+from sagitta_server.reviews.lifecycle import DATASET_CHANGED, require_dataset
 from sagitta_server.reviews.recovery import with_conditions, without_conditions
 from sagitta_server.reviews.run_tickets import sql_hash
 from sagitta_server.reviews.settle import random_id
@@ -53,7 +53,7 @@ from sagitta_server.reviews.values import (
     Run,
     SessionStatus,
 )
-from sagitta_server.reviews.work import Effects, ReviewWork
+from sagitta_server.reviews.work import Effects, ReviewWork, utc_now
 
 MAX_ERROR = 4000
 MAX_PREVIEW_TEXT = 1_048_576
@@ -382,7 +382,7 @@ def _with_live_state(review: Review, live: LiveState) -> Review:
     if live.launchable != review.dataset.launchable:
         review = replace(review, dataset=replace(review.dataset, launchable=live.launchable))
     if review.dataset is not None and review.preview is not None and live.revision != review.dataset.revision:
-        review = replace(review, preview=replace(review.preview, stale_reason="dataset_changed"))
+        review = replace(review, preview=replace(review.preview, stale_reason=DATASET_CHANGED))
     return review
 
 
@@ -422,7 +422,8 @@ def _new_run(review: Review, run_id: str, start: RunStart, effects: Effects) -> 
 def _run_request(review: Review, run_id: str, owner_id: str) -> RunRequest:
     assert review.dataset is not None
     assert review.preview is not None
-    sql = review.run.sql if review.run and review.run.run_context_id == run_id else review.preview.compiled_sql
+    run = review.run if review.run and review.run.run_context_id == run_id else None
+    sql = review.preview.compiled_sql if run is None else run.sql
     return RunRequest(
         session_id=review.session_id,
         run_context_id=run_id,
@@ -431,6 +432,8 @@ def _run_request(review: Review, run_id: str, owner_id: str) -> RunRequest:
         dialect=review.preview.dialect,
         dataset=review.dataset,
         row_limit=review.session.run_row_limit,
+        redirect_url="" if run is None else run.redirect_url,
+        age_s=0.0 if run is None else (utc_now() - run.created_at).total_seconds(),
     )
 
 

@@ -27,6 +27,7 @@ from sagitta_server.reviews.values import (
     Review,
     SemanticSourceStatus,
     Source,
+    TemplateText,
     TrustLevel,
     Variable,
 )
@@ -140,7 +141,7 @@ def with_variables(review: Review, context: Context) -> Review:
         return review
     params = load(review.dataset.template_params)
     given = params if isinstance(params, dict) else {}
-    texts = [t for t in review.dataset.templates if len(t.text) <= MAX_TEMPLATE]
+    texts = [t for t in (*review.dataset.templates, *_free_filters(review)) if len(t.text) <= MAX_TEMPLATE]
     discovery = discover(texts, frozenset(given))
     known = {v.variable_name: v for v in review.variables}
     variables = tuple(
@@ -151,6 +152,14 @@ def with_variables(review: Review, context: Context) -> Review:
     mappings = tuple(m for m in review.mappings if m.variable_id in left)
     changed = replace(review, variables=variables, mappings=mappings, fields=fields)
     return with_conditions(changed, (*_template_conditions(discovery), *_removed("variable", list(known))))
+
+
+def _free_filters(review: Review) -> list[TemplateText]:
+    """Filters of free SQL are templates too."""
+    free = [(f, load(f.normalized_value)) for f in review.filters if f.operator == "SQL"]
+    return [
+        TemplateText(f"filter {f.display_name or f.filter_name}", text) for f, text in free if isinstance(text, str)
+    ]
 
 
 def with_offers(review: Review, offered: Iterable[OfferedSource], context: Context) -> Review:

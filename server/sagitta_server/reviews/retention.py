@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, select
 
 from sagitta_server.reviews.settings import ReviewSettings
+from sagitta_server.reviews.store.rates import forget_rates
 from sagitta_server.reviews.store.tables import ARTIFACTS, IDEMPOTENCY, PREVIEWS, SESSIONS, UPLOADS
 from sagitta_server.reviews.values import SessionStatus
 
@@ -16,6 +17,7 @@ def forget(connection: Connection, settings: ReviewSettings, now: datetime) -> N
     keys_before = now - timedelta(seconds=settings.idempotency_ttl_s)
     connection.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_at < keys_before))
     connection.execute(delete(UPLOADS).where(UPLOADS.c.expires_at <= now))
+    forget_rates(connection, now.timestamp())
     archived_before = now - timedelta(days=settings.archive_days)
     put_away = (
         select(SESSIONS.c.session_id)

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
 from sagitta_server.auth import Authenticator
 from sagitta_server.errors import Reason, ServiceError
-from sagitta_server.execution.spool import Spool
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.run_tickets import ForeignTicketError, InvalidTicketError, verify
+from sagitta_server.reviews.spool import Spool
 from sagitta_server.reviews.values import LaunchStatus
 from sagitta_server.reviews.work import ReviewWork
 
 _LOOK_SECONDS = 0.5
+
+
+class RowStream:
+    """The record batches of a run, as they come."""
+
+    def __init__(self, content: io.RawIOBase) -> None:
+        self._content = io.BufferedReader(content)  # gives as much as is asked for, which pyarrow relies on
+        self._reader = pa.ipc.open_stream(self._content)
+        self.schema = self._reader.schema
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self._reader
+        except ReviewError as error:
+            raise ServiceError(Reason.EXECUTION_FAILED, error.message) from error
+
+    def close(self) -> None:
+        """Closes what the rows are read from."""
+        self._content.close()
 
 
 class RunRows:
@@ -29,8 +48,8 @@ class RunRows:
         self._authenticator = authenticator
         self._key = ticket_key
 
-    def by_ticket(self, ticket: bytes, authorization: str | None) -> Any:
-        """The `pyarrow.RecordBatchReader` of a ticket's run; the bearer must be whom the ticket was given to.
+    def by_ticket(self, ticket: bytes, authorization: str | None) -> RowStream:
+        """The rows of a ticket's run; the bearer must be whom the ticket was given to.
 
         Raises:
             AuthenticationError, ServiceError: not allowed, not valid, or the rows are gone.
@@ -38,12 +57,11 @@ class RunRows:
         principal = self._authenticator.authenticate(authorization)
         try:
             claims = verify(ticket, self._key, principal.user_id, time.time())
-            rows = self.bytes_of(claims.run_context_id, lambda: False)
+            return RowStream(self.bytes_of(claims.run_context_id, lambda: False))
         except (InvalidTicketError, ReviewError) as error:
             raise ServiceError(Reason.INVALID_REQUEST, str(error)) from error
         except ForeignTicketError as error:
             raise ServiceError(Reason.PERMISSION_DENIED, str(error)) from error
-        return pa.ipc.open_stream(rows)
 
     def bytes_of(self, run_context_id: str, gone: Callable[[], bool]) -> io.RawIOBase:
         """The bytes of a run's result as an Arrow IPC stream; `gone` says that nobody reads any more.

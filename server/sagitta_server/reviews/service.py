@@ -131,7 +131,7 @@ class ReviewService:
         self._launcher = Launcher(self.work, self.environment)
         self._exporter = Exporter(self.work)
         self._launcher.on_finished = self._exporter.store_run_summary
-        self.runner = TaskRunner(self.work, self._perform, self._abandon)
+        self.runner = TaskRunner(self.work, self._perform, self._abandon, self._tidy)
 
     def start(self) -> None:
         """Starts the background; unfinished tasks of earlier processes go on once their lease has run out."""
@@ -192,7 +192,6 @@ class ReviewService:
     ) -> Started:
         """Starts a review and waits a short while for its import."""
         principal.require(Permission.SESSION_MANAGE)
-        self.work.rate_limit.check(principal.user_id)
         _check_source(source_input, environment_id)
         _check_key(key)
         environment = self.environment(environment_id)
@@ -237,13 +236,16 @@ class ReviewService:
             self._archive(principal, session_id, expected)
             return
         principal.require(Permission.SESSION_MANAGE)
-        self.work.rate_limit.check(principal.user_id)
-        with self.work.database.write() as connection:
+        with self.work.user_change(principal) as connection:
             review = self.work.owned(connection, principal, session_id, lock=True)
             self.work.check_version(review, expected)
             if is_running(review):
                 raise run_in_progress()
+            runs = self.work.store.run_ids(connection, session_id)
             self.work.store.delete(connection, session_id)
+        environment = self.environments.get(review.session.environment_id)
+        if environment is not None and runs:
+            environment.forget_runs(runs)
         self.work.notify()
 
     def events(self, principal: Principal, session_id: str, after: int, limit: int) -> tuple[StoredEvent, ...]:
@@ -338,7 +340,6 @@ class ReviewService:
     def upload(self, principal: Principal, file_name: str, media_type: str, content: bytes) -> Upload:
         """Stores a dictionary for a while."""
         principal.require(Permission.SESSION_MANAGE)
-        self.work.rate_limit.check(principal.user_id)
         if not file_name.strip() or len(file_name) > 255:
             raise validation_error(Violation("file_name", "must have 1 to 255 characters"))
         if len(content) > self.settings.max_upload_bytes:
@@ -353,7 +354,7 @@ class ReviewService:
             created_at=now,
             expires_at=now + timedelta(seconds=self.settings.upload_ttl_s),
         )
-        with self.work.database.write() as connection:
+        with self.work.user_change(principal) as connection:
             artifacts.insert_upload(connection, upload)
         return upload
 
@@ -542,7 +543,7 @@ class ReviewService:
     ) -> tuple[Review, bool]:
         context = self.work.context(principal.user_id)
         try:
-            with self.work.database.write() as connection:
+            with self.work.user_change(principal) as connection:
                 effects = Effects(connection, context)
                 again = self._replay(effects, principal, "start", key, digest)
                 if again is not None:
@@ -724,6 +725,10 @@ class ReviewService:
                 self._previewer.perform(task)
             case TaskKind.LAUNCH:
                 self._launcher.perform(task)
+
+    def _tidy(self) -> None:
+        for environment in self.environments.values():
+            environment.tidy()
 
     def _abandon(self, task: Task, reason: str) -> None:
         """Ends a task that failed again and again, so that its session does not wait for it for ever."""

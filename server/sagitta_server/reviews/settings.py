@@ -58,8 +58,15 @@ class LocalSettings(_Section):
 
     run_row_limit: int = Field(default=1000, ge=1, le=10_000_000)
     """Rows of a launched run."""
+    results: Literal["auto", "folder", "database"] = "auto"
+    """Where the rows of runs lie: in files of a folder, or in the state database, where every replica finds them.
+    `auto`: in the database where it is a server, in the folder where it is a file."""
+    results_dir: Path | None = None
+    """The folder of results, which replicas may share; None: one in the data directory."""
     spool_max_mib: int = Field(default=512, ge=1)
     """Largest result that a run may keep."""
+    results_max_mib: int = Field(default=4096, ge=1)
+    """All results together; above it the oldest go."""
     result_ttl_s: int = Field(default=604_800, ge=60)
     """How long the rows of a run are kept."""
     ticket_ttl_s: int = Field(default=3600, ge=1)
@@ -88,7 +95,7 @@ class ReviewSettings(_Section):
     max_sessions_per_user: int = Field(default=200, ge=1)
     """Open reviews that one user may have."""
     mutations_per_minute: int = Field(default=60, ge=0)
-    """Mutations of one user per minute; 0 sets no limit."""
+    """Changes of one user per minute, at all replicas together; so many at once, then evenly. 0 sets no limit."""
     max_watchers: int = Field(default=64, ge=1)
     """Streams of events that are open at once; each holds a thread of the gRPC server."""
     workers: int = Field(default=4, ge=1, le=64)

@@ -27,8 +27,15 @@ Perform = Callable[[Task], None]
 class TaskRunner:
     """A few threads that take tasks in the order in which they were queued."""
 
-    def __init__(self, work: ReviewWork, perform: Perform, abandon: Callable[[Task, str], None]) -> None:
+    def __init__(
+        self,
+        work: ReviewWork,
+        perform: Perform,
+        abandon: Callable[[Task, str], None],
+        tidy: Callable[[], None] = lambda: None,
+    ) -> None:
         self._work = work
+        self._tidy = tidy
         self._perform = perform
         self._abandon = abandon
         self._stopping = threading.Event()
@@ -92,6 +99,7 @@ class TaskRunner:
             self._forgot_at = time.monotonic()
         with self._work.database.write() as connection:
             forget(connection, self._work.settings, self._work.clock())
+        self._tidy()
 
     def _claim(self, worker: str) -> Task | None:
         now = self._work.clock()

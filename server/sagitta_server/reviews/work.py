@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +19,7 @@ from sagitta_server.reviews.lifecycle import require_active
 from sagitta_server.reviews.settings import ReviewSettings
 from sagitta_server.reviews.settle import Context, effective_preview, random_id, settle, with_decision
 from sagitta_server.reviews.store import ReviewStore
+from sagitta_server.reviews.store.rates import RateLimit
 from sagitta_server.reviews.store.tasks import Task, TaskKind, enqueue, finish
 from sagitta_server.reviews.values import PreviewStatus, Review
 from sagitta_server.state import Database
@@ -54,35 +55,6 @@ class Effects:
 Mutation = Callable[[Review, Effects], Review]
 
 
-class RateLimit:
-    """Counts mutations per user in a sliding minute."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._limit = per_minute
-        self._lock = threading.Lock()
-        self._seen: dict[str, deque[float]] = {}
-
-    def check(self, user_id: str) -> None:
-        """Raises `rate_limited` when the user has made too many mutations."""
-        if self._limit == 0:
-            return
-        now = time.monotonic()
-        with self._lock:
-            seen = self._seen.setdefault(user_id, deque())
-            while seen and seen[0] <= now - 60:
-                seen.popleft()
-            if len(seen) >= self._limit:
-                retry = max(1, round(60 - (now - seen[0])))
-                raise ReviewError(
-                    "rate_limited",
-                    f"{self._limit} changes per minute are allowed; try again in {retry} seconds.",
-                    {"retry_after_s": retry},
-                )
-            seen.append(now)
-            if len(self._seen) > 10_000:
-                self._seen = {user: times for user, times in self._seen.items() if times and times[-1] > now - 60}
-
-
 class ReviewWork:
     """Reads and changes reviews; every method may be called from any thread."""
 
@@ -91,7 +63,7 @@ class ReviewWork:
         self.settings = settings
         self.store = ReviewStore()
         self.clock = clock
-        self.rate_limit = RateLimit(settings.mutations_per_minute)
+        self._rate = RateLimit(settings.mutations_per_minute)
         self.changed = threading.Condition()
         """Notified after every commit and every finished task."""
         self.on_queued: Callable[[], None] = lambda: None
@@ -143,8 +115,7 @@ class ReviewWork:
     ) -> Review:
         """Applies the owner's change and returns the review as it then is."""
         principal.require(permission)
-        self.rate_limit.check(principal.user_id)
-        with self.database.write() as connection:
+        with self.user_change(principal) as connection:
             review = self.owned(connection, principal, session_id, lock=True)
             self.check_version(review, expected_version)
             if needs_active:
@@ -152,6 +123,17 @@ class ReviewWork:
             after = self.apply(connection, review, mutation, self.context(principal.user_id), user_change=True)
         self.notify()
         return self.shown(after)
+
+    @contextmanager
+    def user_change(self, principal: Principal) -> Iterator[Connection]:
+        """A transaction that counts as one change of this user.
+
+        Raises:
+            ReviewError: `rate_limited`.
+        """
+        with self.database.write() as connection:
+            self._rate.take(connection, principal.user_id, self.clock().timestamp())
+            yield connection
 
     def system_change(self, session_id: str, mutation: Mutation) -> Review | None:
         """Applies a background change; None when the session is gone."""

@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
+import psycopg
 import pytest
 from sagitta_server.reviews.store import tables
 from sagitta_server.state import open_database
@@ -61,9 +63,29 @@ def check(url: str) -> None:
         database.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fresh_state(request):
+    """Gives a state database of its own for a folder; those of PostgreSQL are copies of one that is migrated."""
+    if request.param == "sqlite":
+        yield lambda folder: f"sqlite:///{folder}/state.db"
+        return
+    server = request.getfixturevalue("postgres")
+    base, template = server.uri.removesuffix("postgres"), f"kill_{uuid.uuid4().hex}"
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {template}")
+        open_database(base + template).close()
+
+        def copy(folder):
+            name = f"{template}_{folder.name.replace('-', '_')}"
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            return base + name
+
+        yield copy
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.timeout(900)
-def test_a_kill_at_any_commit_point_loses_and_doubles_nothing(tmp_path, victim, part):
+def test_a_kill_at_any_commit_point_loses_and_doubles_nothing(tmp_path, victim, fresh_state, part):
     shop = tmp_path / "shop"
     shop.mkdir()
     make_shop(shop)
@@ -71,7 +93,7 @@ def test_a_kill_at_any_commit_point_loses_and_doubles_nothing(tmp_path, victim, 
     for point in range(1 + part, MOST_POINTS, PARTS):
         folder = tmp_path / f"at-{point}"
         shutil.copytree(shop, folder)
-        url = f"sqlite:///{folder}/state.db"
+        url = fresh_state(folder)
         ended = victim(folder, url, point)
         if ended == 0:  # the review was done before this point
             break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sagitta_compiler.model.resolved import Measure, ResolvedModel
+from sagitta_compiler.model.resolved import DerivedMetric, Measure, ResolvedModel
 from sagitta_compiler.model.types import Aggregation, Cardinality
 
 _ADDITIVE = (Aggregation.SUM, Aggregation.COUNT)
@@ -35,6 +35,19 @@ def is_additive(model: ResolvedModel, measure: Measure, dimensions: Iterable[str
         return False
     reached = _reached(model, homes.pop())
     return all(model.dimensions[name].object in reached for name in dimensions if name in model.dimensions)
+
+
+def is_local(model: ResolvedModel, name: str) -> bool:
+    """Says whether a measure's or metric's value of a group depends on the rows of that group alone.
+
+    Then leaving groups out of an answer says the same as leaving their rows out of the question.
+    """
+    if measure := model.measures.get(name):
+        nested = measure.expression.measures if measure.expression is not None else ()
+        alone = not measure.total and measure.grain is None and measure.filter_context is None
+        return alone and all(is_local(model, inner) for inner in nested)
+    metric = model.metrics.get(name)
+    return isinstance(metric, DerivedMetric) and all(is_local(model, inner) for inner in metric.expression.measures)
 
 
 def _reached(model: ResolvedModel, start: str) -> set[str]:

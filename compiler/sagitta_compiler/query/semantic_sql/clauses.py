@@ -26,11 +26,28 @@ class TranslatedSelect:
     outer: exp.Select | None
 
 
+_UNDERSTOOD: dict[type[exp.Expr], frozenset[str]] = {
+    exp.Select: frozenset(
+        {"expressions", "from_", "where", "group", "having", "order", "limit", "offset", "distinct", "with_", "joins"}
+    ),
+    exp.Table: frozenset({"this", "db", "catalog", "alias"}),
+    exp.Distinct: frozenset(),
+    exp.Limit: frozenset({"this", "expression"}),
+    exp.Fetch: frozenset({"direction", "count"}),
+    exp.Offset: frozenset({"this", "expression"}),
+    exp.Star: frozenset({"except_"}),
+}
+"""The parts of each clause that the translation reads; any other would be passed over in silence."""
+
+
 def refuse_clauses(select: exp.Select) -> None:
     """Raises `CompileError` for clauses that mean nothing on a model."""
-    for clause, what in (("qualify", "QUALIFY"), ("windows", "WINDOW"), ("laterals", "LATERAL"), ("into", "INTO")):
-        if select.args.get(clause):
-            raise refused("UNSUPPORTED_SQL_FEATURE", f"{what} is not possible on a model.")
+    source = select.args.get("from_")
+    parts = [select, source.this if source is not None else None]
+    parts.extend(select.args.get(name) for name in ("distinct", "limit", "offset"))
+    parts.extend(p.this if isinstance(p, exp.Column) else p for p in select.expressions)
+    for part in parts:
+        _refuse_unread(part)
     if select.args.get("joins"):
         raise refused(
             "UNSUPPORTED_SQL_FEATURE",
@@ -39,12 +56,54 @@ def refuse_clauses(select: exp.Select) -> None:
         )
 
 
+def _refuse_unread(part: exp.Expr | None) -> None:
+    known = _UNDERSTOOD.get(type(part)) if part is not None else None
+    if part is None or known is None:
+        return
+    for name, value in part.args.items():
+        if name in known or not value:
+            continue
+        if isinstance(value, exp.LimitOptions) and not value.args.get("percent") and not value.args.get("with_ties"):
+            continue
+        what = name.rstrip("_").upper().replace("_", " ")
+        raise refused("UNSUPPORTED_SQL_FEATURE", f"{_NAMES.get(name, what)} is not possible on a model.")
+
+
+_NAMES = {
+    "on": "DISTINCT ON",
+    "limit_options": "A limit in percent or with ties",
+    "windows": "WINDOW",
+    "laterals": "LATERAL",
+    "sample": "A sample",
+    "pivots": "PIVOT",
+    "except_": "EXCLUDE",
+    "replace": "REPLACE of a star",
+    "rename": "RENAME of a star",
+}
+
+
+TRANSLATED = "translated"
+"""Key of `Expression.meta` of a sub-select that reads answers of models, and is ordinary SQL by now."""
+
+
+def is_translated(query: exp.Expr) -> bool:
+    """Says whether a sub-select, or one around it, is translated."""
+    node: exp.Expr | None = query
+    while node is not None:
+        if node.meta.get(TRANSLATED):
+            return True
+        node = node.parent
+    return False
+
+
 def refuse_sub_selects(select: exp.Select) -> None:
-    """Raises `CompileError` for a sub-select anywhere but in an EXISTS of WHERE."""
+    """Raises `CompileError` for a sub-select that nothing translated, unless it is in an EXISTS of WHERE."""
     for name in ("expressions", "where", "group", "having", "order", "limit", "offset"):
         clause = select.args.get(name)
         for part in clause if isinstance(clause, list) else [clause]:
             for query in part.find_all(exp.Query) if isinstance(part, exp.Expr) else ():
+                if is_translated(query):
+                    continue
                 if name != "where" or query.find_ancestor(exp.Exists) is None:
                     raise refused(
                         "UNSUPPORTED_SQL_FEATURE", "A sub-select inside an expression is not possible on a model."
@@ -57,13 +116,18 @@ def projections_of(select: exp.Select, names: Names) -> list[tuple[str | None, e
     for projection in select.expressions:
         if isinstance(projection, exp.Alias):
             found.append((projection.alias, projection.this))
-        elif isinstance(projection, exp.Star) or (
-            isinstance(projection, exp.Column) and isinstance(projection.this, exp.Star)
-        ):
-            found.extend((None, exp.column(column.name, quoted=True)) for column in names.table.columns)
+        elif (star := _star(projection)) is not None:
+            left_out = {names.item(column).name for column in star.args.get("except_") or ()}
+            columns = [exp.column(column.name, quoted=True) for column in names.table.columns]
+            found.extend((None, column) for column in columns if names.item(column).name not in left_out)
         else:
             found.append((None, projection))
     return found
+
+
+def _star(projection: exp.Expr) -> exp.Star | None:
+    inner = projection.this if isinstance(projection, exp.Column) else projection
+    return inner if isinstance(inner, exp.Star) else None
 
 
 def annotate(select: exp.Select, projections: list[tuple[str | None, exp.Expr]], names: Names) -> None:
@@ -141,7 +205,7 @@ def row_count(select: exp.Select, clause: str, values: Values) -> int | None:
     if node is None:
         return None
     number = node.args.get("count") if isinstance(node, exp.Fetch) else node.expression
-    if number is None or isinstance(number, exp.Null):
+    if number is None or isinstance(number, exp.Null) or (isinstance(number, exp.Var) and number.name.upper() == "ALL"):
         return None
     value = constant(number, values, AbstractType.INT, clause.upper())
     if value is None:

@@ -16,16 +16,23 @@ from sagitta_compiler.query.query import (
     MeasureItem,
     Query,
 )
-from sagitta_compiler.query.semantic_sql.additivity import count_of_rows, is_additive
+from sagitta_compiler.query.semantic_sql.additivity import count_of_rows, is_additive, is_local
 from sagitta_compiler.query.semantic_sql.allowed import check_allowed
 from sagitta_compiler.query.semantic_sql.catalog import ColumnKind
-from sagitta_compiler.query.semantic_sql.clauses import TranslatedSelect, order_item, own_columns, row_count
+from sagitta_compiler.query.semantic_sql.clauses import (
+    TranslatedSelect,
+    is_translated,
+    order_item,
+    own_columns,
+    row_count,
+)
+from sagitta_compiler.query.semantic_sql.conditional import Conditional, conditional
 from sagitta_compiler.query.semantic_sql.literals import Values, cast_kind, is_constant
 from sagitta_compiler.query.semantic_sql.names import Item, Names
 from sagitta_compiler.query.semantic_sql.predicates import conjuncts, exists, grain_of, predicate
 from sagitta_compiler.query.semantic_sql.reading import NULLS, refused
 from sagitta_compiler.query.semantic_sql.statement import Core
-from sagitta_compiler.query.semantic_sql.workspace import ITEM, Workspace, items, readable
+from sagitta_compiler.query.semantic_sql.workspace import ITEM, Workspace, items, readable, written
 
 KEY = "key"
 """Key of `Expression.meta` of a column of the answer: which output of the Query it is."""
@@ -41,11 +48,17 @@ class _Output:
 def _key(tree: exp.Expr) -> str:
     """A text that is equal for expressions that mean the same: labels instead of spellings."""
     canonical = tree.copy()
-    for column in list(canonical.find_all(exp.Column)):
+    for column in _outside_queries(canonical):
         item: Item = column.meta[ITEM]
         label = exp.column(f"{item.name}:{item.grain}" if item.grain else item.name, quoted=True)
         canonical = label if column is canonical else (column.replace(label) and canonical)
-    return canonical.sql(normalize=True)
+    return written(canonical, normalize=True)
+
+
+def _outside_queries(tree: exp.Expr) -> list[exp.Column]:
+    """The columns of a tree that no sub-select in it holds."""
+    nodes = tree.walk(prune=lambda n: isinstance(n, exp.Query))
+    return [node for node in nodes if isinstance(node, exp.Column)]
 
 
 class _NotAMeasureError(Exception):
@@ -78,6 +91,7 @@ class GroupedSelect:
         self._after: list[exp.Expr] = []
         self._is_empty = False
         self._needs_outer = False
+        self._leaves_out = False
 
     def translate(self) -> TranslatedSelect:
         self._read_groups()
@@ -85,7 +99,20 @@ class GroupedSelect:
         outputs = [_Output(self._name(alias, tree), self._lower(tree)) for alias, tree in self._projections]
         self._read_having()
         order = [(key, self._lower(key.this)) for key in self._order_keys()]
+        self._refuse_far_values()
+        self._look_for_a_row()
         return self._assemble(outputs, order)
+
+    def _look_for_a_row(self) -> None:
+        """`SELECT 1 FROM t LIMIT 1` asks whether there are rows, `... WHERE 1 = 0` whether there is a table."""
+        limit = self._count("limit")
+        if self._dimensions or self._measures or not (self._is_empty or (limit is not None and limit <= 1)):
+            return
+        item = self._names.item(exp.column(self._names.table.columns[0].name, quoted=True))
+        if item.is_measured:
+            self._measure_column(item.name)
+        else:
+            self._dimension_column(item)
 
     # groups
 
@@ -100,26 +127,29 @@ class GroupedSelect:
 
     def _explicit_groups(self, group: exp.Group) -> list[exp.Expr]:
         keys = list(group.expressions)
-        for argument, grouping in (("rollup", Grouping.ROLLUP), ("cube", Grouping.CUBE)):
-            for node in group.args.get(argument) or ():
-                if node.expressions and keys:
-                    raise refused("UNSUPPORTED_SQL_FEATURE", "ROLLUP and CUBE take all the grouped dimensions.")
-                keys.extend(node.expressions)
-                self._grouping = grouping
-        if group.args.get("grouping_sets"):
+        levels = [node for argument in ("rollup", "cube") for node in group.args.get(argument) or ()]
+        if group.args.get("grouping_sets") or any(isinstance(key, exp.GroupingSets) for key in keys):
             raise refused("UNSUPPORTED_SQL_FEATURE", "GROUPING SETS is not possible.", "Use ROLLUP or CUBE.")
         flat = [part for key in keys for part in (key.expressions if isinstance(key, exp.Tuple) else [key])]
-        for node in [key for key in flat if isinstance(key, exp.Rollup | exp.Cube)]:
-            self._grouping = Grouping.ROLLUP if isinstance(node, exp.Rollup) else Grouping.CUBE
-            flat = [key for key in flat if key is not node] + list(node.expressions)
-        return flat
+        levels.extend(key for key in flat if isinstance(key, exp.Rollup | exp.Cube))
+        flat = [key for key in flat if not isinstance(key, exp.Rollup | exp.Cube)]
+        if not levels:
+            return flat
+        if len(levels) > 1 or (levels[0].expressions and flat):  # WITH ROLLUP names no keys of its own
+            raise refused(
+                "UNSUPPORTED_SQL_FEATURE",
+                "ROLLUP and CUBE take all the grouped dimensions.",
+                "Put every key into the brackets.",
+            )
+        self._grouping = Grouping.ROLLUP if isinstance(levels[0], exp.Rollup) else Grouping.CUBE
+        return flat or list(levels[0].expressions)
 
     def _implicit_groups(self, tree: exp.Expr) -> Iterator[exp.Expr]:
         """Without GROUP BY, what is not aggregated groups: a whole expression, or the dimensions beside measures."""
         if not _has_aggregate(tree):
             yield tree
             return
-        for node in tree.walk(prune=_is_aggregate):
+        for node in tree.walk(prune=lambda n: _is_aggregate(n) or isinstance(n, exp.Filter | exp.Query)):
             if isinstance(node, exp.Column) and not node.meta[ITEM].is_measured:
                 yield node
 
@@ -183,10 +213,28 @@ class GroupedSelect:
 
     # measures
 
-    def _measure_column(self, name: str) -> exp.Column:
-        key = f"m:{name}"
-        self._measures.setdefault(key, MeasureItem(name))
+    def _measure_column(self, name: str, filters: tuple[FilterNode, ...] = ()) -> exp.Column:
+        same = [key for key, item in self._measures.items() if (item.name, item.filters) == (name, filters)]
+        key = same[0] if same else (f"m:{name}#{len(self._measures)}" if filters else f"m:{name}")
+        self._measures.setdefault(key, MeasureItem(name, filters))
         return _answer(key)
+
+    def _conditional(self, tree: exp.Expr, found: Conditional) -> exp.Expr:
+        """A measure that is narrowed for this statement."""
+        if _has_aggregate(found.condition) or found.condition.find(exp.Query) is not None:
+            raise refused("UNSUPPORTED_SQL_FEATURE", f"{readable(tree)}: its condition takes dimensions only.")
+        name = self._measured(found.aggregate)
+        if name is None:
+            raise refused("UNSUPPORTED_SQL_FEATURE", f"{readable(tree)} cannot be evaluated on a model.")
+        filters: list[FilterNode] = []
+        for part in conjuncts(found.condition):
+            node = predicate(part, self._operand, self._values)
+            if node is False:
+                raise refused("UNSUPPORTED_SQL_FEATURE", f"{readable(tree)}: its condition is never true.")
+            if node is not True:
+                filters.append(node)
+        column = self._measure_column(name, tuple(filters))
+        return exp.Coalesce(this=column, expressions=[exp.Literal.number(0)]) if found.is_zero_without_rows else column
 
     def _measured(self, tree: exp.Expr) -> str | None:
         """The measure or metric that a tree is, wrapped in nothing or in an aggregate that changes nothing."""
@@ -200,8 +248,9 @@ class GroupedSelect:
         return self._aggregate(tree)
 
     def _aggregate(self, tree: exp.Expr) -> str:
+        _refuse_extras(tree)
         argument = _argument(tree)
-        if isinstance(tree, exp.Count) and (argument is None or is_constant(argument)):
+        if _counts_rows(tree, argument):
             return self._rows()
         if not isinstance(argument, exp.Column):
             return self._over_expression(tree, argument)
@@ -231,7 +280,8 @@ class GroupedSelect:
         if measure is not None and _matches(tree, measure.aggregation, distinct=measure.distinct):
             return item.name
         dimensions = [d.name for d in self._dimensions.values()]
-        if measure is not None and isinstance(tree, exp.Sum) and is_additive(self._names.model, measure, dimensions):
+        is_sum_of_all = isinstance(tree, exp.Sum) and not isinstance(tree.this, exp.Distinct)
+        if measure is not None and is_sum_of_all and is_additive(self._names.model, measure, dimensions):
             return item.name
         is_sum = isinstance(tree, exp.Sum)
         raise refused(
@@ -276,6 +326,8 @@ class GroupedSelect:
         if not is_constant(tree) and all(ITEM in column.meta for column in own_columns(tree)):
             if not _has_aggregate(tree) and (group := self._groups.get(_key(tree))) is not None:
                 return group.copy()
+            if (found := conditional(tree)) is not None:
+                return self._conditional(tree, found)
             if (name := self._measured(tree)) is not None:
                 return self._measure_column(name)
         match tree:
@@ -287,6 +339,8 @@ class GroupedSelect:
                 return self._lower_grouping(tree)
             case exp.Window():
                 return self._lower_window(tree)
+            case exp.Query() if is_translated(tree):
+                return tree.copy()
             case exp.Query():
                 raise refused(
                     "UNSUPPORTED_SQL_FEATURE", "A sub-select inside an expression is not possible on a model."
@@ -364,7 +418,33 @@ class GroupedSelect:
             if (found := self._exists(part)) is not None:
                 self._where.append(found)
                 continue
+            if part.find(exp.Query) is not None:
+                self._leave_groups_out(part)
+                continue
             self._keep(predicate(part, self._operand, self._values), self._where)
+
+    def _leave_groups_out(self, part: exp.Expr) -> None:
+        """A condition that compares dimensions with the rows of a sub-select: it is applied to the groups."""
+        if self._grouping is not None:
+            raise refused(
+                "UNSUPPORTED_SQL_FEATURE",
+                f"{readable(part)} cannot be combined with subtotals.",
+                "List the values: IN (...).",
+            )
+        self._needs_outer = True
+        self._leaves_out = True
+        self._after.append(self._lower(part))
+
+    def _refuse_far_values(self) -> None:
+        """Raises `CompileError` when groups are left out after measures that look beyond their group."""
+        far = [m.name for m in self._measures.values() if not is_local(self._space.result(), m.name)]
+        if self._leaves_out and far:
+            raise refused(
+                "UNSUPPORTED_SQL_FEATURE",
+                f"{far[0]!r} looks beyond its own group, so a sub-select in WHERE cannot narrow it.",
+                "List the values: IN (...).",
+                measure=far[0],
+            )
 
     def _exists(self, part: exp.Expr) -> FilterNode | None:
         negated = isinstance(part, exp.Not)
@@ -431,7 +511,7 @@ class GroupedSelect:
         self._after.append(self._lower(part))
 
     def _is_simple_having(self, part: exp.Expr) -> bool:
-        if part.find(exp.Query) is not None:
+        if part.find(exp.Query) is not None or any(conditional(node) is not None for node in part.walk()):
             return False
         for node in part.walk(prune=lambda n: _is_aggregate(n) or isinstance(n, exp.Column)):
             if _is_aggregate(node) or isinstance(node, exp.Column):
@@ -481,7 +561,7 @@ class GroupedSelect:
             limit = 0
         query = Query(
             dimensions=tuple(DimensionItem(d.name, d.grain, labels[k]) for k, d in self._dimensions.items()),
-            measures=tuple(MeasureItem(m.name, alias=labels[k]) for k, m in self._measures.items()),
+            measures=tuple(MeasureItem(m.name, m.filters, labels[k]) for k, m in self._measures.items()),
             where=tuple(self._where),
             having=tuple(self._having),
             order_by=tuple(order_item(key, labels[tree.meta[KEY]]) for key, tree in order) if simple else (),
@@ -572,7 +652,7 @@ def _answer(key: str) -> exp.Column:
 def _labelled(tree: exp.Expr, labels: dict[str, str]) -> exp.Expr:
     """Gives the columns of the answer their labels."""
     copied = tree.copy()
-    for column in list(copied.find_all(exp.Column)):
+    for column in _outside_queries(copied):
         key = str(column.meta[KEY])
         label = f"_g_{labels[key[2:]]}" if key.startswith("g:") else labels[key]
         column.set("this", exp.to_identifier(label, quoted=True))
@@ -612,6 +692,28 @@ def _measures_in(tree: exp.Expr) -> Iterator[str]:
     for column in own_columns(tree):
         if column.meta[ITEM].is_measured:
             yield column.meta[ITEM].name
+
+
+_PARTS = frozenset({"this", "expressions", "big_int"})
+
+
+def _refuse_extras(tree: exp.Expr) -> None:
+    """Raises `CompileError` for an aggregate with more parts than are read: several columns, a count, an order."""
+    several = isinstance(tree.this, exp.Distinct) and len(tree.this.expressions) != 1
+    listed = tree.expressions if isinstance(tree, exp.AggFunc) else tree.expressions[1:]
+    if several or listed or any(value for name, value in tree.args.items() if name not in _PARTS):
+        raise refused(
+            "UNSUPPORTED_SQL_FEATURE",
+            f"{readable(tree)} has more parts than an aggregate on a model takes.",
+            "Count the rows of SELECT DISTINCT a, b." if several else "Aggregate one column.",
+        )
+
+
+def _counts_rows(tree: exp.Expr, argument: exp.Expr | None) -> bool:
+    """COUNT(*), COUNT(1), and SUM(1) as Tableau writes it."""
+    if isinstance(tree, exp.Sum):
+        return isinstance(argument, exp.Literal) and not argument.is_string and float(argument.name) == 1
+    return isinstance(tree, exp.Count) and (argument is None or (is_constant(argument) and not argument.find(exp.Null)))
 
 
 def _argument(tree: exp.Expr) -> exp.Expr | None:

@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sagitta_compiler.diagnostics import CompileError
+from sagitta_compiler.query.query import DimensionItem
 from sagitta_compiler.query.semantic_sql.additivity import is_additive
 from sagitta_compiler.query.semantic_sql.allowed import check_allowed, check_tables
 from sagitta_compiler.query.semantic_sql.catalog import SqlCatalog, Table, TableKind, table_named
-from sagitta_compiler.query.semantic_sql.clauses import TranslatedSelect
+from sagitta_compiler.query.semantic_sql.clauses import TRANSLATED, TranslatedSelect
 from sagitta_compiler.query.semantic_sql.literals import Values
 from sagitta_compiler.query.semantic_sql.names import Names
+from sagitta_compiler.query.semantic_sql.predicates import conjuncts
 from sagitta_compiler.query.semantic_sql.reading import refused
 from sagitta_compiler.query.semantic_sql.select import translate_select
-from sagitta_compiler.query.semantic_sql.statement import Core, SemanticStatement
+from sagitta_compiler.query.semantic_sql.statement import CatalogStatement, Core, SemanticStatement
+from sagitta_compiler.query.semantic_sql.workspace import written
+from sagitta_compiler.query.semantic_sql.wrappers import unwrapped
 
 Source = tuple[str, str] | None
 """The core and the label that an output repeats as it is."""
@@ -42,8 +46,8 @@ class Layers:
     values: Values
     cores: list[Core] = field(default_factory=list)
 
-    def statement(self, tree: exp.Query) -> SemanticStatement:
-        """Returns the translated statement.
+    def statement(self, tree: exp.Query) -> SemanticStatement | CatalogStatement:
+        """Returns the translated statement; one that asks no model is answered without a warehouse.
 
         Raises:
             CompileError: it names unknown tables or columns, or means nothing on a model.
@@ -51,20 +55,24 @@ class Layers:
         if (single := self._single(tree)) is not None:
             sources = tuple((single.core.alias, s) if s else None for s in single.sources)
             if single.outer is not None:
+                written(single.outer)
                 check_tables(single.outer, (single.core.alias,))
             return SemanticStatement((single.core,), single.outputs, single.outer, self.values.parameters, sources)
         outer = tree.copy()
         relation = self._query(outer, {})
+        written(outer)
         check_allowed(outer)
         check_tables(outer, (core.alias for core in self.cores))
+        if not self.cores:
+            return CatalogStatement(outer, (), self.values.parameters)
         return SemanticStatement(tuple(self.cores), relation.outputs, outer, self.values.parameters, relation.sources)
 
     def _single(self, tree: exp.Query) -> TranslatedSelect | None:
         """The statement as one question, when it is one SELECT on a table or on plain wrappers of it."""
-        flat = unwrapped(tree)
+        flat = unwrapped(tree, self._is_measured)
         if not isinstance(flat, exp.Select) or flat.args.get("with_") or flat.args.get("joins"):
             return None
-        if flat.args.get("from_") is None and any(True for p in flat.expressions for _ in _outermost_queries(p)):
+        if any(not in_exists(query) for clause in clauses_of(flat) for query in outermost_queries(clause)):
             return None
         table = self._table_of(flat)
         if table is None:
@@ -76,6 +84,13 @@ class Layers:
             if not stays_sql:
                 raise
             return None
+
+    def _is_measured(self, source: exp.Table, column: exp.Column) -> bool:
+        """Whether a column of a table of a model has a value per group."""
+        table = self._table(source)
+        found = self.catalog.model(table.schema)
+        item = Names(found[1], table, source.alias_or_name).find(column) if found is not None else None
+        return item is not None and item.is_measured
 
     def _table_of(self, select: exp.Select) -> Table | None:
         source = select.args.get("from_")
@@ -182,8 +197,14 @@ class Layers:
 
     def _select(self, select: exp.Select, ctes: Mapping[str, Relation]) -> Relation:
         source, joins = select.args.get("from_"), select.args.get("joins") or []
-        if source is not None and not joins and isinstance(source.this, exp.Table) and not _is_cte(source.this, ctes):
+        reads_table = source is not None and isinstance(source.this, exp.Table) and not _is_cte(source.this, ctes)
+        if reads_table and self._narrow_by_joins(select, ctes):
+            joins = []
+        if reads_table and not joins:
+            self._nested(select, ctes)
             return self._leaf(select)
+        if (found := self._looked_through(select, ctes)) is not None:
+            return found
         relations = {name: relation for node in self._from(select) for name, relation in (self._source(node, ctes),)}
         self._nested(select, ctes)
         _expand_stars(select, relations)
@@ -192,6 +213,71 @@ class Layers:
         self._fill_parameters(select)
         outputs = tuple(_output_name(p) for p in select.expressions)
         return Relation(outputs, tuple(_source_of(p, relations) for p in select.expressions))
+
+    def _looked_through(self, select: exp.Select, ctes: Mapping[str, Relation]) -> Relation | None:
+        """A SELECT inside a statement that aggregates a plain wrapper of a table reads the table itself."""
+        flat = unwrapped(select, self._is_measured)
+        source = flat.args.get("from_")
+        if flat is select or not isinstance(flat, exp.Select) or not isinstance(source, exp.From):
+            return None
+        if not isinstance(source.this, exp.Table) or _is_cte(source.this, ctes) or flat.args.get("joins"):
+            return None
+        before = len(self.cores)
+        try:
+            self._nested(flat, ctes)
+            relation = self._leaf(flat)
+        except CompileError as error:
+            del self.cores[before:]
+            if error.diagnostics[0].code != "AGGREGATION_MISMATCH":
+                raise
+            return None
+        with_ = select.args.get("with_")
+        select.args.clear()
+        for name, value in flat.args.items():
+            select.set(name, value)
+        if with_ is not None:
+            select.set("with_", with_)
+        return relation
+
+    def _narrow_by_joins(self, select: exp.Select, ctes: Mapping[str, Relation]) -> bool:
+        """Reads joins of a model's table to grouped sub-selects as conditions; False when there is any other join.
+
+        `FROM t JOIN (SELECT a AS b, ... GROUP BY a ... LIMIT 5) x ON t.a = x.b` keeps the rows of the five: that is
+        how tools limit a chart to its largest series.
+        """
+        joins = select.args.get("joins") or []
+        if not joins or self._table(select.args["from_"].this).kind is TableKind.OBJECT:
+            return False
+        for join in joins:
+            select.where(self._narrowing(join, ctes), copy=False)
+        select.set("joins", None)
+        return True
+
+    def _narrowing(self, join: exp.Join, ctes: Mapping[str, Relation]) -> exp.Expr:
+        if not isinstance(join.this, exp.Subquery) or join.side or join.kind not in ("", "INNER"):
+            raise _not_joined(join)
+        alias, relation = self._source(join.this, ctes)
+        pairs = [_joined_columns(part, alias, relation) for part in conjuncts(join.args.get("on"))]
+        own, theirs = [pair[0] for pair in pairs if pair], [pair[1] for pair in pairs if pair]
+        if not pairs or None in pairs or not self._is_key(theirs, relation):
+            raise _not_joined(join)
+        join.this.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+        rows = exp.select(*(exp.column(name, table=alias, quoted=True) for name in theirs)).from_(join.this.copy())
+        found = exp.Subquery(this=rows)
+        found.meta[TRANSLATED] = True
+        return exp.In(this=own[0] if len(own) == 1 else exp.Tuple(expressions=own), query=found)
+
+    def _is_key(self, outputs: list[str], relation: Relation) -> bool:
+        """Whether no two rows are equal in these columns: they are all the dimensions of one question's answer."""
+        sources = [relation.sources[relation.outputs.index(name)] for name in outputs]
+        found = [source for source in sources if source is not None]
+        core = next((core for core in self.cores if found and core.alias == found[0][0]), None)
+        if core is None or len(found) != len(sources) or any(source[0] != core.alias for source in found):
+            return False
+        query = core.query
+        plain = not query.fields and query.grouping is None
+        labels = {d.alias or d.name for d in query.dimensions if isinstance(d, DimensionItem)}
+        return plain and len(labels) == len(query.dimensions) and labels <= {source[1] for source in found}
 
     def _leaf(self, select: exp.Select) -> Relation:
         """A SELECT that reads a model: replaced by one that reads its answer."""
@@ -244,20 +330,26 @@ class Layers:
         return alias.casefold(), self._leaf(every)
 
     def _nested(self, select: exp.Select, ctes: Mapping[str, Relation]) -> None:
-        """Translates the sub-selects in the expressions of a SELECT; they cannot refer to it."""
-        for name in ("expressions", "where", "having", "group", "order", "qualify"):
-            clause = select.args.get(name)
-            for part in clause if isinstance(clause, list) else [clause]:
-                if isinstance(part, exp.Expr):
-                    for query in _outermost_queries(part):
-                        self._query(query, ctes)
+        """Translates the sub-selects in the expressions of a SELECT; they cannot refer to it.
+
+        EXISTS on a data object is not one: it is a filter of the question.
+        """
+        source = select.args.get("from_")
+        reads_model = source is not None and isinstance(source.this, exp.Table) and not _is_cte(source.this, ctes)
+        for clause in clauses_of(select):
+            for query in outermost_queries(clause):
+                if query.meta.get(TRANSLATED) or (reads_model and in_exists(query)):
+                    continue
+                self._query(query, ctes)
+                query.meta[TRANSLATED] = True
 
     def _refuse_sums(self, select: exp.Select, relations: Mapping[str, Relation]) -> None:
         """Adding up values of a measure that do not add up is never what was meant."""
         for total in select.find_all(exp.Sum):
-            if not isinstance(total.this, exp.Column) or total.find_ancestor(exp.Select) is not select:
+            column = _only_column(total)
+            if column is None or total.find_ancestor(exp.Select) is not select:
                 continue
-            source = _source_of(total.this, relations)
+            source = _source_of(column, relations)
             core = next((c for c in self.cores if source and c.alias == source[0]), None)
             if core is None or source is None:
                 continue
@@ -279,124 +371,54 @@ class Layers:
             node.replace(exp.convert(self.values.parameter(node, None, None)))
 
 
-def unwrapped(tree: exp.Query) -> exp.Query:
-    """Takes away wrappers that change nothing.
-
-    `SELECT ... FROM (SELECT * FROM t [WHERE ...]) x` and `WITH x AS (SELECT * FROM t) SELECT ... FROM x` read `t`;
-    so does a wrapper that lists plain columns, whose names then stand for those.
-    """
-    flat: exp.Query = tree
-    while isinstance(flat, exp.Subquery) and not flat.args.get("with_"):
-        flat = flat.this
-    while isinstance(flat, exp.Select) and (merged := _merged(flat)) is not None:
-        flat = merged
-    return flat
-
-
-def _merged(select: exp.Select) -> exp.Select | None:
-    inner = _inner(select)
-    if inner is None or not _is_plain(inner):
-        return None
-    names = _plain_names(inner)
-    if names is not None and not _aggregates(select):
-        return None  # the wrapper's rows are what is asked for
-    source: exp.From = inner.args["from_"].copy()
-    if not isinstance(source.this, exp.Table | exp.Subquery):
-        return None
-    merged: exp.Select = select.copy()
-    merged.set("with_", None)
-    if names is not None and not _rename(merged, names, _inner_alias(select)):
-        return None
-    merged.set("from_", source)
-    if where := inner.args.get("where"):
-        merged = merged.where(where.this.copy(), copy=False)
-    _drop_qualifiers(merged, _inner_alias(select))
-    return merged
-
-
-def _aggregates(select: exp.Select) -> bool:
-    """Whether a SELECT aggregates the columns of its source, other than by counting its rows."""
-    counts_rows = any(isinstance(count.this, exp.Star | exp.Literal) for count in select.find_all(exp.Count))
-    return not counts_rows and bool(select.args.get("group") or select.find(exp.AggFunc))
-
-
-def _inner(select: exp.Select) -> exp.Select | None:
-    source, with_ = select.args.get("from_"), select.args.get("with_")
-    if source is None or select.args.get("joins"):
-        return None
-    if isinstance(source.this, exp.Subquery) and with_ is None and isinstance(source.this.this, exp.Select):
-        return source.this.this
-    if isinstance(source.this, exp.Table) and with_ is not None and len(with_.expressions) == 1:
-        cte = with_.expressions[0]
-        if not source.this.db and cte.alias.casefold() == source.this.name.casefold():
-            return cte.this if isinstance(cte.this, exp.Select) else None
-    return None
-
-
-def _inner_alias(select: exp.Select) -> str:
-    return str(select.args["from_"].this.alias_or_name)
-
-
-_ONLY = frozenset({"expressions", "from_", "where"})
-
-
-def _is_plain(inner: exp.Select) -> bool:
-    """A wrapper: columns or a star from one source, perhaps filtered, nothing else."""
-    if any(value for name, value in inner.args.items() if name not in _ONLY and name != "kind"):
-        return False
-    if inner.args.get("from_") is None:
-        return False
-    return all(_plain_column(projection) is not None for projection in inner.expressions)
-
-
-def _plain_column(projection: exp.Expr) -> exp.Expr | None:
-    inner = projection.this if isinstance(projection, exp.Alias) else projection
-    return inner if isinstance(inner, exp.Column | exp.Star) else None
-
-
-def _plain_names(inner: exp.Select) -> dict[str, exp.Expr] | None:
-    """The names that a wrapper gives to columns; None for a star, which renames nothing."""
-    if any(isinstance(p, exp.Star) or (isinstance(p, exp.Column) and p.is_star) for p in inner.expressions):
-        return None
-    return {p.alias_or_name.casefold(): p.this if isinstance(p, exp.Alias) else p for p in inner.expressions}
-
-
-def _rename(select: exp.Select, names: Mapping[str, exp.Expr], alias: str) -> bool:
-    """Replaces the wrapper's names by the columns that they stand for; False when one is not a column of it."""
-    if any(isinstance(p, exp.Star) for p in select.expressions):
-        expanded: list[exp.Expr] = []
-        for projection in select.expressions:
-            if isinstance(projection, exp.Star):
-                expanded.extend(exp.column(name.alias_or_name, quoted=True) for name in names.values())
-            else:
-                expanded.append(projection)
-        select.set("expressions", expanded)
-    aliases = {p.alias.casefold() for p in select.expressions if isinstance(p, exp.Alias)}
-    for projection in list(select.expressions):
-        if isinstance(projection, exp.Column):
-            projection.replace(exp.alias_(projection.copy(), projection.name, quoted=True))
-    for column in list(select.find_all(exp.Column)):
-        if column.find_ancestor(exp.Subquery, exp.Exists):
-            continue
-        found = names.get(column.name.casefold()) if column.table.casefold() in ("", alias.casefold()) else None
-        if found is not None:
-            column.replace(found.copy())
-        elif column.name.casefold() not in aliases:
-            return False
-    return True
-
-
-def _drop_qualifiers(select: exp.Select, alias: str) -> None:
-    for column in select.find_all(exp.Column):
-        if alias and column.table.casefold() == alias.casefold():
-            column.set("table", None)
-
-
 def _is_cte(node: exp.Table, ctes: Mapping[str, Relation]) -> bool:
     return not node.db and node.name.casefold() in ctes
 
 
-def _outermost_queries(tree: exp.Expr) -> Iterator[exp.Query]:
+def clauses_of(select: exp.Select) -> Iterator[exp.Expr]:
+    """Yields the parts of a SELECT in which expressions stand."""
+    for name in ("expressions", "where", "having", "group", "order", "qualify"):
+        clause = select.args.get(name)
+        for part in clause if isinstance(clause, list) else [clause]:
+            if isinstance(part, exp.Expr):
+                yield part
+
+
+def in_exists(query: exp.Expr) -> bool:
+    """Whether a sub-select is the one of an EXISTS in WHERE."""
+    return query.find_ancestor(exp.Exists) is not None and query.find_ancestor(exp.Where) is not None
+
+
+def _only_column(total: exp.Sum) -> exp.Column | None:
+    """The one column that a SUM adds up; None where CASE or a second column decides what is added."""
+    if total.find(exp.Case, exp.If) is not None:
+        return None
+    columns = {column.sql(): column for column in total.find_all(exp.Column)}
+    return next(iter(columns.values())) if len(columns) == 1 else None
+
+
+def _joined_columns(part: exp.Expr, alias: str, relation: Relation) -> tuple[exp.Expr, str] | None:
+    """The model's column and the sub-select's column of an equality in ON."""
+    if not isinstance(part, exp.EQ) or not isinstance(part.left, exp.Column) or not isinstance(part.right, exp.Column):
+        return None
+    for own, other in ((part.left, part.right), (part.right, part.left)):
+        name = _spelled(other, {alias: relation})
+        is_other = other.table.casefold() == alias or (not other.table and _spelled(own, {alias: relation}) is None)
+        if name is not None and is_other and own.table.casefold() != alias:
+            return own.copy(), name
+    return None
+
+
+def _not_joined(join: exp.Join) -> CompileError:
+    return refused(
+        "UNSUPPORTED_SQL_FEATURE",
+        f"{join.this.alias_or_name!r} cannot be joined: a model already joins all its data objects.",
+        "Select the labels that you need from one table. Only an inner join to all groups of a sub-select narrows.",
+    )
+
+
+def outermost_queries(tree: exp.Expr) -> Iterator[exp.Query]:
+    """Yields the sub-selects of a tree that lie in no other one."""
     for node in list(tree.walk(prune=lambda n: isinstance(n, exp.Query))):
         if isinstance(node, exp.Query):
             yield node
@@ -409,10 +431,15 @@ def _expand_stars(select: exp.Select, relations: Mapping[str, Relation]) -> None
         if not isinstance(projection, exp.Star) and not is_qualified:
             expanded.append(projection)
             continue
+        star = projection.this if is_qualified else projection
+        if star.args.get("replace") or star.args.get("rename"):
+            raise refused("UNSUPPORTED_SQL_FEATURE", "A star can leave columns out, but not replace or rename them.")
+        left_out = {column.name.casefold() for column in star.args.get("except_") or ()}
         for name, relation in relations.items():
             if is_qualified and projection.table.casefold() != name:
                 continue
-            expanded.extend(exp.column(output, table=name or None, quoted=True) for output in relation.outputs)
+            shown = [output for output in relation.outputs if output.casefold() not in left_out]
+            expanded.extend(exp.column(output, table=name or None, quoted=True) for output in shown)
     select.set("expressions", expanded)
 
 

@@ -104,6 +104,14 @@ def constant(tree: exp.Expr, values: Values, kind: AbstractType | None = None, l
             return _arithmetic(tree, values, kind, label)
         case exp.TimestampTrunc() | exp.DateTrunc():
             return _truncate(constant(tree.this, values, kind, label), tree.args["unit"].name.lower())
+        case exp.DateAdd() | exp.DateSub() | exp.TimestampAdd() | exp.TimestampSub() if isinstance(
+            tree.expression, exp.Interval
+        ):
+            sign = 1 if isinstance(tree, exp.DateAdd | exp.TimestampAdd) else -1
+            return _shift(constant(tree.this, values, kind, label), tree.expression, sign, values)
+        case exp.StrToTime() | exp.StrToDate() if tree.args.get("format") is not None:
+            moment = _parsed(constant(tree.this, values), constant(tree.args["format"], values))
+            return moment.date() if isinstance(tree, exp.StrToDate) else moment
         case exp.TsOrDsToDate() | exp.Date() | exp.TsOrDsToTimestamp() | exp.StrToDate():
             return _date(constant(tree.this, values, AbstractType.DATE, label))
         case _:
@@ -192,6 +200,13 @@ def _timestamp(value: Scalar) -> dt.datetime:
     return dt.datetime.fromisoformat(str(value))
 
 
+def _parsed(text: Scalar, pattern: Scalar) -> dt.datetime:
+    try:
+        return dt.datetime.strptime(str(text), str(pattern))  # noqa: DTZ007 - a zone is in the text, or there is none
+    except ValueError as error:
+        raise refused("INVALID_LITERAL", f"{text!r} is not a time of the form {pattern!r}.") from error
+
+
 def _now(values: Values) -> dt.datetime:
     if values.now is None:
         raise refused("UNSUPPORTED_SQL_FEATURE", "The current time is not known here; write the date.")
@@ -229,7 +244,11 @@ def _shift(start: Scalar, interval: exp.Interval, sign: int, values: Values) -> 
     if not isinstance(start, dt.date):
         raise refused("UNSUPPORTED_SQL_FEATURE", "An interval can be added to a date or a timestamp only.")
     unit = interval.args["unit"].name.lower().rstrip("s") if interval.args.get("unit") else "day"
-    count = int(str(constant(interval.this, values))) * sign
+    try:
+        count = int(str(constant(interval.this, values))) * sign
+    except ValueError as error:
+        hint = "Write one whole number and one unit: INTERVAL '3' DAY."
+        raise refused("INVALID_LITERAL", f"{interval.sql()} cannot be computed here.", hint) from error
     if unit in _MONTHS:
         return _add_months(start, count * _MONTHS[unit])
     if unit not in _SECONDS:

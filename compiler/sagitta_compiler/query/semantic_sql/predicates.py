@@ -53,6 +53,8 @@ class _Reader:
     def __init__(self, operand: Operand, values: Values) -> None:
         self._operand = operand
         self._values = values
+        self._unknown = False
+        """What a constant NULL counts as: false, under NOT true. A condition keeps the rows for which it is true."""
 
     def read(self, tree: exp.Expr) -> FilterNode | bool:
         """Reads a condition; a leaf that no operator says becomes a computed boolean that must be true."""
@@ -62,7 +64,7 @@ class _Reader:
             case exp.And() | exp.Or():
                 return self._group(tree)
             case exp.Not() if not isinstance(tree.this, exp.Exists):
-                return self._negated(self.read(tree.this))
+                return self._negated(tree.this)
         try:
             return self._leaf(tree)
         except _NoFilterError as error:
@@ -80,8 +82,7 @@ class _Reader:
             case exp.In():
                 return self._in(tree)
             case exp.Between():
-                low, high = self._constant(tree.args["low"], tree.this), self._constant(tree.args["high"], tree.this)
-                return self._filter(tree.this, FilterOperator.BETWEEN, low, high)
+                return self._between(tree)
             case exp.Is():
                 return self._is(tree)
             case exp.Escape() | exp.Like() | exp.ILike():
@@ -99,7 +100,7 @@ class _Reader:
             case exp.Column():
                 return self._filter(tree, FilterOperator.EQUALS, True)
             case _ if is_constant(tree):
-                return bool(constant(tree, self._values, AbstractType.BOOLEAN))
+                return self._truth(constant(tree, self._values, AbstractType.BOOLEAN))
             case _:
                 raise _NoFilterError(tree)
 
@@ -119,15 +120,42 @@ class _Reader:
             return members[0]
         return FilterGroup(Logic.AND if is_and else Logic.OR, tuple(members))
 
-    @staticmethod
-    def _negated(found: FilterNode | bool) -> FilterNode | bool:
+    def _negated(self, tree: exp.Expr) -> FilterNode | bool:
+        self._unknown = not self._unknown
+        found = self.read(tree)
+        self._unknown = not self._unknown
         if isinstance(found, bool):
             return not found
         if isinstance(found, Filter) and (opposite := _OPPOSITES.get(found.operator)):
             return Filter(found.field, opposite, found.values, grain=found.grain)
         return FilterGroup(Logic.AND, (found,), negated=True)
 
+    def _truth(self, value: Scalar) -> bool:
+        return self._unknown if value is None else bool(value)
+
+    def _between(self, tree: exp.Between) -> FilterNode | bool:
+        low, high = self._constant(tree.args["low"], tree.this), self._constant(tree.args["high"], tree.this)
+        if low is None or high is None:
+            raise _NoFilterError(tree)
+        if tree.args.get("symmetric") and _compare(FilterOperator.GT, low, high, tree):
+            low, high = high, low
+        return self._filter(tree.this, FilterOperator.BETWEEN, low, high)
+
+    def _tuples(self, tree: exp.In) -> FilterNode | bool:
+        """`(a, b) IN ((1, 2), (3, 4))`: one of the rows is equal in every column."""
+        columns, choices = tree.this.expressions, list[exp.Expr]()
+        for row in tree.expressions:
+            values = row.expressions if isinstance(row, exp.Tuple) else []
+            if len(values) != len(columns):
+                raise refused("SQL_SYNTAX_ERROR", f"{readable(tree)} needs {len(columns)} values in each row.")
+            pairs = zip(columns, values, strict=True)
+            choices.append(exp.and_(*(exp.EQ(this=c.copy(), expression=v.copy()) for c, v in pairs), copy=False))
+        written = exp.or_(*choices, copy=False)
+        return self.read(written)
+
     def _in(self, tree: exp.In) -> FilterNode | bool:
+        if isinstance(tree.this, exp.Tuple) and tree.args.get("query") is None:
+            return self._tuples(tree)
         if tree.args.get("query") is not None or tree.args.get("unnest") is not None:
             raise refused(
                 "UNSUPPORTED_SQL_FEATURE",
@@ -141,7 +169,9 @@ class _Reader:
         if isinstance(tree.expression, exp.Null):
             return self._filter(tree.this, FilterOperator.NOT_SET)
         if isinstance(tree.expression, exp.Boolean):
-            return self._filter(tree.this, FilterOperator.EQUALS, bool(tree.expression.this))
+            equal = self._filter(tree.this, FilterOperator.EQUALS, bool(tree.expression.this))
+            known = self._filter(tree.this, FilterOperator.SET)  # IS is never unknown, and neither is its negation
+            return FilterGroup(Logic.AND, (_node(known), _node(equal)))
         raise _NoFilterError(tree)
 
     def _like(self, tree: exp.Expr) -> FilterNode | bool:
@@ -175,7 +205,8 @@ class _Reader:
         left, right = tree.left, tree.right
         operator, exchanged = _COMPARISONS[type(tree)]
         if is_constant(left) and is_constant(right):
-            return _compare(operator, constant(left, self._values), constant(right, self._values), tree)
+            one, two = constant(left, self._values), constant(right, self._values)
+            return self._unknown if one is None or two is None else _compare(operator, one, two, tree)
         if is_constant(left):
             left, right, operator = right, left, exchanged
         if not is_constant(right):
@@ -239,8 +270,6 @@ def _node(found: FilterNode | bool) -> FilterNode:
 
 
 def _compare(operator: FilterOperator, left: Scalar, right: Scalar, tree: exp.Expr) -> bool:
-    if left is None or right is None:
-        return False
     try:
         match operator:
             case FilterOperator.EQUALS:

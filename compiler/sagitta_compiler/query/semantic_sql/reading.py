@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sqlglot
@@ -11,6 +12,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import TokenType
 
 from sagitta_compiler.diagnostics import CompileError, Diagnostic
+from sagitta_compiler.query.semantic_sql.spellings import respell
 
 MAX_SQL_CHARACTERS = 1_000_000
 MAX_NESTING = 100
@@ -31,6 +33,21 @@ class NullsLarge(DuckDB):
     NULL_ORDERING = "nulls_are_large"
 
 
+class TopNullsSmall(NullsSmall):
+    """Reads `SELECT TOP n` too; a dialect of its own, because it makes a word of SQL of what may be a name."""
+
+    class Tokenizer(DuckDB.Tokenizer):
+        """DuckDB's, and TOP."""
+
+        KEYWORDS = {**DuckDB.Tokenizer.KEYWORDS, "TOP": TokenType.TOP}  # noqa: RUF012 - sqlglot's own way
+
+
+class TopNullsLarge(TopNullsSmall):
+    """As `TopNullsSmall`, with NULLs as the largest values."""
+
+    NULL_ORDERING = "nulls_are_large"
+
+
 def parse(sql: str) -> exp.Expr:
     """Returns the tree of the one statement in a text.
 
@@ -41,13 +58,22 @@ def parse(sql: str) -> exp.Expr:
         raise refused("SQL_TOO_LONG", f"The statement is longer than {MAX_SQL_CHARACTERS:,} characters.")
     _limit_nesting(sql)
     sql = _numbered(_without_escapes(sql))
-    statements = _read(sql, NullsSmall)
+    small, large = (TopNullsSmall, TopNullsLarge) if _has_top(sql) else (NullsSmall, NullsLarge)
+    statements = _read(sql, small)
     if len(statements) != 1:
         raise refused("UNSUPPORTED_SQL_FEATURE", f"Send one statement at a time; this text holds {len(statements)}.")
     tree = statements[0]
     _check_nesting(tree)
-    _mark_nulls(tree, sql)
-    return tree
+    _mark_nulls(tree, sql, large)
+    return respell(tree)
+
+
+_TOP = re.compile(r"\bSELECT\s+(?:DISTINCT\s+|ALL\s+)?TOP\s*\(?\s*\d", re.IGNORECASE)
+
+
+def _has_top(sql: str) -> bool:
+    """Whether a SELECT begins with TOP and a number, as SQL Server's do."""
+    return _TOP.search(sql) is not None
 
 
 _STEPS = {
@@ -151,7 +177,7 @@ def _first_line(error: Exception) -> str:
     return str(error).split("\n", 1)[0]
 
 
-def _mark_nulls(tree: exp.Expr, sql: str) -> None:
+def _mark_nulls(tree: exp.Expr, sql: str, large: type[DuckDB]) -> None:
     """Notes on each ORDER BY key what the text itself says about NULLs: sqlglot fills in its own default."""
     keys = list(tree.find_all(exp.Ordered))
     if not keys:
@@ -160,7 +186,7 @@ def _mark_nulls(tree: exp.Expr, sql: str) -> None:
         for key in keys:
             key.meta[NULLS] = None
         return
-    other = list(_read(sql, NullsLarge)[0].find_all(exp.Ordered))
+    other = list(_read(sql, large)[0].find_all(exp.Ordered))
     for key, twin in zip(keys, other, strict=True):
         first, large_first = bool(key.args.get("nulls_first")), bool(twin.args.get("nulls_first"))
         key.meta[NULLS] = ("first" if first else "last") if first == large_first else None

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlglot import exp
+from sqlglot.errors import ErrorLevel, UnsupportedError
 from sqlglot.optimizer.annotate_types import annotate_types
 
 from sagitta_compiler.model.resolved import Column, ColumnRef, Dimension, Expression, Measure, ResolvedModel
@@ -43,6 +44,20 @@ _SQL_TYPES = {
     AbstractType.TIMESTAMP_TZ: "timestamptz",
     AbstractType.BOOLEAN: "boolean",
 }
+_TYPES: dict[type[exp.Expr], AbstractType] = {
+    exp.Left: AbstractType.STRING,
+    exp.Right: AbstractType.STRING,
+    exp.TimeToStr: AbstractType.STRING,
+    exp.SplitPart: AbstractType.STRING,
+    exp.RegexpReplace: AbstractType.STRING,
+    exp.RegexpExtract: AbstractType.STRING,
+    exp.Pad: AbstractType.STRING,
+    exp.Replace: AbstractType.STRING,
+    exp.Reverse: AbstractType.STRING,
+    exp.Repeat: AbstractType.STRING,
+    exp.Extract: AbstractType.INT,
+}
+"""The types of functions whose type sqlglot does not tell."""
 ITEM = "item"
 """Key of `Expression.meta` of a column: what it refers to."""
 
@@ -81,7 +96,7 @@ class Workspace:
         Raises:
             CompileError: its columns lie on several objects, or its type cannot be told.
         """
-        key = tree.sql()
+        key = written(tree)
         if key not in self._computed:
             self._computed[key] = self._add(tree, f"_{len(self._computed) + 1}")
         dimension = self._dimensions[self._computed[key]]
@@ -115,7 +130,7 @@ class Workspace:
         for column in list(copied.find_all(exp.Column)):
             source = self._source(column.meta[ITEM], refs)
             copied = source if column is copied else (column.replace(source) and copied)
-        return Expression(tree.sql(), copied, tuple(dict.fromkeys(refs)))
+        return Expression(written(tree), copied, tuple(dict.fromkeys(refs)))
 
     def _source(self, item: Item, refs: list[ColumnRef]) -> exp.Expr:
         """The raw column, or the one behind a dimension, truncated where the dimension is."""
@@ -140,7 +155,7 @@ class Workspace:
             sample = exp.cast(exp.Null(), _SQL_TYPES[column.meta[ITEM].type])
             typed = sample if column is typed else (column.replace(sample) and typed)
         found = annotate_types(typed, dialect="duckdb").type
-        kind = cast_kind(found) if found is not None else None
+        kind = _TYPES.get(type(tree)) or (cast_kind(found) if found is not None else None)
         if kind is None:
             raise refused(
                 "UNSUPPORTED_SQL_FEATURE",
@@ -173,6 +188,18 @@ def items(tree: exp.Expr) -> list[Item]:
     return list(dict.fromkeys(column.meta[ITEM] for column in tree.find_all(exp.Column) if ITEM in column.meta))
 
 
+def written(tree: exp.Expr, *, normalize: bool = False) -> str:
+    """Returns the whole of a tree as text.
+
+    Raises:
+        CompileError: a part of it has no text in the dialect, and two different trees could look alike.
+    """
+    try:
+        return tree.sql(dialect="duckdb", normalize=normalize, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        raise refused("UNSUPPORTED_SQL_FEATURE", f"{readable(tree)} cannot be evaluated on a model.") from error
+
+
 def readable(tree: exp.Expr) -> str:
     """Returns a tree as a person would write it."""
-    return tree.sql(dialect="duckdb")
+    return tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.IGNORE)

@@ -17,7 +17,6 @@ from sagitta_compiler.model.resolved import TableSource
 
 from sagitta_server.errors import ServiceError
 from sagitta_server.execution import CancelToken, Source, SourceError, batches_of
-from sagitta_server.execution.spool import Finished, Spool, SpoolFullError
 from sagitta_server.models import ModelHandle
 from sagitta_server.models.compiled import ModelSource
 from sagitta_server.reviews.environment import (
@@ -47,6 +46,7 @@ from sagitta_server.reviews.local.templates import Renderer
 from sagitta_server.reviews.names import norm, schema_overlap
 from sagitta_server.reviews.run_tickets import RunTicket, sign, sql_hash
 from sagitta_server.reviews.settings import LocalSettings
+from sagitta_server.reviews.spool import Finished, Spool, SpoolFullError
 from sagitta_server.reviews.template_variables import has_template_marks
 from sagitta_server.reviews.values import Condition, Dataset, SemanticSourceType, TrustLevel
 
@@ -255,7 +255,7 @@ class LocalEnvironment:
         held = None if first else self._spool.finished(request.run_context_id)
         if held is not None:
             return RunOutcome(error=held.error, row_count=held.rows, truncated=held.truncated, executed_sql=request.sql)
-        self._spool.remove_older(self._settings.result_ttl_s)
+        self.tidy()
         try:
             rows = self._stream(request, cancelled)
         except (SourceError, ServiceError) as error:
@@ -266,6 +266,12 @@ class LocalEnvironment:
         truncated = rows >= request.row_limit
         self._spool.finish(request.run_context_id, Finished(rows, truncated))
         return RunOutcome(row_count=rows, truncated=truncated, executed_sql=request.sql)
+
+    def forget_runs(self, run_context_ids: tuple[str, ...]) -> None:
+        self._spool.remove(run_context_ids)
+
+    def tidy(self) -> None:
+        self._spool.tidy(self._settings.result_ttl_s)
 
     @property
     def writes_back(self) -> bool:
@@ -356,7 +362,7 @@ class LocalEnvironment:
                 for batch in batches_of(stream):
                     writer.write(batch)
                     rows += batch.num_rows
-            token.raise_if_cancelled()
+                token.raise_if_cancelled()  # before the stream is ended: what was cancelled never looks complete
         return rows
 
     def _failed(self, request: RunRequest, message: str) -> RunOutcome:

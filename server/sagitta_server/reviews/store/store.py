@@ -204,6 +204,11 @@ class ReviewStore:
         row = connection.execute(query).mappings().one_or_none()
         return None if row is None else from_row(Run, row)
 
+    def run_ids(self, connection: Connection, session_id: str) -> tuple[str, ...]:
+        """Ids of all runs of a session."""
+        query = select(tables.RUNS.c.run_context_id).where(tables.RUNS.c.session_id == session_id)
+        return tuple(connection.execute(query).scalars())
+
     def run_owner(self, connection: Connection, run_context_id: str) -> tuple[str, str] | None:
         """Session and owner of a run."""
         query = (

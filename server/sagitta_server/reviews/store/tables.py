@@ -203,6 +203,37 @@ UPLOADS = Table(
     Column("expires_at", UtcDateTime(), nullable=False),
 )
 
+RESULTS = Table(
+    "review_results",
+    Base.metadata,
+    Column("run_context_id", _ID, ForeignKey("review_runs.run_context_id", ondelete="CASCADE"), primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+    Column("error", Text),
+    Column("is_complete", Boolean, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("written_at", UtcDateTime(), nullable=False),
+    Index("ix_review_results_written_at", "written_at"),
+)
+"""What is known of the rows of a run, where the state database keeps them."""
+
+RESULT_PARTS = Table(
+    "review_result_parts",
+    Base.metadata,
+    Column("run_context_id", _ID, ForeignKey("review_results.run_context_id", ondelete="CASCADE"), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""The Arrow IPC stream of a run's rows, cut into parts that are numbered from 0."""
+
+RATES = Table(
+    "review_rates",
+    Base.metadata,
+    Column("user_id", String(255), primary_key=True),
+    Column("used_until", Float(53), nullable=False),
+)
+"""Per user the moment (seconds since 1970) at which the changes made so far are forgotten."""
+
 TASKS = Table(
     "review_tasks",
     Base.metadata,

@@ -1,1 +1,1 @@
-"""Apache Superset as an environment of reviews, over its REST API."""
+"""Reviews of datasets that live in Apache Superset."""
