@@ -312,7 +312,7 @@ def _dashboard(api: Api, dataset: int, chart: int) -> int:
     return make_dashboard(api, "Shop", "shop", filters, [chart])
 
 
-def make_dashboard(api: Api, title: str, slug: str, filters: list[dict[str, Any]], charts: list[int]) -> int:
+def make_dashboard(api: Api, title: str, slug: str | None, filters: list[dict[str, Any]], charts: list[int]) -> int:
     """A dashboard with charts side by side."""
     keys = [f"CHART-{chart}" for chart in charts]
     layout: dict[str, Any] = {

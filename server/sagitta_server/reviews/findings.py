@@ -146,7 +146,7 @@ def _about_profile(review: Review) -> Iterator[Wanted]:
     dataset = review.dataset
     if dataset is None:
         return
-    if not dataset.columns and not dataset.metrics:
+    if not dataset.columns and not dataset.metrics and not dataset.ref.startswith("sqllab:"):
         yield Wanted("DATASET_EMPTY_SCHEMA", f"{dataset.name} has no columns. Add some and import it again.", "dataset")
     if dataset.certified is False:
         yield Wanted("DATASET_NOT_CERTIFIED", f"Nobody has certified {dataset.name}.", "dataset")
