@@ -37,7 +37,7 @@ from sagitta_server.reviews.lifecycle import DATASET_CHANGED, require_dataset
 from sagitta_server.reviews.recovery import with_conditions, without_conditions
 from sagitta_server.reviews.run_tickets import sql_hash
 from sagitta_server.reviews.settle import random_id
-from sagitta_server.reviews.sql_safety import is_read_only, template_marks_block
+from sagitta_server.reviews.sql_safety import is_read_only, is_unrendered
 from sagitta_server.reviews.store.codec import to_plain
 from sagitta_server.reviews.store.tasks import Task, TaskKind
 from sagitta_server.reviews.values import (
@@ -356,7 +356,7 @@ def _check_text(compiled: Compiled) -> None:
         raise CompilationError("empty_compilation", "The environment compiled the dataset to nothing.")
     if len(compiled.sql.encode()) > MAX_PREVIEW_TEXT:
         raise CompilationError("compilation_failed", "The compiled text is larger than 1 MiB.")
-    if template_marks_block(compiled.sql):
+    if is_unrendered(compiled.sql):
         raise CompilationError("unresolved_template", "The compiled text still holds template marks.")
     if not is_read_only(compiled.sql, compiled.dialect):
         raise CompilationError("not_read_only", "The compiled text is not one read-only statement.")

@@ -74,10 +74,14 @@ def template_marks_block(sql: str) -> bool:
     """The text holds template marks that could not be sent as plain text: outside literals, or reading free names."""
     if not has_template_marks(sql):
         return False
-    outside = _STRINGS.sub("''", sql)
-    if has_template_marks(outside):
+    if is_unrendered(sql):
         return True
     return any(_reads_names(literal) for literal in _STRINGS.findall(sql) if has_template_marks(literal))
+
+
+def is_unrendered(sql: str) -> bool:
+    """The text holds template marks outside its string literals: something was not rendered."""
+    return has_template_marks(_STRINGS.sub("''", sql))
 
 
 def _reads_names(text: str) -> bool:
