@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SAGITTA_GATEWAY_"
@@ -23,6 +24,18 @@ class GatewaySettings(BaseSettings):
     """`host:port`; port 0 takes a free one."""
     workers: int = Field(default=1, ge=1)
     """Processes that share the port."""
+    engine_ca: Path | None = None
+    """PEM file of the authority that signed the engine's certificate; empty: the engine is asked without TLS."""
+    engine_certificate: Path | None = None
+    """PEM file of the certificate that an engine asks of its clients."""
+    engine_key: Path | None = None
+    """PEM file of its key."""
+    tls_certificate: Path | None = None
+    """PEM file of the gateway's certificate chain; empty: plain HTTP."""
+    tls_key: Path | None = None
+    """PEM file of its key."""
+    tls_client_ca: Path | None = None
+    """PEM file of the authority whose client certificates are required; empty: none are."""
     ready_file: str = ""
     """Written with the address once the gateway answers."""
     docs: bool = Field(default=True, validation_alias=AliasChoices(f"{PREFIX}DOCS", "EXPOSE_API_DOCS", "docs"))
@@ -54,3 +67,11 @@ class GatewaySettings(BaseSettings):
     log_level: Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"] = Field(
         default="WARNING", validation_alias=AliasChoices(f"{PREFIX}LOG_LEVEL", "log_level")
     )
+
+    @model_validator(mode="after")
+    def _pairs(self) -> GatewaySettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("a certificate and its key go together")
+        if (self.engine_certificate is None) != (self.engine_key is None):
+            raise ValueError("the certificate for the engine and its key go together")
+        return self

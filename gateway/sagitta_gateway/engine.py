@@ -128,4 +128,12 @@ class EngineWatch:
 
 def open_channel(settings: GatewaySettings) -> grpc.aio.Channel:
     """A channel to the engine."""
-    return grpc.aio.insecure_channel(settings.engine, options=CHANNEL_OPTIONS)
+    if settings.engine_ca is None:
+        return grpc.aio.insecure_channel(settings.engine, options=CHANNEL_OPTIONS)
+    own = settings.engine_key and settings.engine_certificate
+    credentials = grpc.ssl_channel_credentials(
+        settings.engine_ca.read_bytes(),
+        settings.engine_key.read_bytes() if own and settings.engine_key else None,
+        settings.engine_certificate.read_bytes() if own and settings.engine_certificate else None,
+    )
+    return grpc.aio.secure_channel(settings.engine, credentials, options=CHANNEL_OPTIONS)

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
 from sagitta_gateway.app import create_app
@@ -24,6 +26,15 @@ from sagitta_gateway.config import PREFIX, GatewaySettings
 APPLICATION = "sagitta_gateway.main:application"
 READY_SECONDS = 5.0
 POLL_SECONDS = 0.05
+FILES = {
+    "engine-ca": "PEM file of the authority that signed the engine's certificate",
+    "engine-certificate": "PEM file of the certificate that the engine asks of its clients",
+    "engine-key": "PEM file of its key",
+    "tls-certificate": "PEM file of the gateway's certificate chain",
+    "tls-key": "PEM file of its key",
+    "tls-client-ca": "PEM file of the authority whose client certificates are required",
+}
+"""The flags that name TLS files."""
 
 
 def application() -> FastAPI:
@@ -33,12 +44,16 @@ def application() -> FastAPI:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `python -m sagitta_gateway`; returns the exit code."""
-    settings = _settings(arguments)
     try:
+        settings = _settings(arguments)
+    except ValidationError as error:
+        return _refuse(f"[INVALID_SETTING] {_first_issue(error)}")
+    try:
+        tls = _tls(settings)
         listening = _listen(settings.listen)
     except OSError as error:
-        sys.stderr.write(f"the gateway cannot listen on {settings.listen}: {error.strerror}\n")
-        return 1
+        told = f"the TLS file {error.filename} cannot be read" if error.filename else f"on {settings.listen}"
+        return _refuse(f"[ADDRESS_UNAVAILABLE] the gateway cannot listen: {told}: {error.strerror}")
     _export(settings)
     config = uvicorn.Config(
         APPLICATION,
@@ -49,11 +64,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server_header=False,
         timeout_graceful_shutdown=5,
         timeout_keep_alive=75,
+        **tls,
     )
-    address = "{}:{}".format(*listening.getsockname()[:2])
+    address = _url(listening, "https" if tls else "http")
     if settings.workers > 1:
         return _run_many(config, listening, settings, address)
     return _run_one(config, listening, settings, address)
+
+
+def _refuse(message: str) -> int:
+    sys.stderr.write(f"Error: {message}\n")
+    return 1
+
+
+def _first_issue(error: ValidationError) -> str:
+    issue = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, issue['loc'])) or 'gateway'}: {issue['msg'].removeprefix('Value error, ')}"
+
+
+def _tls(settings: GatewaySettings) -> dict[str, Any]:
+    """The server's options for the TLS files; each is read here once, so that a missing one is told at the start."""
+    for name in FILES:
+        if (path := getattr(settings, name.replace("-", "_"))) is not None:
+            path.read_bytes()
+    if settings.tls_certificate is None:
+        return {}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    options: dict[str, Any] = {"ssl_certfile": settings.tls_certificate, "ssl_keyfile": settings.tls_key}
+    if settings.tls_client_ca is not None:
+        options |= {"ssl_ca_certs": str(settings.tls_client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return options
+
+
+def _url(listening: socket.socket, scheme: str) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class _Server(uvicorn.Server):
@@ -119,10 +165,8 @@ def _listen(address: str) -> socket.socket:
 def _write_ready(path: str, address: str) -> None:
     if not path:
         return
-    host, _, port = address.rpartition(":")
-    shown = f"[{host}]" if ":" in host else host
     partial = Path(f"{path}.partial")
-    partial.write_text(json.dumps({"http": f"http://{shown}:{port}"}), encoding="utf-8")
+    partial.write_text(json.dumps({"http": address}), encoding="utf-8")
     partial.replace(path)
 
 
@@ -131,6 +175,8 @@ def _settings(arguments: Sequence[str] | None) -> GatewaySettings:
     parser.add_argument("--engine", help="host:port of the engine's gRPC surface; - reads it from standard input")
     parser.add_argument("--http", "--listen", dest="listen", help="host:port to listen on; port 0 takes a free one")
     parser.add_argument("--workers", type=int, help="processes that share the port")
+    for name, meaning in FILES.items():
+        parser.add_argument(f"--{name}", metavar="FILE", help=meaning)
     parser.add_argument("--ready-file", help="written with the address once the gateway answers")
     parser.add_argument("--follow-stdin", action="store_true", help="end when standard input closes, with its writer")
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
@@ -162,3 +208,6 @@ def _export(settings: GatewaySettings) -> None:
     """Hands the settings of the command line to the workers."""
     os.environ[f"{PREFIX}ENGINE"] = settings.engine
     os.environ[f"{PREFIX}LISTEN"] = settings.listen
+    for name in ("engine_ca", "engine_certificate", "engine_key"):
+        if (path := getattr(settings, name)) is not None:
+            os.environ[f"{PREFIX}{name.upper()}"] = str(path)

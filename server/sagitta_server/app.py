@@ -16,6 +16,7 @@ from sagitta_server.config import Settings
 from sagitta_server.execution import Source, open_source
 from sagitta_server.flight.tickets import Signer, open_signer
 from sagitta_server.graph import SparqlPool
+from sagitta_server.listening import read_tls
 from sagitta_server.models import CompiledModels, ModelStore, SessionStore
 from sagitta_server.models.curated import CuratedModels
 from sagitta_server.queries import QueryService
@@ -44,7 +45,9 @@ class ReadyAddresses:
     grpc: str
     """`host:port`."""
     flight: str | None
-    """`grpc://host:port`; None when Flight SQL is switched off."""
+    """`grpc://host:port`, with TLS `grpc+tls://host:port`; None when Flight SQL is switched off."""
+    local: str
+    """Where a gateway on this machine finds gRPC: with TLS a socket that only this user can open, else `grpc`."""
 
 
 class Engine:
@@ -54,6 +57,7 @@ class Engine:
         _check_exposure(settings)
         self.settings = settings
         _make_data_dir(settings.data_dir)
+        self.tls = read_tls(settings.tls)
         self.authenticator = Authenticator.from_settings(settings.auth, settings.data_dir)
         self.database: Database = open_database(settings.state_database_url)
         self.heartbeats = HeartbeatStore(self.database)
@@ -104,7 +108,7 @@ class Engine:
             self._flight = start_flight(self)
         self._grpc = start_grpc(self)
         self.reviews.start()
-        return ReadyAddresses(self._grpc.address, self._flight.location if self._flight else None)
+        return ReadyAddresses(self._grpc.address, self.flight_location, self._grpc.local)
 
     @property
     def flight_location(self) -> str | None:

@@ -29,6 +29,7 @@ from sagitta_server.auth import AuthSettings
 from sagitta_server.cache.settings import CacheSettings
 from sagitta_server.execution.settings import SourceSettings
 from sagitta_server.flight.settings import FlightSettings
+from sagitta_server.listening import TlsSettings
 from sagitta_server.reviews.settings import ReviewSettings
 
 CONFIG_FILE = "SAGITTA_CONFIG"
@@ -238,6 +239,7 @@ class Settings(BaseSettings):
     grpc: GrpcSettings = GrpcSettings()
     flight: FlightSettings = FlightSettings()
     http: HttpSettings = HttpSettings()
+    tls: TlsSettings = TlsSettings()
     access: AccessSettings = AccessSettings()
     auth: AuthSettings = AuthSettings()
     reviews: ReviewSettings = ReviewSettings()

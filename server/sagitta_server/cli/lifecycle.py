@@ -53,7 +53,7 @@ def run(settings: Settings, *, gateway: bool, ready: Ready) -> None:
             ready(Addresses(engine.flight, engine.grpc))
             wait(requested, None)
             return
-        child.connect(engine.grpc)
+        child.connect(engine.local)
         try:
             if url := child.wait_until_ready(requested.is_set):
                 ready(Addresses(engine.flight, engine.grpc, url))
@@ -66,7 +66,9 @@ def gateway_of(settings: Settings, wanted: bool) -> AbstractContextManager[Gatew
     """Starts the gateway beside the engine, neither waits for the other's imports; None where none is wanted."""
     if not wanted:
         return nullcontext()
-    return GatewayProcess(["--http", settings.http.address, "--workers", str(settings.http.workers)])
+    tls = {"certificate": settings.tls.certificate, "key": settings.tls.key, "client-ca": settings.tls.client_ca}
+    files = [word for name, path in tls.items() if path is not None for word in (f"--tls-{name}", str(path))]
+    return GatewayProcess(["--http", settings.http.address, "--workers", str(settings.http.workers), *files])
 
 
 @contextmanager

@@ -28,6 +28,8 @@ Count = Callable[[int, int], None]
 @click.option("--server", envvar="SAGITTA_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="URI",
               help="The Flight SQL address of a running server.")  # fmt: skip
 @click.option("--token", envvar="SAGITTA_TOKEN", metavar="TOKEN", help="Bearer token or API key.")
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="PEM file of the authority that signed the server's certificate (grpc+tls://).")  # fmt: skip
 @click.option("--model", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
               help="Ask this model file instead of a server (needs --source).")  # fmt: skip
 @click.option("--source", metavar="URI", help="The warehouse of --model, such as duckdb:///sales.duckdb.")
@@ -41,6 +43,7 @@ def command(
     file: IO[str] | None,
     server: str,
     token: str | None,
+    ca: Path | None,
     model: Path | None,
     source: str | None,
     chosen: str | None,
@@ -65,7 +68,7 @@ def command(
     if kind in BINARY and output is None and sys.stdout.isatty():
         raise Failure("BINARY_OUTPUT", f"{kind} is not for terminals", "Name a file with -o, or redirect the output.")
     looking = not quiet and sys.stderr.isatty() and (output is not None or kind == "table" or not sys.stdout.isatty())
-    with sink(output) as out, answer(question, server, token, model, source) as reader, progress(looking) as count:
+    with sink(output) as out, answer(question, server, token, ca, model, source) as reader, progress(looking) as count:
         write(reader, formats.writer(kind, reader.schema, out, rows), count)
 
 
@@ -77,7 +80,9 @@ def read_question(text: str | None, file: IO[str] | None) -> str:
 
 
 @contextmanager
-def answer(question: str, server: str, token: str | None, model: Path | None, source: str | None) -> Iterator[Any]:
+def answer(
+    question: str, server: str, token: str | None, ca: Path | None, model: Path | None, source: str | None
+) -> Iterator[Any]:
     """Opens the stream of batches, a `pyarrow.RecordBatchReader`."""
     if (model is None) != (source is None):
         raise click.UsageError("--model and --source go together: the model file, and where its tables are.")
@@ -89,7 +94,7 @@ def answer(question: str, server: str, token: str | None, model: Path | None, so
     else:
         from sagitta_server.cli import remote
 
-        with remote.answer(question, server, token) as reader:
+        with remote.answer(question, server, token, ca) as reader:
             yield reader
 
 

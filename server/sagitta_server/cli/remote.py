@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import adbc_driver_flightsql.dbapi
@@ -17,10 +18,10 @@ UNAVAILABLE = 14
 
 
 @contextmanager
-def answer(question: str, server: str, token: str | None) -> Iterator[Any]:
+def answer(question: str, server: str, token: str | None, ca: Path | None = None) -> Iterator[Any]:
     """Runs a query and opens its result, a `pyarrow.RecordBatchReader`; closing it cancels what still runs."""
     try:
-        with result(question, server, token) as reader:
+        with result(question, server, token, ca) as reader:
             yield reader
     except adbc_driver_manager.OperationalError as error:
         if error.vendor_code != UNAVAILABLE:
@@ -30,9 +31,11 @@ def answer(question: str, server: str, token: str | None) -> Iterator[Any]:
 
 
 @contextmanager
-def result(question: str, server: str, token: str | None) -> Iterator[Any]:
+def result(question: str, server: str, token: str | None, ca: Path | None) -> Iterator[Any]:
     """Opens the result on a connection of its own."""
     options = {DatabaseOptions.AUTHORIZATION_HEADER.value: f"Bearer {token}"} if token else {}
+    if ca is not None:
+        options[DatabaseOptions.TLS_ROOT_CERTS.value] = ca.read_text(encoding="ascii")
     with (
         adbc_driver_flightsql.dbapi.connect(server, db_kwargs=options, autocommit=True) as connection,
         connection.cursor() as cursor,

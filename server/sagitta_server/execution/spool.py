@@ -102,9 +102,7 @@ class Spool:
             name: of the result.
             ended: nobody writes any more, although the result is not marked as complete.
         """
-        return _Following(
-            self._data(name), lambda: self.finished(name) is not None, ended, self._wait
-        )
+        return _Following(self._data(name), lambda: self.finished(name) is not None, ended, self._wait)
 
     def remove_older(self, seconds: float) -> None:
         """Removes results that were not written to for a while."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from sagitta_server.flight.access import MIDDLEWARE, Access, NoHandshake
 from sagitta_server.flight.service import FlightSqlServer
-from sagitta_server.flight.settings import FlightSettings
 from sagitta_server.flight.statements import Statements
-from sagitta_server.listening import ListenError, check_free
+from sagitta_server.listening import ListenError, TlsFiles, check_free
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
@@ -48,7 +46,7 @@ def start_flight(engine: Engine) -> RunningFlight:
     check_free("Flight SQL", settings.address)
     signer = engine.signer
     host, _, port = settings.address.rpartition(":")
-    scheme = "grpc+tls" if settings.tls_certificate else "grpc"
+    scheme = "grpc+tls" if engine.tls else "grpc"
     try:
         server = FlightSqlServer(
             f"{scheme}://{host}:{port}",
@@ -61,28 +59,17 @@ def start_flight(engine: Engine) -> RunningFlight:
             middleware={
                 MIDDLEWARE: Access(engine.settings.access, engine.authenticator, signer, settings.session_seconds)
             },
-            **_tls(settings),
+            **_tls(engine.tls),
         )
     except (OSError, pa.ArrowException) as error:
-        reason = "its TLS certificate and key do not fit" if settings.tls_certificate else "the address cannot be used"
-        raise ListenError(f"Flight SQL cannot listen on {settings.address}: {reason}") from error
+        raise ListenError(f"Flight SQL cannot listen on {settings.address}") from error
     return RunningFlight(f"{scheme}://{host}:{server.port}", server)
 
 
-def _tls(settings: FlightSettings) -> dict[str, Any]:
-    if not settings.tls_certificate:
+def _tls(files: TlsFiles | None) -> dict[str, Any]:
+    if files is None:
         return {}
-    options: dict[str, Any] = {
-        "tls_certificates": [(_read(settings.tls_certificate), _read(settings.tls_key))],
-    }
-    if settings.tls_client_ca:
-        options["verify_client"] = True
-        options["root_certificates"] = _read(settings.tls_client_ca)
+    options: dict[str, Any] = {"tls_certificates": [(files.certificate, files.key)]}
+    if files.client_ca is not None:
+        options |= {"verify_client": True, "root_certificates": files.client_ca}
     return options
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ListenError(f"The TLS file {Path(path).name!r} cannot be read: {error.strerror}.") from error

@@ -36,9 +36,3 @@ class FlightSettings(BaseModel):
     """Signs tickets, handles and issued tokens; replicas need the same. None: a secret in the data directory."""
     max_partitions: int = Field(default=64, ge=1)
     """Parts into which a client may have its result cut."""
-    tls_certificate: str = ""
-    """PEM file of the server's certificate chain; empty: no TLS."""
-    tls_key: str = ""
-    """PEM file of the certificate's key."""
-    tls_client_ca: str = ""
-    """PEM file of the authority whose client certificates are required; empty: none are."""

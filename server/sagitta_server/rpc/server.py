@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from sagitta_server.listening import ListenError, check_free
+from sagitta_server.listening import ListenError, TlsFiles, check_free
 from sagitta_server.rpc import (
     batch_service,
     cache_service,
@@ -61,13 +62,19 @@ class RunningGrpc:
 
     address: str
     """`host:port`, with the port that was really taken."""
+    local: str
+    """Where this machine finds it without TLS; `address` where there is no TLS anyway."""
     server: grpc.Server
     health: health.HealthServicer
+    socket: tempfile.TemporaryDirectory[str] | None = None
+    """The folder of the local socket."""
 
     def stop(self, grace_seconds: float) -> None:
         """Refuses new calls, lets running ones end for a while, then cancels them."""
         self.health.enter_graceful_shutdown()
         self.server.stop(grace_seconds).wait()
+        if self.socket is not None:
+            self.socket.cleanup()
 
 
 def start_grpc(engine: Engine) -> RunningGrpc:
@@ -95,10 +102,23 @@ def start_grpc(engine: Engine) -> RunningGrpc:
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     host, _, _ = settings.address.rpartition(":")
     try:
-        port = server.add_insecure_port(settings.address)
+        port = _listen(server, settings.address, engine.tls)
     except RuntimeError:
         raise ListenError(f"gRPC cannot listen on {settings.address}") from None
+    folder = tempfile.TemporaryDirectory(prefix="sagitta-") if engine.tls else None
+    local = f"unix:{folder.name}/engine" if folder else f"{host}:{port}"
+    if folder is not None:
+        server.add_insecure_port(local)
     server.start()
     for name in ("", *names):
         servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return RunningGrpc(f"{host}:{port}", server, servicer)
+    return RunningGrpc(f"{host}:{port}", local, server, servicer, folder)
+
+
+def _listen(server: grpc.Server, address: str, tls: TlsFiles | None) -> int:
+    if tls is None:
+        return server.add_insecure_port(address)
+    credentials = grpc.ssl_server_credentials(
+        [(tls.key, tls.certificate)], tls.client_ca, require_client_auth=tls.client_ca is not None
+    )
+    return server.add_secure_port(address, credentials)
