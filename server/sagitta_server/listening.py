@@ -67,8 +67,8 @@ def read_tls(settings: TlsSettings) -> TlsFiles | None:
             context.load_verify_locations(settings.client_ca)
     except (ssl.SSLError, ValueError) as error:
         raise ListenError(
-            "The TLS files cannot be used: certificate, key and authority are PEM files, and the key is the certificate's "
-            "and has no password."
+            "The TLS files cannot be used: certificate, key and authority are PEM files, and the key is that of the "
+            "certificate and has no password."
         ) from error
     return files
 
