@@ -19,8 +19,8 @@ from pathlib import Path
 VERSION = os.environ.get("SS_VERSION", "5.0.0")
 """The version that is tested when nothing else is asked for."""
 ROOT = Path(os.environ.get("SS_ROOT", Path(__file__).parents[2] / ".superset"))
-EXTRA: tuple[str, ...] = ()
-"""Packages that tests want beside Superset, e.g. SQLAlchemy dialects."""
+EXTRA: tuple[str, ...] = ("adbc-driver-flightsql>=1.13",)
+"""Packages that tests want beside Superset: what our own SQLAlchemy dialect stands on."""
 USERS = (("gina", "Gamma"), ("sam", "Alpha"))
 """Beside `admin`; every password is the name. Gina sees nothing, sam reads everything and owns nothing."""
 
@@ -100,6 +100,7 @@ def environment(home: Path) -> dict[str, str]:
         "SUPERSET_CONFIG_PATH": str(home / "superset_config.py"),
         "SUPERSET_HOME": str(home),
         "FLASK_APP": "superset",
+        "PYTHONPATH": str(home / "packages"),
     }
 
 
