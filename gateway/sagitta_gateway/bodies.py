@@ -9,6 +9,8 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
+_STRICT = json.JSONEncoder(allow_nan=False)
+
 
 def json_response(body: Any, status: int = 200) -> Response:
     """An answer whose body is ready to be written."""
@@ -22,7 +24,7 @@ def json_text(value: Any) -> str:
         RequestValidationError: it holds NaN or infinity, which are no JSON, or is nested too deeply.
     """
     try:
-        return json.dumps(value, allow_nan=False)
+        return _STRICT.encode(value)
     except ValueError:
         raise _refused("NaN and Infinity are not JSON") from None
     except RecursionError:

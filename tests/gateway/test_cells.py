@@ -7,8 +7,9 @@ import datetime as dt
 import io
 import json
 import math
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from sagitta.semantic.v1.query_service_pb2 import ResultMetadata, ResultSummary
 from sagitta.semantic.v1.result_pb2 import ResultColumn
 from sagitta_gateway.negotiation import wanted_format
+from sagitta_gateway.results import cells
 from sagitta_gateway.results.cells import CHUNK_ROWS, json_lines, json_rows
 from sagitta_gateway.results.formats import Delivery, ResultFormat, pieces, writer_for
 from sagitta_gateway.results.formatting import UnknownLocale, display, find_locale
@@ -37,6 +39,9 @@ COLUMNS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "time": (pa.time64("us"), st.times()),
     "decimal": (pa.decimal128(38, 6), st.decimals(-(10**31), 10**31, places=6)),
     "small_decimal": (pa.decimal128(9, 2), st.decimals(-(10**6), 10**6, places=2)),
+    "tiny_decimal": (pa.decimal128(20, 18), st.decimals(-9, 9, places=18)),
+    "whole_decimal": (pa.decimal128(38, 0), st.integers(-(10**37), 10**37).map(Decimal)),
+    "large_decimal": (pa.decimal256(60, 30), st.decimals(-(10**29), 10**29, places=30)),
     "list": (pa.list_(pa.int64()), st.lists(st.integers(-5, 5))),
     "binary": (pa.binary(), st.binary()),
 }
@@ -55,8 +60,9 @@ def expected(kind: str, value: Any) -> Any:
         case dt.date() | dt.time():
             return value.isoformat()
         case Decimal():
-            digits = abs(int(value.scaleb(6)))
-            return float(value) if kind == "small_decimal" or digits < 10**15 else f"{value:.6f}"
+            scale = COLUMNS[kind][0].scale
+            text = str(value.quantize(Decimal(1).scaleb(-scale), context=Context(prec=76)))
+            return float(value) if abs(value.scaleb(scale, Context(prec=76))) < 10**15 else text
         case bytes():
             import base64
 
@@ -73,7 +79,10 @@ def test_every_cell_is_the_value(data: st.DataObject) -> None:
     arrays = [pa.array(values, COLUMNS[kind][0]) for kind, values in zip(kinds, columns, strict=True)]
     batch = pa.RecordBatch.from_arrays(arrays, names=[f"{n} {kind}" for n, kind in enumerate(kinds)])
     wanted = [[expected(kind, column[row]) for kind, column in zip(kinds, columns, strict=True)] for row in range(rows)]
-    assert json.loads(b"[" + json_rows(batch, "UTC") + b"]") == wanted
+    small = json_rows(batch, "UTC")
+    with mock.patch.object(cells, "SMALL_CELLS", 0):
+        assert json_rows(batch, "UTC") == small, "few cells are written like many"
+    assert json.loads(b"[" + small + b"]") == wanted
     lines = [json.loads(line) for line in json_lines(batch, "UTC").splitlines()]
     assert [list(line.values()) for line in lines] == wanted
     assert all(list(line) == batch.schema.names for line in lines)

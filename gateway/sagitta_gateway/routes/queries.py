@@ -18,10 +18,11 @@ from sagitta_gateway.openapi import COMPONENT, answers, body_of, errors
 from sagitta_gateway.results.formats import MEDIA_TYPES, Delivery, ResultFormat
 from sagitta_gateway.results.formatting import UnknownLocale, find_locale
 from sagitta_gateway.results.stream import answer as result_answer
+from sagitta_gateway.routes.direct import DirectRoute
 from sagitta_gateway.routes.scope import SessionId
 from sagitta_gateway.schemas import COMPONENTS
 
-router = APIRouter(tags=["queries"], default_response_class=Response)
+router = APIRouter(tags=["queries"], default_response_class=Response, route_class=DirectRoute)
 
 MAX_SQL = 200_000
 QueryBody = Annotated[dict[str, Any], WithJsonSchema({"type": "object", COMPONENT: "QueryObject"})]
