@@ -200,7 +200,7 @@ def test_a_run_that_was_not_sent_before_the_restart_is_sent_unless_it_is_too_old
 
 def test_a_run_that_is_cancelled_ends_at_once(desk, superset):
     sql = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000000) "
+        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 30000000) "
         "SELECT count(*) AS numbers FROM n"
     )
     sitting = desk.start(f"{superset.base_url}/sqllab?dbid={superset.fixtures['db_sqlite']}&sql={quote(sql)}")

@@ -22,6 +22,8 @@ from sagitta_server.reviews.values import Condition, Dataset
 
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _TIME_LITERAL = re.compile(r"(>=|<)[^'<>=]*'(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?)'")
+_UNREAD = "rv_unread"
+"""A parameter for texts that have none: without any, Superset lays the text out and does not render it."""
 _MAX_URL = 3500
 """Characters of URL-borne input; web servers cut request lines at about 4,000."""
 _CODES = {
@@ -125,7 +127,8 @@ class Compiler:
 
     def _formatted(self, database_id: int, text: str, params: dict[str, Json], form: dict[str, Json]) -> str | None:
         """The rendered text; None where the version does not take parameters."""
-        body: dict[str, Json] = {"sql": text, "database_id": database_id, "template_params": dump(params)}
+        given = params or {_UNREAD: True}
+        body: dict[str, Json] = {"sql": text, "database_id": database_id, "template_params": dump(given)}
         try:
             answer = self._client.post("/api/v1/sqllab/format_sql/", body, _form_in_url(form))
         except SupersetError as error:
@@ -151,7 +154,6 @@ class Compiler:
             "queryLimit": 1,
             "runAsync": False,
             "select_as_cta": False,
-            "json": True,
             "expand_data": False,
             "templateParams": dump(given),
             "tab": "dataset-review probe",

@@ -99,7 +99,6 @@ class Runner:
             "select_as_cta": False,
             "ctas_method": "TABLE",
             "tmp_table_name": "",
-            "json": True,
             "expand_data": False,
             "templateParams": "{}",
             "tab": f"review {request.dataset.name} {request.run_context_id[:8]}",
