@@ -6,6 +6,7 @@
 from sagitta_server.execution.cancel import CancelReason, CancelToken
 from sagitta_server.execution.conform import declared_schema
 from sagitta_server.execution.settings import SourceSettings
+from sagitta_server.execution.snapshots import HeldSnapshot, Snapshot, SnapshotGoneError, SnapshotSource
 from sagitta_server.execution.source import (
     Source,
     SourceBusyError,
@@ -20,7 +21,11 @@ from sagitta_server.execution.uris import open_source
 __all__ = [
     "CancelReason",
     "CancelToken",
+    "HeldSnapshot",
     "ResultStream",
+    "Snapshot",
+    "SnapshotGoneError",
+    "SnapshotSource",
     "Source",
     "SourceBusyError",
     "SourceError",

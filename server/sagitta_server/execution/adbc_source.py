@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +29,9 @@ _LOG = logging.getLogger(__name__)
 _SECRET = re.compile(r"(?i)((?:password|token|secret)\s*[=:]\s*)\S+|(://[^/\s:@]+:)[^@\s/]+(?=@)")
 _PATH = re.compile(r"(?:/[^\s/'\":]+){2,}")
 _PREFIX = re.compile(r"^(?:[A-Z_]+: )?\[[\w\- ]+\] ?")
+
+Prepare = Callable[[Any], None]
+"""Prepares a connection for one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class AdbcSource:
                 return plain_schema(reader.schema)
         except (adbc.Error, pa.ArrowException) as error:
             token.cancel()
-            raise _told(error) from error
+            raise told(error) from error
         finally:
             resources.close()
 
@@ -97,25 +100,27 @@ class AdbcSource:
         """Starts a statement; see `Source.execute`."""
         return self._execute(sql, token or CancelToken(timeout_seconds), self._driver.statement)
 
-    def _execute(self, sql: str, token: CancelToken, options: Mapping[str, str]) -> ResultStream:
+    def _execute(
+        self, sql: str, token: CancelToken, options: Mapping[str, str], prepare: Prepare | None = None
+    ) -> ResultStream:
         resources = Once()
         resources.add(token.finish)
         try:
             self._admission.acquire(token)
             resources.add(self._admission.release)
             resources.add(self._statements.add(token))
-            statement = self._statement(sql, token, resources, options)
+            statement = self._statement(sql, token, resources, options, prepare)
             reader = _run(statement, token)
         except (adbc.Error, pa.ArrowException) as error:
-            told = token.error() if token.cancelled else _told(error)
+            shown = token.error() if token.cancelled else told(error)
             token.cancel()
             resources.close()
-            raise told from error
+            raise shown from error
         except BaseException:
             resources.close()
             raise
         resources.add(close_quietly(reader.close))
-        return result_stream(reader, token, _told, resources)
+        return result_stream(reader, token, told, resources)
 
     def explain(self, sql: str) -> str:
         """Returns the warehouse's own plan."""
@@ -143,9 +148,19 @@ class AdbcSource:
             with suppress(adbc.Error, RuntimeError):
                 self._database.close()
 
-    def _statement(self, sql: str, token: CancelToken, resources: Once, options: Mapping[str, str]) -> Any:
+    def _statement(
+        self,
+        sql: str,
+        token: CancelToken,
+        resources: Once,
+        options: Mapping[str, str],
+        prepare: Prepare | None = None,
+    ) -> Any:
+        """A statement that is ready to run; a connection that was prepared for it serves no other one afterwards."""
         connection = self._lease()
-        resources.add(lambda: self._give_back(connection, token))
+        resources.add(lambda: self._give_back(connection, reusable=prepare is None and not token.cancelled))
+        if prepare is not None:
+            prepare(connection)
         statement = adbc.AdbcStatement(connection)
         resources.add(close_quietly(statement.close))
         if options:
@@ -158,8 +173,16 @@ class AdbcSource:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
+        return self._open()
+
+    def _open(self) -> Any:
+        """Opens a connection; it joins the pool when it is given back."""
+        with self._lock:
             if self._database is None:  # some drivers connect here: the warehouse may come up later than the server
                 self._database = adbc.AdbcDatabase(**self._options)
+        return self._connect()
+
+    def _connect(self) -> Any:
         connection = adbc.AdbcConnection(self._database)
         try:
             for sql in self._init_sql:
@@ -171,8 +194,8 @@ class AdbcSource:
             raise
         return connection
 
-    def _give_back(self, connection: Any, token: CancelToken) -> None:
-        if not token.cancelled:
+    def _give_back(self, connection: Any, *, reusable: bool) -> None:
+        if reusable:
             with self._lock:
                 if not self._closed:
                     self._idle.append(connection)
@@ -192,7 +215,7 @@ def _cancel(statement: Any) -> None:
         statement.cancel()
 
 
-def _told(error: Exception) -> SourceError:
+def told(error: Exception) -> SourceError:
     """Returns the error that a client may see: the driver's own text without secrets and file paths."""
     if isinstance(error, SourceError):
         return error

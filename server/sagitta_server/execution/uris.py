@@ -22,6 +22,7 @@ import adbc_driver_sqlite
 
 from sagitta_server.execution.adbc_source import AdbcSource, Driver
 from sagitta_server.execution.duckdb_source import DuckDBSource
+from sagitta_server.execution.postgres_source import PostgresSource
 from sagitta_server.execution.settings import SourceSettings
 from sagitta_server.execution.source import Source, SourceError
 
@@ -53,7 +54,7 @@ def open_source(name: str, settings: SourceSettings) -> Source:
             merged = settings.model_copy(update={"options": {**options, **settings.options}})
             return DuckDBSource(name, path, merged)
         case "postgresql" | "postgres":
-            return AdbcSource(name, _postgresql(f"postgresql:{rest}", settings), settings)
+            return PostgresSource(name, _postgresql(f"postgresql:{rest}", settings), settings)
         case "sqlite":
             return AdbcSource(name, _sqlite(rest, settings), settings)
         case "grpc" | "grpc+tls" | "grpc+tcp" | "grpc+unix" | "flightsql":

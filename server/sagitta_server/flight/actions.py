@@ -161,7 +161,7 @@ class Actions:
 
     def _renew(self, context: Any, endpoint: fl.FlightEndpoint) -> bytes:
         ticket = self._ticket(context, endpoint)
-        ticket.expires_at = int(self._server.signer.now()) + self._server.settings.ticket_seconds
+        self._server.renewed(ticket)
         renewed = fl.FlightEndpoint()
         renewed.CopyFrom(endpoint)
         renewed.ticket.ticket = pack(fs.TicketStatementQuery(statement_handle=self._server.signer.sign(ticket)))

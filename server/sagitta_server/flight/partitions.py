@@ -1,8 +1,10 @@
 """A result cut into disjoint parts that together are the whole.
 
-Rows of a DuckDB table are cut by ranges of row numbers, so that each part reads its share of the table only. Any other
-result is cut by a hash of its rows: every part runs the same statement and keeps the rows that fall to it. Either way
-the parts are disjoint and complete as long as the data stand still between them.
+Rows of a table are cut by ranges of row numbers (DuckDB) or of pages (PostgreSQL), so that each part reads its share of
+the table only. Any other result is cut by a hash of its rows: every part runs the same statement and keeps the rows
+that fall to it. On PostgreSQL all parts read one snapshot, which is held for them; a DuckDB file that is opened
+read-only stands still by itself. A result that may come out otherwise when it is asked again (a limit, a sample, a
+random number) is not cut.
 """
 
 from __future__ import annotations
@@ -11,32 +13,38 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import sqlglot
 from sagitta.flight.v1 import ticket_pb2 as pb
 from sagitta_compiler import CompiledQuery
 from sagitta_compiler.query.semantic_sql import SemanticStatement, Translation
+from sagitta_compiler.sql.result import OutputColumn, Role
 from sqlglot import exp
 
-from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.execution import SourceError
 
 Count = Callable[[str], int]
-"""Runs a statement that gives one number."""
+"""Runs a statement that gives one number; 0 where it gives none."""
 ROW_NUMBER = "rowid"
-CUT_BY_ROWS = "duckdb"
+PAGE = "ctid"
+CUT_BY_ROWS = ("duckdb", "postgres")
+_NOT_REPEATABLE = (exp.Limit, exp.Offset, exp.Fetch, exp.TableSample, exp.Rand, exp.Uuid)
+_GROUPS = (Role.DIMENSION, Role.GROUPING)
 
 
-def partitions(compiled: CompiledQuery, translation: Translation, schema: Any, count: int, ask: Count) -> list[Any]:
-    """Returns the parts of a result as messages.
+def can_be_cut(compiled: CompiledQuery) -> bool:
+    """Whether each part would see the same whole: the dialect has a hash, and nothing depends on chance."""
+    if _hash(compiled.dialect, []) is None:
+        return False
+    return sqlglot.parse_one(compiled.sql, dialect=compiled.dialect).find(*_NOT_REPEATABLE) is None
 
-    Raises:
-        ServiceError: the warehouse has no hash that is the same in every connection.
-    """
-    rows = _rows_of_base(compiled, translation, ask)
-    if rows is None:
-        _by_hash(compiled, schema, 0, count)  # refuses what cannot be cut before anyone runs it
+
+def partitions(compiled: CompiledQuery, translation: Translation, count: int, ask: Count) -> list[pb.Partition]:
+    """Returns the parts of a result that can be cut."""
+    units = _units_of_base(compiled, translation, ask)
+    if units is None or units < count:
         return [pb.Partition(index=index, count=count) for index in range(count)]
-    edges = [rows * index // count for index in range(count)] + [0]
+    edges = [units * index // count for index in range(count)] + [0]
     return [
         pb.Partition(index=index, count=count, rows=pb.RowRange(begin=edges[index], end=edges[index + 1]))
         for index in range(count)
@@ -50,21 +58,31 @@ def partitioned(compiled: CompiledQuery, schema: Any, part: pb.Partition) -> Com
     return _by_hash(compiled, schema, part.index, part.count)
 
 
-def _rows_of_base(compiled: CompiledQuery, translation: Translation, ask: Count) -> int | None:
-    """How many row numbers the base table of a plain query of rows has; None for any other result."""
+def _units_of_base(compiled: CompiledQuery, translation: Translation, ask: Count) -> int | None:
+    """How many row numbers or pages the base table of a plain query of rows has; None for any other result."""
     query = translation.query if isinstance(translation, SemanticStatement) else None
-    if query is None or not query.fields or compiled.dialect != CUT_BY_ROWS:
-        return None
-    if query.distinct or query.order_by or query.limit is not None or query.offset is not None:
+    if query is None or not query.fields or query.distinct or compiled.dialect not in CUT_BY_ROWS:
         return None
     base = _base_table(sqlglot.parse_one(compiled.sql, dialect=compiled.dialect))
     if base is None:
         return None
-    last = exp.select(exp.Max(this=exp.column(ROW_NUMBER))).from_(base.copy())
     try:
-        return ask(last.sql(dialect=compiled.dialect)) + 1
+        return ask(_count_units(base, compiled.dialect)) or None
     except SourceError:
         return None  # a view or a file has no row numbers
+
+
+def _count_units(base: exp.Table, dialect: str) -> str:
+    table = base.copy()
+    table.set("alias", None)
+    name = table.sql(dialect=dialect)
+    if dialect == "duckdb":
+        return f"SELECT max({ROW_NUMBER}) + 1 FROM {name}"
+    literal = exp.Literal.string(name).sql(dialect=dialect)
+    return (  # only a table and a materialised view have pages of their own
+        "SELECT pg_relation_size(oid) / current_setting('block_size')::bigint FROM pg_catalog.pg_class "
+        f"WHERE oid = to_regclass({literal}) AND relkind IN ('r', 'm')"
+    )
 
 
 def _base_table(tree: exp.Expr) -> exp.Table | None:
@@ -77,22 +95,24 @@ def _by_rows(compiled: CompiledQuery, rows: pb.RowRange) -> CompiledQuery:
     base = _base_table(tree)
     assert isinstance(tree, exp.Select)
     assert base is not None
-    number = exp.column(ROW_NUMBER, table=base.alias_or_name, quoted=True)
-    tree = tree.where(exp.GTE(this=number, expression=exp.Literal.number(rows.begin)))
+    place = exp.column(ROW_NUMBER if compiled.dialect == "duckdb" else PAGE, table=base.alias_or_name, quoted=True)
+    tree = tree.where(exp.GTE(this=place, expression=_edge(compiled.dialect, rows.begin)))
     if rows.end:
-        tree = tree.where(exp.LT(this=number.copy(), expression=exp.Literal.number(rows.end)))
+        tree = tree.where(exp.LT(this=place.copy(), expression=_edge(compiled.dialect, rows.end)))
     return replace(compiled, sql=tree.sql(dialect=compiled.dialect))
+
+
+def _edge(dialect: str, number: int) -> exp.Expr:
+    if dialect == "duckdb":
+        return exp.Literal.number(number)
+    return exp.cast(exp.Literal.string(f"({number},0)"), exp.DataType.build("tid", udt=True))
 
 
 def _by_hash(compiled: CompiledQuery, schema: Any, index: int, count: int) -> CompiledQuery:
     columns = [exp.column(name, quoted=True) for name in schema.names]
-    hashed = _hash(compiled.dialect, columns)
-    if hashed is None:
-        raise ServiceError(
-            Reason.INVALID_REQUEST,
-            f"Results of {compiled.dialect} cannot be cut into partitions; ask for one.",
-            metadata={"dialect": compiled.dialect},
-        )
+    keys = [exp.column(name, quoted=True) for name in _keys(compiled.columns, schema)]
+    hashed = _hash(compiled.dialect, keys) if keys else exp.Literal.number(0)
+    assert hashed is not None
     whole = sqlglot.parse_one(compiled.sql, dialect=compiled.dialect)
     remainder = exp.Mod(this=hashed, expression=exp.Literal.number(count))
     part = (
@@ -101,6 +121,17 @@ def _by_hash(compiled: CompiledQuery, schema: Any, index: int, count: int) -> Co
         .where(exp.EQ(this=remainder, expression=exp.Literal.number(index)))
     )
     return replace(compiled, sql=part.sql(dialect=compiled.dialect))
+
+
+def _keys(columns: tuple[OutputColumn, ...], schema: Any) -> list[str]:
+    """The columns by which a row is told from others, those that come out the same whenever they are computed.
+
+    A sum of floating numbers depends on the order in which threads add, so neither measures nor floating numbers count.
+    """
+    roles = dict(zip(schema.names, (column.role for column in columns), strict=True))
+    exact = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    groups = [name for name in exact if roles[name] in _GROUPS]
+    return groups or [name for name in exact if roles[name] is Role.FIELD]
 
 
 def _hash(dialect: str, columns: list[exp.Column]) -> exp.Expr | None:

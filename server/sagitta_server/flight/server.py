@@ -34,6 +34,7 @@ class RunningFlight:
         closing = threading.Thread(target=self.server.shutdown, name=SHUTDOWN_THREAD, daemon=True)
         closing.start()
         closing.join(grace_seconds)
+        self.server.snapshots.close()
 
 
 def start_flight(engine: Engine) -> RunningFlight:

@@ -6,7 +6,6 @@ import datetime as dt
 import itertools
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -26,10 +25,10 @@ from sagitta_server.flight.commands import pack, read_command
 from sagitta_server.flight.errors import flight_error, guarded
 from sagitta_server.flight.executions import one_after_another
 from sagitta_server.flight.parameters import Row, read_rows, write_rows
-from sagitta_server.flight.partitions import partitioned
 from sagitta_server.flight.running import Running, Watches
 from sagitta_server.flight.sessions import SessionContext, Sessions, with_headers
 from sagitta_server.flight.settings import FlightSettings
+from sagitta_server.flight.snapshots import Snapshots
 from sagitta_server.flight.statements import Asked, Models, Plan, Statements
 from sagitta_server.flight.tickets import Signer
 from sagitta_server.reviews.run_rows import RunRows
@@ -64,6 +63,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         self._run_rows = run_rows
         self._sessions = Sessions(settings.session_seconds, settings.max_sessions)
         self.running = Running()
+        self.snapshots = Snapshots(settings.snapshot_seconds, settings.max_snapshots)
         self._watches = Watches()
         self._actions = Actions(self)
         super().__init__(location, **options)
@@ -186,7 +186,9 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         if isinstance(plan.translation, Acknowledgement):
             self._actions.acknowledge(context, plan.translation)
         statement.model_version = plan.version
-        caller, expires = self.caller(context), int(self._signer.now()) + self._settings.ticket_seconds
+        caller = self.caller(context)
+        parts = self._partitions(plan, statement) if len(executions) == 1 else []
+        expires = int(self._signer.now()) + self._seconds(parts)
         ticket = pb.Ticket(
             principal=caller.principal,
             expires_at=expires,
@@ -200,20 +202,24 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
                 [],
                 pa.scalar(expires * 1_000_000_000, pa.timestamp("ns", "UTC")),
             )
-            for part in (self._parts(ticket, plan) if len(executions) == 1 else (ticket,))
+            for part in _tickets(ticket, parts)
         ]
-        return _info(plan.schema, descriptor, endpoints, ordered=len(endpoints) == 1, notes=_notes(plan))
+        return _info(plan.schema, descriptor, endpoints, ordered=len(endpoints) == 1, notes=_notes(plan, parts))
 
-    def _parts(self, ticket: pb.Ticket, plan: Plan) -> Iterator[pb.Ticket]:
-        count = min(ticket.statement.context.partitions, self._settings.max_partitions)
-        if count <= 1 or plan.compiled is None:
-            yield ticket
-            return
-        for partition in self._statements.partitions(plan, count):
-            part = pb.Ticket()
-            part.CopyFrom(ticket)
-            part.partition.CopyFrom(partition)
-            yield part
+    def _partitions(self, plan: Plan, statement: pb.Statement) -> list[pb.Partition]:
+        count = min(statement.context.partitions, self._settings.max_partitions)
+        return self._statements.partitions(plan, count, self.snapshots) if count > 1 else []
+
+    def _seconds(self, parts: list[pb.Partition]) -> int:
+        """How long tickets are good for: those of a snapshot as long as it is held."""
+        held = bool(parts) and parts[0].HasField("snapshot")
+        seconds = self._settings.ticket_seconds
+        return min(seconds, self._settings.snapshot_seconds) if held else seconds
+
+    def renewed(self, ticket: pb.Ticket) -> None:
+        """Gives a ticket more time, and the snapshot that it needs."""
+        ticket.expires_at = int(self._signer.now()) + self._seconds([ticket.partition])
+        self.snapshots.renew(ticket.partition.snapshot.name)
 
     @guarded
     def do_get(self, context: Any, ticket: Any) -> Any:
@@ -229,6 +235,9 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         self._accompany(caller, context, found.query_id, token)
         stream = self._run(context, found, token)
         caller.at_end(stream.close)
+        if found.partition.HasField("snapshot"):
+            part = found.partition
+            caller.at_success(lambda: self.snapshots.read(part.snapshot.name, part.index))
         return _data_stream(stream, never_empty=_is_java(caller))
 
     def _review_rows(self, run_rows: RunRows, caller: Caller, ticket: bytes) -> Any:
@@ -264,7 +273,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
                     Reason.INVALID_REQUEST, "The model has changed since the ticket was made; ask again."
                 )
         if ticket.HasField("partition") and plan.compiled is not None:
-            plan = replace(plan, compiled=partitioned(plan.compiled, plan.schema, ticket.partition))
+            return self._statements.run_part(plan, ticket.partition, token)
         if len(executions) != 1:
             return one_after_another(executions, plan.schema, self._statements.run, token)
         return self._statements.run(plan, token)
@@ -322,13 +331,26 @@ def _info(schema: Any, descriptor: Any, endpoints: list[Any], *, ordered: bool =
     return flight.FlightInfo(schema, descriptor, endpoints, -1, -1, ordered, notes)
 
 
-def _notes(plan: Plan) -> bytes:
-    """The warnings of a plan as JSON, for clients that look at a flight's `app_metadata`."""
-    if plan.compiled is None or not plan.compiled.warnings:
-        return b""
-    warnings = [{"code": w.code, "message": w.message, "path": w.path} for w in plan.compiled.warnings]
-    notes: bytes = orjson.dumps({"warnings": warnings})
-    return notes
+def _tickets(ticket: pb.Ticket, parts: list[pb.Partition]) -> Iterator[pb.Ticket]:
+    """Yields a ticket for each part, or the one for the whole."""
+    if not parts:
+        yield ticket
+    for partition in parts:
+        part = pb.Ticket()
+        part.CopyFrom(ticket)
+        part.partition.CopyFrom(partition)
+        yield part
+
+
+def _notes(plan: Plan, parts: list[pb.Partition]) -> bytes:
+    """The warnings of a plan and the snapshot of its parts as JSON: a flight's `app_metadata`."""
+    notes: dict[str, Any] = {}
+    if plan.compiled is not None and plan.compiled.warnings:
+        notes["warnings"] = [{"code": w.code, "message": w.message, "path": w.path} for w in plan.compiled.warnings]
+    if parts and parts[0].HasField("snapshot"):
+        notes["snapshot"] = parts[0].snapshot.content
+    written: bytes = orjson.dumps(notes) if notes else b""
+    return written
 
 
 def _is_java(caller: Caller) -> bool:

@@ -31,11 +31,21 @@ from sagitta_compiler.query.semantic_sql import (
 
 from sagitta_server.cache import Contract, contracts
 from sagitta_server.errors import Reason, ServiceError
-from sagitta_server.execution import CancelToken, ResultStream, batches_of, conform
+from sagitta_server.execution import (
+    CancelToken,
+    ResultStream,
+    Snapshot,
+    SnapshotGoneError,
+    SnapshotSource,
+    batches_of,
+    conform,
+)
 from sagitta_server.execution.conform import plain_schema
+from sagitta_server.execution.snapshots import Reader
 from sagitta_server.flight.catalog import column_type, information_schema
-from sagitta_server.flight.partitions import partitions
+from sagitta_server.flight.partitions import can_be_cut, partitioned, partitions
 from sagitta_server.flight.sessions import SessionContext
+from sagitta_server.flight.snapshots import Snapshots
 from sagitta_server.flight.type_info import column_metadata
 from sagitta_server.queries.plan_cache import PlanCache
 
@@ -45,6 +55,7 @@ if TYPE_CHECKING:
     from sagitta_server.queries import QueryService
 
 PLANS = 4096
+SNAPSHOT_GONE = "SNAPSHOT_GONE"
 _CLOCK_WORDS = ("current_", "now", "today", "getdate")
 
 
@@ -173,11 +184,17 @@ class Statements:
             case Acknowledgement():
                 return table_stream(pa.schema([]).empty_table(), token)
 
-    def partitions(self, plan: Plan, count: int) -> list[pb.Partition]:
-        """Returns the parts into which the result of a plan is cut."""
+    def partitions(self, plan: Plan, count: int, snapshots: Snapshots) -> list[pb.Partition]:
+        """Returns the parts into which the result of a plan is cut; none where it cannot be cut.
+
+        Raises:
+            ServiceError, SourceError: the snapshot that the parts need cannot be held.
+        """
         compiled = plan.compiled
-        assert compiled is not None
+        if compiled is None or not can_be_cut(compiled):
+            return []
         source = self._queries.source_for(compiled.dialect)
+        shared = snapshots.hold(source, compiled.sql, count) if isinstance(source, SnapshotSource) else None
 
         def ask(sql: str) -> int:
             stream = source.execute(sql, token=self._queries.token())
@@ -186,11 +203,48 @@ class Statements:
             finally:
                 stream.close()
 
-        return partitions(compiled, plan.translation, plan.schema, count, ask)
+        parts = partitions(compiled, plan.translation, count, ask)
+        if shared is not None:
+            for part in parts:
+                part.snapshot.CopyFrom(shared)
+        return parts
+
+    def run_part(self, plan: Plan, part: pb.Partition, token: CancelToken) -> ResultStream:
+        """Starts one part of a plan, in the snapshot that all parts share; the result cache has no say here.
+
+        Raises:
+            ServiceError: the snapshot is gone.
+        """
+        assert plan.compiled is not None
+        compiled = partitioned(plan.compiled, plan.schema, part)
+        source: Reader = self._queries.source_for(compiled.dialect)
+        if part.HasField("snapshot"):
+            if not isinstance(source, SnapshotSource):
+                raise snapshot_gone()
+            source = source.at(Snapshot(part.snapshot.name, part.snapshot.content))
+        try:
+            stream = self._queries.execute(compiled, source, token=token)
+        except SnapshotGoneError as error:
+            raise snapshot_gone() from error
+        try:
+            return conform(stream, plan.schema)
+        except BaseException:
+            stream.close()
+            raise
 
     def token(self, context: SessionContext) -> CancelToken:
         """Returns the token for one statement, with the session's time limit or the server's, whichever is shorter."""
         return self._queries.token(context.statement_timeout_seconds or None)
+
+
+def snapshot_gone() -> ServiceError:
+    """The refusal of a part whose snapshot nobody holds any more."""
+    return ServiceError(
+        Reason.INVALID_REQUEST,
+        "The snapshot of this partition is gone: its time was over, every part was read, or the server that held it "
+        "has stopped. Ask for the partitions again, and read all of them anew.",
+        metadata={"code": SNAPSHOT_GONE},
+    )
 
 
 def _described(schema: Any, catalog: str) -> Any:

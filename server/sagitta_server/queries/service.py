@@ -26,6 +26,7 @@ from sagitta_server.characters import require_characters
 from sagitta_server.config import Settings
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.execution import CancelToken, ResultStream, Source, conform, declared_schema
+from sagitta_server.execution.snapshots import Reader
 from sagitta_server.models import ModelHandle
 from sagitta_server.queries.plan_cache import PlanCache
 from sagitta_server.queries.run import Run
@@ -153,7 +154,7 @@ class QueryService:
         )
 
     def execute(
-        self, compiled: CompiledQuery, source: Source | None = None, *, token: CancelToken | None = None
+        self, compiled: CompiledQuery, source: Reader | None = None, *, token: CancelToken | None = None
     ) -> ResultStream:
         """Starts a compiled query; the stream has the declared labels and types."""
         chosen = source or self.source_for(compiled.dialect)
