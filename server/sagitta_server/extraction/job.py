@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
 from pyarrow import flight
 from sagitta.flight.sql import FlightSql_pb2 as fs
 
@@ -20,11 +25,15 @@ from sagitta_server.cli.output import Format, writer
 from sagitta_server.extraction import manifest as manifests
 from sagitta_server.extraction.manifest import Manifest, Part
 from sagitta_server.flight.commands import pack
+from sagitta_server.flight.tickets import TICKET_REFUSED
 
 Progress = Callable[[int, int | None], None]
 """Takes rows that arrived (negative when a part begins anew) and, once, how many there will be."""
 
 FIRST_WAIT_SECONDS = 0.5
+PARTITIONS = b"x-sagitta-partitions"
+COUNT_ROWS = b"x-sagitta-count-rows"
+SNAPSHOT_GONE = "SNAPSHOT_GONE"
 
 
 class ExtractionError(Exception):
@@ -34,6 +43,15 @@ class ExtractionError(Exception):
         super().__init__(message)
         self.code = code
         self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the server says of the result."""
+
+    rows: int
+    snapshot: str
+    tickets: tuple[str, ...]
 
 
 class Job:
@@ -51,7 +69,6 @@ class Job:
         self._headers = [(b"authorization", b"Bearer " + token.encode())] if token else []
         self._lock = threading.Lock()
         self._manifest: Manifest | None = None
-        self._tickets: list[Any] = []
 
     def run(self, jobs: int, progress: Progress, *, restart: bool = False) -> Manifest:
         """Pulls every part that is not complete yet; returns the manifest of the finished job.
@@ -61,7 +78,8 @@ class Job:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._manifest = self._begin(restart)
+            self._keep(self._begin(restart))
+            assert self._manifest is not None
             progress(self._manifest.rows, self._manifest.expected_rows)
             self._pull_all(jobs, progress)
         except flight.FlightError as error:
@@ -78,48 +96,23 @@ class Job:
                 f"{self._folder} holds another extraction.",
                 "Choose another folder, or begin anew with --restart.",
             )
-        with self._connect() as client:
-            rows = self._count(client)
-            if found is not None and found.expected_rows != rows:
-                raise ExtractionError(
-                    "DATA_CHANGED",
-                    f"The result has {rows:,} rows now; it had {found.expected_rows:,} when the job began.",
-                    "Begin anew with --restart.",
-                )
-            self._tickets = self._ask(client)
-        if found is not None:
+        if found is not None and found.snapshot:  # its tickets show what the parts that are here show
             return found
-        names = [manifests.file_name(i, self._partitions, self._kind) for i in range(self._partitions)]
-        started = Manifest(
-            self._query, self._kind, self._server, rows, tuple(Part(i, name) for i, name in enumerate(names))
-        )
-        manifests.write(self._folder, started)
-        return started
+        with self._connect() as client:
+            asked = self._ask(client)
+        if found is not None:
+            return _continued(found, asked)
+        return _begun(self._query, self._kind, self._server, self._partitions, asked)
 
     def _connect(self) -> Any:
         return flight.connect(self._server)
 
-    def _options(self, partitions: int = 0) -> Any:
-        headers = list(self._headers)
-        if partitions:
-            headers.append((b"x-sagitta-partitions", str(partitions).encode()))
-        return flight.FlightCallOptions(headers=headers)
-
-    def _count(self, client: Any) -> int:
-        sql = f"SELECT COUNT(*) AS n FROM ({self._query.strip().rstrip(';')}\n) AS extracted"
-        found = client.get_flight_info(_descriptor(sql), self._options())
-        table = client.do_get(found.endpoints[0].ticket, self._options()).read_all()
-        return int(table.column(0)[0].as_py())
-
-    def _ask(self, client: Any) -> list[Any]:
-        found = client.get_flight_info(_descriptor(self._query), self._options(self._partitions))
-        if len(found.endpoints) != self._partitions:
-            raise ExtractionError(
-                "PARTITIONS_REFUSED",
-                f"The server cuts this result into {len(found.endpoints)} parts, not {self._partitions}.",
-                f"Ask for --partitions {len(found.endpoints)}.",
-            )
-        return [endpoint.ticket for endpoint in found.endpoints]
+    def _ask(self, client: Any) -> Asked:
+        headers = [(PARTITIONS, str(self._partitions).encode()), (COUNT_ROWS, b"true"), *self._headers]
+        found = client.get_flight_info(_descriptor(self._query), flight.FlightCallOptions(headers=headers))
+        notes = orjson.loads(found.app_metadata or b"{}")
+        tickets = tuple(base64.b64encode(endpoint.ticket.ticket).decode() for endpoint in found.endpoints)
+        return Asked(found.total_records, notes.get("snapshot", ""), tickets)
 
     def _pull_all(self, jobs: int, progress: Progress) -> None:
         assert self._manifest is not None
@@ -137,8 +130,11 @@ class Job:
     def _finish(self, part: Part) -> None:
         with self._lock:
             assert self._manifest is not None
-            self._manifest = self._manifest.with_part(part)
-            manifests.write(self._folder, self._manifest)
+            self._keep(self._manifest.with_part(part))
+
+    def _keep(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        manifests.write(self._folder, manifest)
 
     def _pull(self, part: Part, progress: Progress) -> Part:
         """Pulls one part, again and again after failures, each time from its beginning."""
@@ -163,33 +159,39 @@ class Job:
                     ) from error
                 time.sleep(wait)
                 wait *= 2
-                self._renew()
+                self._renew(error)
         raise AssertionError("unreachable")
 
-    def _renew(self) -> None:
-        """Asks for new tickets: the old ones may have expired, or the server been replaced."""
+    def _renew(self, error: Exception) -> None:
+        """Asks for new tickets where the old ones are refused: they have expired, or the server was replaced."""
+        if _refusal(error) not in (TICKET_REFUSED, SNAPSHOT_GONE):
+            return
         try:
             with self._connect() as client:
-                tickets = self._ask(client)
+                asked = self._ask(client)
         except (flight.FlightError, pa.ArrowException, OSError):
             return  # the next attempt says what is wrong
         with self._lock:
-            self._tickets = tickets
+            assert self._manifest is not None
+            self._keep(_continued(self._manifest, asked))
 
     def _pull_once(self, part: Part, count: Callable[[int], None]) -> Part:
         target = self._folder / part.file
         partial = self._folder / f".{part.file}.partial"
         with self._lock:
-            ticket = self._tickets[part.index]
+            assert self._manifest is not None
+            ticket = flight.Ticket(base64.b64decode(self._manifest.tickets[part.index]))
         rows = 0
         with self._connect() as client, partial.open("wb") as file:
-            reader = client.do_get(ticket, self._options())
+            reader = client.do_get(ticket, flight.FlightCallOptions(headers=self._headers))
             out = writer(Format(self._kind), reader.schema, file, 0)
             for chunk in reader:
                 out.write(chunk.data)
                 rows += chunk.data.num_rows
                 count(chunk.data.num_rows)
             out.close()
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(target)
         return replace(part, rows=rows, size=target.stat().st_size)
 
@@ -205,9 +207,43 @@ class Job:
         if self._manifest.rows != self._manifest.expected_rows:
             raise ExtractionError(
                 "ROWS_MISSING",
-                f"{self._manifest.rows:,} rows arrived, the whole result has {self._manifest.expected_rows:,}.",
+                f"{self._manifest.rows:,} rows arrived, the whole result had {self._manifest.expected_rows:,}.",
                 "The data changed meanwhile; begin anew with --restart.",
             )
+
+
+def _begun(query: str, kind: str, server: str, partitions: int, asked: Asked) -> Manifest:
+    count = len(asked.tickets)
+    parts = tuple(Part(index, manifests.file_name(index, count, kind)) for index in range(count))
+    return Manifest(query, kind, server, asked.rows, partitions, asked.snapshot, asked.tickets, parts)
+
+
+def _continued(found: Manifest, asked: Asked) -> Manifest:
+    """The manifest with new tickets.
+
+    Raises:
+        ExtractionError: the parts that are missing would not fit those that are here.
+    """
+    if not found.same_data(asked.rows, asked.snapshot, len(asked.tickets)):
+        raise ExtractionError(
+            "DATA_CHANGED",
+            f"The result has {asked.rows:,} rows now; it had {found.expected_rows:,} when the job began."
+            if asked.rows != found.expected_rows
+            else "Somebody may have written since the job began: the parts that are missing are of another moment.",
+            "Begin anew with --restart.",
+        )
+    return replace(found, tickets=asked.tickets)
+
+
+def _refusal(error: Exception) -> str:
+    """The code in the details of a server's refusal; empty for any other failure."""
+    status = status_pb2.Status()
+    info = error_details_pb2.ErrorInfo()
+    try:
+        status.ParseFromString(getattr(error, "extra_info", b"") or b"")
+    except DecodeError:
+        return ""
+    return next((info.metadata.get("code", "") for detail in status.details if detail.Unpack(info)), "")
 
 
 def rows_in(path: Path, kind: str) -> int:

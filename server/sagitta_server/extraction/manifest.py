@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 NAME = "manifest.json"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,12 @@ class Manifest:
     format: str
     server: str
     expected_rows: int
+    partitions: int
+    """Parts that were asked for; the server may cut into fewer."""
+    snapshot: str = ""
+    """What all parts show, where the server says so: parts of another moment do not fit them."""
+    tickets: tuple[str, ...] = ()
+    """The tickets of the parts in base64; they are good for whoever asked, for a while."""
     parts: tuple[Part, ...] = field(default=())
     version: int = VERSION
 
@@ -52,7 +58,11 @@ class Manifest:
 
     def same_job(self, query: str, kind: str, partitions: int) -> bool:
         """Whether a job that asks this may go on from here."""
-        return (self.query, self.format, len(self.parts)) == (query, kind, partitions)
+        return (self.query, self.format, self.partitions) == (query, kind, partitions)
+
+    def same_data(self, rows: int, snapshot: str, parts: int) -> bool:
+        """Whether parts of a result fit those that are here."""
+        return (self.expected_rows, self.snapshot, len(self.parts)) == (rows, snapshot, parts)
 
 
 def read(folder: Path) -> Manifest | None:
@@ -64,7 +74,7 @@ def read(folder: Path) -> Manifest | None:
     if found.get("version") != VERSION:
         return None
     parts = tuple(Part(**part) for part in found.pop("parts"))
-    return Manifest(**found, parts=parts)
+    return Manifest(**{**found, "tickets": tuple(found["tickets"]), "parts": parts})
 
 
 def write(folder: Path, manifest: Manifest) -> None:

@@ -41,7 +41,7 @@ def can_be_cut(compiled: CompiledQuery) -> bool:
 
 def partitions(compiled: CompiledQuery, translation: Translation, count: int, ask: Count) -> list[pb.Partition]:
     """Returns the parts of a result that can be cut."""
-    units = _units_of_base(compiled, translation, ask)
+    units = _units_of_base(compiled, translation, ask) if count > 1 else None
     if units is None or units < count:
         return [pb.Partition(index=index, count=count) for index in range(count)]
     edges = [units * index // count for index in range(count)] + [0]
@@ -53,6 +53,8 @@ def partitions(compiled: CompiledQuery, translation: Translation, count: int, as
 
 def partitioned(compiled: CompiledQuery, schema: Any, part: pb.Partition) -> CompiledQuery:
     """Returns the statement for one part of a result."""
+    if part.count == 1:
+        return compiled
     if part.HasField("rows"):
         return _by_rows(compiled, part.rows)
     return _by_hash(compiled, schema, part.index, part.count)

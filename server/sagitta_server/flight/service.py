@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 SMALL_ROWS = 2048
 """A first batch with fewer rows is most likely the only one: then the whole result is sent without a generator."""
+COUNT_HEADER = "x-sagitta-count-rows"
+"""Any value asks GetFlightInfo for the number of rows, which costs a statement."""
 READ_ONLY = ServiceError(Reason.INVALID_REQUEST, "Models are read-only; nothing can be written through Flight SQL.")
 
 
@@ -204,11 +206,24 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
             )
             for part in _tickets(ticket, parts)
         ]
-        return _info(plan.schema, descriptor, endpoints, ordered=len(endpoints) == 1, notes=_notes(plan, parts))
+        rows = self._rows(context, plan, parts) if len(executions) == 1 else -1
+        return _info(plan.schema, descriptor, endpoints, rows=rows, notes=_notes(plan, parts))
 
     def _partitions(self, plan: Plan, statement: pb.Statement) -> list[pb.Partition]:
         count = min(statement.context.partitions, self._settings.max_partitions)
-        return self._statements.partitions(plan, count, self.snapshots) if count > 1 else []
+        return self._statements.partitions(plan, count, self.snapshots) if count else []
+
+    def _rows(self, context: Any, plan: Plan, parts: list[pb.Partition]) -> int:
+        """How many rows there are, for a client that asks for the number; -1 tells that nobody counted."""
+        if not self.caller(context).headers.get(COUNT_HEADER):
+            return -1
+        token = self._statements.token(self.session_context(context))
+        self._watches.add(context, token)
+        try:
+            return self._statements.count(plan, parts, token)
+        finally:
+            self._watches.remove(token)
+            token.finish()
 
     def _seconds(self, parts: list[pb.Partition]) -> int:
         """How long tickets are good for: those of a snapshot as long as it is held."""
@@ -327,8 +342,8 @@ def _command(descriptor: Any) -> Message:
     return read_command(descriptor.command)
 
 
-def _info(schema: Any, descriptor: Any, endpoints: list[Any], *, ordered: bool = True, notes: bytes = b"") -> Any:
-    return flight.FlightInfo(schema, descriptor, endpoints, -1, -1, ordered, notes)
+def _info(schema: Any, descriptor: Any, endpoints: list[Any], *, rows: int = -1, notes: bytes = b"") -> Any:
+    return flight.FlightInfo(schema, descriptor, endpoints, rows, -1, len(endpoints) == 1, notes)
 
 
 def _tickets(ticket: pb.Ticket, parts: list[pb.Partition]) -> Iterator[pb.Ticket]:

@@ -185,15 +185,18 @@ class Statements:
                 return table_stream(pa.schema([]).empty_table(), token)
 
     def partitions(self, plan: Plan, count: int, snapshots: Snapshots) -> list[pb.Partition]:
-        """Returns the parts into which the result of a plan is cut; none where it cannot be cut.
+        """Returns the parts into which the result of a plan is cut; none where the whole needs no snapshot either.
 
         Raises:
             ServiceError, SourceError: the snapshot that the parts need cannot be held.
         """
         compiled = plan.compiled
-        if compiled is None or not can_be_cut(compiled):
+        if compiled is None:
             return []
         source = self._queries.source_for(compiled.dialect)
+        count = count if can_be_cut(compiled) else 1
+        if count == 1 and not isinstance(source, SnapshotSource):
+            return []
         shared = snapshots.hold(source, compiled.sql, count) if isinstance(source, SnapshotSource) else None
 
         def ask(sql: str) -> int:
@@ -209,6 +212,29 @@ class Statements:
                 part.snapshot.CopyFrom(shared)
         return parts
 
+    def count(self, plan: Plan, parts: list[pb.Partition], token: CancelToken) -> int:
+        """Returns how many rows a plan gives, in the snapshot of its parts."""
+        if plan.compiled is None:
+            return -1 if plan.rows is None else int(plan.rows.num_rows)
+        source = self._source(plan.compiled, parts[0] if parts else pb.Partition())
+        try:
+            stream = source.execute(f"SELECT COUNT(*) FROM ({plan.compiled.sql}) AS counted", token=token)
+        except SnapshotGoneError as error:
+            raise snapshot_gone() from error
+        try:
+            return sum(batch.column(0)[0].as_py() for batch in batches_of(stream))
+        finally:
+            stream.close()
+
+    def _source(self, compiled: CompiledQuery, part: pb.Partition) -> Reader:
+        """The warehouse of a part, in the part's snapshot."""
+        source = self._queries.source_for(compiled.dialect)
+        if not part.HasField("snapshot"):
+            return source
+        if not isinstance(source, SnapshotSource):
+            raise snapshot_gone()
+        return source.at(Snapshot(part.snapshot.name, part.snapshot.content))
+
     def run_part(self, plan: Plan, part: pb.Partition, token: CancelToken) -> ResultStream:
         """Starts one part of a plan, in the snapshot that all parts share; the result cache has no say here.
 
@@ -217,13 +243,8 @@ class Statements:
         """
         assert plan.compiled is not None
         compiled = partitioned(plan.compiled, plan.schema, part)
-        source: Reader = self._queries.source_for(compiled.dialect)
-        if part.HasField("snapshot"):
-            if not isinstance(source, SnapshotSource):
-                raise snapshot_gone()
-            source = source.at(Snapshot(part.snapshot.name, part.snapshot.content))
         try:
-            stream = self._queries.execute(compiled, source, token=token)
+            stream = self._queries.execute(compiled, self._source(compiled, part), token=token)
         except SnapshotGoneError as error:
             raise snapshot_gone() from error
         try:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SECRET_FOLDER = "flight"  # noqa: S105 - the folder's name
 KEY_ID_CHARACTERS = 12
+TICKET_REFUSED = "TICKET_REFUSED"
+"""In the details of a refusal: the client has to ask for a new ticket."""
 _Payload = TypeVar("_Payload", pb.Ticket, pb.PreparedStatement, pb.PolledQuery)
 
 
@@ -117,18 +119,22 @@ class Signer:
             signed = pb.Signed.FromString(body)
             expected = self._signature(kind.DESCRIPTOR.full_name, signed.payload)
             if not hmac.compare_digest(signed.signature, expected):
-                raise ServiceError(Reason.INVALID_REQUEST, "The ticket was not made by this server; ask again.")
+                raise _refused("The ticket was not made by this server; ask again.")
             message = kind.FromString(signed.payload)
         except DecodeError as error:
-            raise ServiceError(Reason.INVALID_REQUEST, "The ticket is malformed; ask again.") from error
+            raise _refused("The ticket is malformed; ask again.") from error
         if message.principal != principal:
             raise ServiceError(Reason.PERMISSION_DENIED, "The ticket was given to someone else.")
         if message.expires_at < self.now():
-            raise ServiceError(Reason.INVALID_REQUEST, "The ticket has expired; ask again.")
+            raise _refused("The ticket has expired; ask again.")
         return message
 
     def _signature(self, kind: str, payload: bytes) -> bytes:
         return hmac.digest(self._secret, kind.encode() + b"\0" + payload, "sha256")
+
+
+def _refused(message: str) -> ServiceError:
+    return ServiceError(Reason.INVALID_REQUEST, message, metadata={"code": TICKET_REFUSED})
 
 
 def open_signer(settings: FlightSettings, data_dir: Path) -> Signer:
