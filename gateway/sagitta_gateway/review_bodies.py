@@ -59,6 +59,16 @@ class UpdateField(Body):
     resolution_note: str | None = None
 
 
+class Publish(Body):
+    """What to write back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    field_ids: list[str] = Field(default_factory=list, max_length=2000)
+    include_description: bool = False
+    dry_run: bool = False
+
+
 class SubmitAnswer(Body):
     """An answer."""
 

@@ -147,6 +147,9 @@ _FAILURES = {
     409: "The state of the session does not allow it",
     413: "Too large",
     422: "Schema validation error",
+    502: "Superset refuses, or answers nonsense",
+    503: "Superset cannot be reached",
+    504: "Superset does not answer in time",
 }
 _ERROR = {
     "type": "object",

@@ -12,12 +12,13 @@ from sagitta.review.v1 import semantic_review_service_pb2 as pb
 from starlette.responses import Response
 
 from sagitta_gateway.engine import metadata
-from sagitta_gateway.review_bodies import ApplySource, UpdateField, enum_of, read_body
+from sagitta_gateway.review_bodies import ApplySource, Publish, UpdateField, enum_of, read_body
 from sagitta_gateway.review_calls import (
     body_schema,
     call,
     documented,
     expected_version,
+    idempotency_key,
     reply,
     review_router,
     review_stubs,
@@ -95,6 +96,27 @@ async def unlock_field(request: Request, session_id: str, field_id: str) -> Resp
     message = pb.UnlockFieldRequest(session_id=session_id, field_id=field_id, **expected_version(request))
     answer = await call(request, review_stubs(request).semantics.UnlockField, message)
     return reply(answer, answer.message.field)
+
+
+@router.post(
+    "/sessions/{session_id}/publish",
+    operation_id="review_publish_semantics",
+    summary="Writes accepted texts back to the dataset where it lives",
+    responses=documented(pb.PublishReceipt, "What was written.", 200, 401, 403, 404, 409, 422, 502, 503, 504),
+    openapi_extra=body_schema(Publish, required=False),
+)
+async def publish_semantics(request: Request, session_id: str) -> Response:
+    body = await read_body(request, Publish, invalid=422, optional=True)
+    message = pb.PublishSemanticsRequest(
+        session_id=session_id,
+        field_ids=body.field_ids,
+        include_description=body.include_description,
+        dry_run=body.dry_run,
+        idempotency_key=idempotency_key(request),
+        **expected_version(request),
+    )
+    answer = await call(request, review_stubs(request).semantics.PublishSemantics, message)
+    return reply(answer, answer.message.receipt)
 
 
 @router.post(

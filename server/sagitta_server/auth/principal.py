@@ -15,6 +15,7 @@ class Permission(StrEnum):
     SESSION_READ = "dataset:session:read"
     SESSION_MANAGE = "dataset:session:manage"
     EXECUTION_LAUNCH = "dataset:execution:launch"
+    SEMANTICS_PUBLISH = "dataset:semantics:publish"
 
 
 @dataclass(frozen=True, slots=True)

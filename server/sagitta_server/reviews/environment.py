@@ -201,19 +201,32 @@ class PublishRequest:
     fields: tuple[FieldTexts, ...]
     description: str | None = None
     """The dataset's own description; None leaves it."""
+    dry_run: bool = False
+    """Tells what would be written, and writes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextChange:
+    """A text of a dataset that is another one now."""
+
+    kind: FieldKind | None
+    """None: the dataset's own description."""
+    name: str
+    attribute: str
+    """`verbose_name`, `description` or `display_format`."""
+    before: str | None
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class PublishOutcome:
     """What was written."""
 
-    changed_fields: tuple[str, ...]
-    """Names of the fields whose texts are different now, in dataset order."""
-    skipped_fields: tuple[str, ...] = ()
-    """Names of the fields that the dataset does not have (any more)."""
-    description_changed: bool = False
+    changes: tuple[TextChange, ...]
+    skipped: tuple[str, ...] = ()
+    """What could not be written, in words: fields that the dataset does not have, formats of columns."""
     dataset: Dataset | None = None
-    """The dataset as it now is; None when nothing was written."""
+    """The dataset as it now is, so that our own change is not taken for a foreign one; None when its SQL is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +342,8 @@ class Environment(Protocol):
         """Writes texts into the dataset, and nothing else; the same request again changes nothing.
 
         Raises:
-            ReviewError: `publish_disabled`, `publish_forbidden`, `dataset_changed`, `superset_unreachable`, ...
+            ReviewError: `publish_disabled`, `publish_forbidden`, `dataset_changed`, `semantics_overwritten`,
+                `superset_unreachable`, `superset_timeout`, `superset_error`.
         """
         ...
 

@@ -77,6 +77,8 @@ def needs_import(review: Review) -> bool:
     """The import never came to a good end, or the dataset has changed since; and none is under way."""
     if review.session.import_task_id is not None:
         return False
+    if any(c.code == "DATASET_CHANGED_UPSTREAM" for c in review.conditions):
+        return True
     if review.preview is not None and review.preview.stale_reason == DATASET_CHANGED:
         return True
     wanting = {ReadinessState.RECOVERY_REQUIRED, ReadinessState.EMPTY}

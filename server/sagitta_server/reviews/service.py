@@ -34,6 +34,8 @@ from sagitta_server.reviews.mapping_decisions import (
     update_mapping,
 )
 from sagitta_server.reviews.preview_launch import Launcher, Previewer, blocked_error, with_cancel_requested
+from sagitta_server.reviews.publisher import Publisher
+from sagitta_server.reviews.publishing import Publication, Wish
 from sagitta_server.reviews.recovery import begin_import
 from sagitta_server.reviews.semantics import with_failed_source
 from sagitta_server.reviews.settings import ReviewSettings
@@ -130,6 +132,7 @@ class ReviewService:
         self._previewer = Previewer(self.work, self.environment)
         self._launcher = Launcher(self.work, self.environment)
         self._exporter = Exporter(self.work)
+        self._publisher = Publisher(self.work, self.environment, self._replay, self._remember)
         self._launcher.on_finished = self._exporter.store_run_summary
         self.runner = TaskRunner(self.work, self._perform, self._abandon, self._tidy)
 
@@ -336,6 +339,14 @@ class ReviewService:
             expected,
             lambda review, _: with_field(review, unlock(find_field(review, field_id))),
         )
+
+    def publish_semantics(
+        self, principal: Principal, session_id: str, wish: Wish, expected: int | None, *, key: str = ""
+    ) -> tuple[Review, Publication, bool]:
+        """Writes accepted texts back to the dataset; the flag says that a key brought an earlier publication back."""
+        principal.require(Permission.SEMANTICS_PUBLISH, Permission.SESSION_MANAGE)
+        _check_key(key)
+        return self._publisher.publish(principal, session_id, wish, expected, key)
 
     def upload(self, principal: Principal, file_name: str, media_type: str, content: bytes) -> Upload:
         """Stores a dictionary for a while."""

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 from sagitta.review.v1 import enums_pb2 as enums
 from sagitta.review.v1 import review_pb2 as pb
+from sagitta.review.v1 import semantic_review_service_pb2 as semantic_pb
 
 from sagitta_server.reviews import values as v
 from sagitta_server.reviews.changes import Change
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.events import RecoveryStep, StoredEvent
 from sagitta_server.reviews.json_text import InvalidJsonError, JsonText, canonical
+from sagitta_server.reviews.publishing import Publication
 from sagitta_server.reviews.settle import ordered_findings
 from sagitta_server.reviews.store.artifacts import Artifact, Upload
 
@@ -401,6 +403,27 @@ def upload_fields(upload: Upload) -> dict[str, Any]:
         "size": len(upload.content),
         "expires_at": timestamp(upload.expires_at),
     }
+
+
+def publish_receipt(publication: Publication) -> semantic_pb.PublishReceipt:
+    """What was written back."""
+    return semantic_pb.PublishReceipt(
+        publication_id=publication.publication_id,
+        dataset_ref=publication.dataset_ref,
+        published_at=timestamp(publication.published_at),
+        dry_run=publication.dry_run,
+        changes=[
+            semantic_pb.PublishedText(
+                field_kind=enum_number(c.kind),
+                field_name=c.name,
+                attribute=c.attribute,
+                before=c.before,
+                after=c.after,
+            )
+            for c in publication.changes
+        ],
+        skipped=publication.skipped,
+    )
 
 
 def change_fields(change: Change) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from sagitta_server.reviews.errors import ReviewError, Violation, grpc_status, h
 from sagitta_server.reviews.field_decisions import FieldUpdate
 from sagitta_server.reviews.json_text import dump
 from sagitta_server.reviews.mapping_decisions import MappingUpdate
+from sagitta_server.reviews.publishing import Wish
 from sagitta_server.reviews.run_rows import RunRows
 from sagitta_server.reviews.service import LaunchAnswer, PreviewAnswer, ReviewService
 from sagitta_server.reviews.settle import active_task
@@ -406,6 +407,19 @@ class SemanticServicer(semantic_grpc.SemanticReviewServiceServicer):
             )
             tell(context, review)
             return semantic_pb.UnlockFieldResponse(field=convert.field_entry(item, review.session_id))
+
+        return self._caller.call(context, body, request)
+
+    def PublishSemantics(
+        self, request: semantic_pb.PublishSemanticsRequest, context: Context
+    ) -> semantic_pb.PublishSemanticsResponse:
+        def body(principal: Principal) -> semantic_pb.PublishSemanticsResponse:
+            wish = Wish(tuple(request.field_ids), request.include_description, request.dry_run)
+            review, publication, replayed = self._service.publish_semantics(
+                principal, request.session_id, wish, expected(request), key=request.idempotency_key
+            )
+            tell(context, review, replayed=replayed)
+            return semantic_pb.PublishSemanticsResponse(receipt=convert.publish_receipt(publication))
 
         return self._caller.call(context, body, request)
 

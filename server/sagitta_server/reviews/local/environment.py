@@ -357,12 +357,15 @@ class LocalEnvironment:
         token = CancelToken()
         rows = 0
         stop = _Watch(token, cancelled)
-        with stop, closing(source.execute(request.sql, token=token)) as stream:
-            with self._spool.write(request.run_context_id, stream.schema) as writer:
-                for batch in batches_of(stream):
-                    writer.write(batch)
-                    rows += batch.num_rows
-                token.raise_if_cancelled()  # before the stream is ended: what was cancelled never looks complete
+        with (
+            stop,
+            closing(source.execute(request.sql, token=token)) as stream,
+            self._spool.write(request.run_context_id, stream.schema) as writer,
+        ):
+            for batch in batches_of(stream):
+                writer.write(batch)
+                rows += batch.num_rows
+            token.raise_if_cancelled()  # before the stream is ended: what was cancelled never looks complete
         return rows
 
     def _failed(self, request: RunRequest, message: str) -> RunOutcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import sqlglot
 from sqlglot import exp
@@ -47,6 +48,7 @@ from sagitta_server.reviews.superset.datasets import (
 )
 from sagitta_server.reviews.superset.filters import GUESSED, IN_URL, SAVED, dashboard_filters, form_filters, url_filters
 from sagitta_server.reviews.superset.links import Link, LinkKind, parse_source
+from sagitta_server.reviews.superset.publishing import publish
 from sagitta_server.reviews.superset.running import Runner
 from sagitta_server.reviews.superset.settings import SupersetSettings, credentials
 from sagitta_server.reviews.superset.sources import Found, SourceReader, sql_ref
@@ -234,7 +236,16 @@ class SupersetEnvironment:
         """Nothing is kept here."""
 
     def publish(self, request: PublishRequest) -> PublishOutcome:
-        raise ReviewError("publish_disabled", "Texts are not written back to this environment.")
+        if not self.writes_back:
+            raise ReviewError("publish_disabled", "Texts are not written back to this environment (write_back).")
+        number = payload_of(request.dataset).dataset_id
+        if number is None:
+            raise ReviewError("publish_disabled", "A text of SQL Lab is no dataset; its fields have nowhere to go.")
+        outcome = publish(self._client, number, request)
+        if request.dry_run:
+            return outcome
+        dataset = self._describe_dataset(number)
+        return replace(outcome, dataset=dataset if dataset.revision == request.dataset.revision else None)
 
     def _link(self, request: SourceRequest) -> Link:
         return parse_source(request.source_kind, request.source_input, self._settings.base_url, self._settings.hosts)

@@ -44,6 +44,10 @@ class Found:
     conditions: tuple[Condition, ...] = ()
 
 
+_GONE = frozenset({"not_found"})
+_HIDDEN = frozenset({"not_found", "superset_forbidden"})
+
+
 class SourceReader:
     """Resolves sources; every method calls Superset.
 
@@ -74,7 +78,7 @@ class SourceReader:
 
     def database(self, database_id: int) -> DatabaseFacts | None:
         """A database; None when the account may not see it."""
-        raw = self._known(f"/api/v1/database/{database_id}")
+        raw = self._known(f"/api/v1/database/{database_id}", _HIDDEN)
         if raw is None:
             return None
         return DatabaseFacts(
@@ -112,11 +116,12 @@ class SourceReader:
         )
         return results_of(self._client.get("/api/v1/dataset/", {"q": query}))
 
-    def _known(self, path: str) -> dict[str, Json] | None:
+    def _known(self, path: str, unknown: frozenset[str] = _GONE) -> dict[str, Json] | None:
+        """An object; None when it is gone. An account that is refused altogether has learnt nothing about it."""
         try:
             return result_of(self._client.get(path))
         except SupersetError as error:
-            if error.status in {403, 404}:
+            if error.code in unknown:
                 return None
             raise
 

@@ -3,10 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from sagitta.review.v1 import enums_pb2 as _enums_pb2
 from sagitta.review.v1 import review_pb2 as _review_pb2
 import builtins as _builtins
@@ -298,6 +300,169 @@ class UnlockFieldResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnlockFieldResponse: _TypeAlias = UnlockFieldResponse  # noqa: Y015
+
+@_typing.final
+class PublishSemanticsRequest(_message.Message):
+    """What to write back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    FIELD_IDS_FIELD_NUMBER: _builtins.int
+    INCLUDE_DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """UUID of the session."""
+    expected_version: _builtins.int
+    """Refused unless this is the current version; absent: any."""
+    include_description: _builtins.bool
+    """The summary, which must be confirmed or written by hand, becomes the dataset's description."""
+    dry_run: _builtins.bool
+    """Tells what would be written, and writes nothing."""
+    idempotency_key: _builtins.str
+    """Makes a repeated request harmless for a day."""
+    @_builtins.property
+    def field_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """UUIDs of fields; none stands for all whose texts are accepted."""
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        expected_version: _builtins.int | None = ...,
+        field_ids: _abc.Iterable[_builtins.str] | None = ...,
+        include_description: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "dry_run", b"dry_run", "expected_version", b"expected_version", "field_ids", b"field_ids", "idempotency_key", b"idempotency_key", "include_description", b"include_description", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___PublishSemanticsRequest: _TypeAlias = PublishSemanticsRequest  # noqa: Y015
+
+@_typing.final
+class PublishSemanticsResponse(_message.Message):
+    """What was written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipt(self) -> Global___PublishReceipt:
+        """What was written."""
+
+    def __init__(
+        self,
+        *,
+        receipt: Global___PublishReceipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishSemanticsResponse: _TypeAlias = PublishSemanticsResponse  # noqa: Y015
+
+@_typing.final
+class PublishReceipt(_message.Message):
+    """What was written, or would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUBLICATION_ID_FIELD_NUMBER: _builtins.int
+    DATASET_REF_FIELD_NUMBER: _builtins.int
+    PUBLISHED_AT_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    publication_id: _builtins.str
+    """UUID of the publication, as the audit trail names it."""
+    dataset_ref: _builtins.str
+    """The dataset."""
+    dry_run: _builtins.bool
+    """Nothing was written."""
+    @_builtins.property
+    def published_at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishedText]:
+        """Texts that are others now; empty when the dataset said the same already."""
+
+    @_builtins.property
+    def skipped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What could not be written, in words."""
+
+    def __init__(
+        self,
+        *,
+        publication_id: _builtins.str = ...,
+        dataset_ref: _builtins.str = ...,
+        published_at: _timestamp_pb2.Timestamp | None = ...,
+        dry_run: _builtins.bool = ...,
+        changes: _abc.Iterable[Global___PublishedText] | None = ...,
+        skipped: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["published_at", b"published_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "dataset_ref", b"dataset_ref", "dry_run", b"dry_run", "publication_id", b"publication_id", "published_at", b"published_at", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishReceipt: _TypeAlias = PublishReceipt  # noqa: Y015
+
+@_typing.final
+class PublishedText(_message.Message):
+    """A text of the dataset that is another one now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_KIND_FIELD_NUMBER: _builtins.int
+    FIELD_NAME_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    field_kind: _enums_pb2.FieldKind.ValueType
+    """Kind of the field; unspecified: the dataset's own description."""
+    field_name: _builtins.str
+    """Name of the field; empty: the dataset itself."""
+    attribute: _builtins.str
+    """`verbose_name`, `description` or `display_format`."""
+    before: _builtins.str
+    """What stood there; absent: nothing."""
+    after: _builtins.str
+    """What stands there now."""
+    def __init__(
+        self,
+        *,
+        field_kind: _enums_pb2.FieldKind.ValueType = ...,
+        field_name: _builtins.str = ...,
+        attribute: _builtins.str = ...,
+        before: _builtins.str | None = ...,
+        after: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "after", b"after", "attribute", b"attribute", "before", b"before", "field_kind", b"field_kind", "field_name", b"field_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after: _TypeAlias = _typing.Literal["after"]  # noqa: Y015
+    _WhichOneofArgType__after: _TypeAlias = _typing.Literal["_after", b"_after"]  # noqa: Y015
+    _WhichOneofReturnType__before: _TypeAlias = _typing.Literal["before"]  # noqa: Y015
+    _WhichOneofArgType__before: _TypeAlias = _typing.Literal["_before", b"_before"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after) -> _WhichOneofReturnType__after | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__before) -> _WhichOneofReturnType__before | None: ...
+
+Global___PublishedText: _TypeAlias = PublishedText  # noqa: Y015
 
 @_typing.final
 class UploadDictionaryRequest(_message.Message):

@@ -55,6 +55,11 @@ class SemanticReviewServiceStub:
                 request_serializer=sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.UnlockFieldRequest.SerializeToString,
                 response_deserializer=sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.UnlockFieldResponse.FromString,
                 _registered_method=True)
+        self.PublishSemantics = channel.unary_unary(
+                '/sagitta.review.v1.SemanticReviewService/PublishSemantics',
+                request_serializer=sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.PublishSemanticsRequest.SerializeToString,
+                response_deserializer=sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.PublishSemanticsResponse.FromString,
+                _registered_method=True)
         self.UploadDictionary = channel.stream_unary(
                 '/sagitta.review.v1.SemanticReviewService/UploadDictionary',
                 request_serializer=sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.UploadDictionaryRequest.SerializeToString,
@@ -94,6 +99,15 @@ class SemanticReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PublishSemantics(self, request, context):
+        """Writes accepted texts back to the dataset where it lives, in environments that permit it; an extension.
+        Everything else of the dataset stays as it is. Refused when somebody has changed the dataset since the review
+        imported it. Needs the permission `dataset:semantics:publish`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UploadDictionary(self, request_iterator, context):
         """Stores a data dictionary for a week; the first message names it, the others carry bytes.
         """
@@ -123,6 +137,11 @@ def add_SemanticReviewServiceServicer_to_server(servicer, server):
                     servicer.UnlockField,
                     request_deserializer=sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.UnlockFieldRequest.FromString,
                     response_serializer=sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.UnlockFieldResponse.SerializeToString,
+            ),
+            'PublishSemantics': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishSemantics,
+                    request_deserializer=sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.PublishSemanticsRequest.FromString,
+                    response_serializer=sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.PublishSemanticsResponse.SerializeToString,
             ),
             'UploadDictionary': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadDictionary,
@@ -239,6 +258,33 @@ class SemanticReviewService:
             '/sagitta.review.v1.SemanticReviewService/UnlockField',
             sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.UnlockFieldRequest.SerializeToString,
             sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.UnlockFieldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishSemantics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sagitta.review.v1.SemanticReviewService/PublishSemantics',
+            sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.PublishSemanticsRequest.SerializeToString,
+            sagitta_dot_review_dot_v1_dot_semantic__review__service__pb2.PublishSemanticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

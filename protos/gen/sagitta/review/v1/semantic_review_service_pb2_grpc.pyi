@@ -41,6 +41,11 @@ class SemanticReviewServiceStub:
     """Protects a field from automatic writers."""
     UnlockField: _grpc.UnaryUnaryMultiCallable[_semantic_review_service_pb2.UnlockFieldRequest, _semantic_review_service_pb2.UnlockFieldResponse]
     """Lets automatic writers change a field again; nothing changes at once."""
+    PublishSemantics: _grpc.UnaryUnaryMultiCallable[_semantic_review_service_pb2.PublishSemanticsRequest, _semantic_review_service_pb2.PublishSemanticsResponse]
+    """Writes accepted texts back to the dataset where it lives, in environments that permit it; an extension.
+    Everything else of the dataset stays as it is. Refused when somebody has changed the dataset since the review
+    imported it. Needs the permission `dataset:semantics:publish`.
+    """
     UploadDictionary: _grpc.StreamUnaryMultiCallable[_semantic_review_service_pb2.UploadDictionaryRequest, _semantic_review_service_pb2.UploadDictionaryResponse]
     """Stores a data dictionary for a week; the first message names it, the others carry bytes."""
 
@@ -57,6 +62,11 @@ class SemanticReviewServiceAsyncStub(SemanticReviewServiceStub):
     """Protects a field from automatic writers."""
     UnlockField: _aio.UnaryUnaryMultiCallable[_semantic_review_service_pb2.UnlockFieldRequest, _semantic_review_service_pb2.UnlockFieldResponse]  # type: ignore[assignment]
     """Lets automatic writers change a field again; nothing changes at once."""
+    PublishSemantics: _aio.UnaryUnaryMultiCallable[_semantic_review_service_pb2.PublishSemanticsRequest, _semantic_review_service_pb2.PublishSemanticsResponse]  # type: ignore[assignment]
+    """Writes accepted texts back to the dataset where it lives, in environments that permit it; an extension.
+    Everything else of the dataset stays as it is. Refused when somebody has changed the dataset since the review
+    imported it. Needs the permission `dataset:semantics:publish`.
+    """
     UploadDictionary: _aio.StreamUnaryMultiCallable[_semantic_review_service_pb2.UploadDictionaryRequest, _semantic_review_service_pb2.UploadDictionaryResponse]  # type: ignore[assignment]
     """Stores a data dictionary for a week; the first message names it, the others carry bytes."""
 
@@ -94,6 +104,17 @@ class SemanticReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_semantic_review_service_pb2.UnlockFieldResponse, _abc.Awaitable[_semantic_review_service_pb2.UnlockFieldResponse]]:
         """Lets automatic writers change a field again; nothing changes at once."""
+
+    @_abc_1.abstractmethod
+    def PublishSemantics(
+        self,
+        request: _semantic_review_service_pb2.PublishSemanticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_semantic_review_service_pb2.PublishSemanticsResponse, _abc.Awaitable[_semantic_review_service_pb2.PublishSemanticsResponse]]:
+        """Writes accepted texts back to the dataset where it lives, in environments that permit it; an extension.
+        Everything else of the dataset stays as it is. Refused when somebody has changed the dataset since the review
+        imported it. Needs the permission `dataset:semantics:publish`.
+        """
 
     @_abc_1.abstractmethod
     def UploadDictionary(
