@@ -22,8 +22,8 @@ log = logging.getLogger("sagitta.rpc")
 CANCELLED = "cancelled"
 """The note of a query that was cancelled: it is not started again."""
 
-Start = Callable[[query_pb.ExecuteQueryRequest, CancelToken], tuple[Run, query_pb.ResultMetadata]]
-"""Starts the statement of a request."""
+Start = Callable[[CancelToken], tuple[Run, query_pb.ResultMetadata]]
+"""Starts the statement of a query, as its caller may see it."""
 Summarise = Callable[[Run], query_pb.ResultSummary]
 
 
@@ -63,17 +63,15 @@ class PolledQuery:
 class PolledQueries:
     """The polled queries of one server."""
 
-    def __init__(
-        self, settings: PollingSettings, spool: Spool, start: Start, summarise: Summarise, now: Callable[[], float]
-    ) -> None:
-        self._settings, self._spool, self._start, self._summarise = settings, spool, start, summarise
+    def __init__(self, settings: PollingSettings, spool: Spool, summarise: Summarise, now: Callable[[], float]) -> None:
+        self._settings, self._spool, self._summarise = settings, spool, summarise
         self._now = now
         self._lock = threading.Lock()
         self._known: dict[str, PolledQuery] = {}
         self._threads: set[threading.Thread] = set()
         self._closed = False
 
-    def get(self, query_id: str, request: query_pb.ExecuteQueryRequest) -> PolledQuery:
+    def get(self, query_id: str, start: Start) -> PolledQuery:
         """Returns a query: running here, ended and kept, or started now because this server does not know it.
 
         Raises:
@@ -82,7 +80,7 @@ class PolledQueries:
         with self._lock:
             known = self._known.get(query_id) or self._kept(query_id)
             if known is None:
-                known = self._begin(query_id, request)
+                known = self._begin(query_id, start)
             known.touched = self._now()
             self._known[query_id] = known
         self._spool.touch(query_id)
@@ -135,7 +133,7 @@ class PolledQueries:
         for thread in threads:
             thread.join(seconds)
 
-    def _begin(self, query_id: str, request: query_pb.ExecuteQueryRequest) -> PolledQuery:
+    def _begin(self, query_id: str, start: Start) -> PolledQuery:
         if self._closed or len(self._threads) >= self._settings.max_running:
             raise ServiceError(
                 Reason.WAREHOUSE_BUSY,
@@ -144,15 +142,15 @@ class PolledQueries:
             )
         token = CancelToken(self._settings.timeout_seconds, wants_progress=True)
         query = PolledQuery(query_id, token, self._now(), self._now())
-        thread = threading.Thread(target=self._work, args=(query, request), name=f"polled-{query_id}", daemon=True)
+        thread = threading.Thread(target=self._work, args=(query, start), name=f"polled-{query_id}", daemon=True)
         self._threads.add(thread)
         thread.start()
         return query
 
-    def _work(self, query: PolledQuery, request: query_pb.ExecuteQueryRequest) -> None:
+    def _work(self, query: PolledQuery, start: Start) -> None:
         error: Exception | None = None
         try:
-            self._execute(query, request)
+            self._execute(query, start)
         except Exception as failure:  # noqa: BLE001 - the boundary of the thread: whoever polls is told
             error = self._told(failure)
         finally:
@@ -168,8 +166,8 @@ class PolledQueries:
         if cancelled:
             self._forget(query.query_id)  # it was still writing when it was told to end
 
-    def _execute(self, query: PolledQuery, request: query_pb.ExecuteQueryRequest) -> None:
-        run, metadata = self._start(request, query.token)
+    def _execute(self, query: PolledQuery, start: Start) -> None:
+        run, metadata = start(query.token)
         try:
             with self._spool.write(query.query_id, run.schema) as writer:
                 with query.changed:

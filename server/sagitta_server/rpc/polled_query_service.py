@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
@@ -18,8 +20,9 @@ from sagitta.semantic.v1 import query_service_pb2 as query_pb
 from sagitta_server.errors import Reason, ServiceError, as_service_error
 from sagitta_server.execution import CancelToken
 from sagitta_server.execution.spool import Spool
-from sagitta_server.queries import Run
-from sagitta_server.rpc.access import current_call
+from sagitta_server.models import ModelHandle
+from sagitta_server.queries import QueryService, Question, Run
+from sagitta_server.rpc.access import current_call, resolve_for_caller
 from sagitta_server.rpc.polled_queries import PolledQueries, PolledQuery, raise_failure
 from sagitta_server.rpc.query_service import read_question, result_metadata, result_summary
 
@@ -44,41 +47,58 @@ def open_polled_queries(engine: Engine) -> PolledQueries:
     """The polled queries of an engine, their rows in its data directory."""
     settings = engine.settings.polling
 
-    def start(request: query_pb.ExecuteQueryRequest, token: CancelToken) -> tuple[Run, query_pb.ResultMetadata]:
-        handle = engine.models.resolve(request.session_id, request.model_id)
-        question = read_question(request, handle)
-        run = engine.queries.run(
-            handle,
-            question,
-            request.dialect,
-            token=token,
-            default_limit=not request.no_default_limit,
-            timezone=request.timezone,
-        )
-        return run, result_metadata(run, handle, question)
-
     spool = Spool(engine.settings.data_dir / FOLDER, settings.max_result_mib * MIB)
-    return PolledQueries(settings, spool, start, result_summary, engine.signer.now)
+    return PolledQueries(settings, spool, result_summary, engine.signer.now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query as its caller may see it."""
+
+    queries: QueryService
+    request: query_pb.ExecuteQueryRequest
+    handle: ModelHandle
+    question: Question
+    query_id: str
+
+    @property
+    def name(self) -> str:
+        """Rows belong to what the caller may see: someone whose row policies have changed meanwhile gets other ones."""
+        return hashlib.sha256(f"{self.query_id} {self.handle.row_policies!r}".encode()).hexdigest()[:32]
+
+    def start(self, token: CancelToken) -> tuple[Run, query_pb.ResultMetadata]:
+        """Starts the statement."""
+        run = self.queries.run(
+            self.handle,
+            self.question,
+            self.request.dialect,
+            token=token,
+            default_limit=not self.request.no_default_limit,
+            timezone=self.request.timezone,
+        )
+        return run, result_metadata(run, self.handle, self.question)
 
 
 class PolledQueryServicer(pb_grpc.PolledQueryServiceServicer):
     """Starts, polls, fetches and cancels."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._models = engine.models
+        self._queries = engine.queries
         self._polled = engine.polled
         self._signer = engine.signer
         self._seconds = engine.settings.polling.ticket_seconds
         self._waiting = threading.Semaphore(max(engine.settings.grpc.max_workers // WAITING_SHARE, 1))
 
     def StartQuery(self, request: pb.StartQueryRequest, context: grpc.ServicerContext) -> pb.StartQueryResponse:
-        self._check(request.query)
         ticket = ticket_pb2.PolledQuery(
             principal=current_call().principal.user_id,
             query_id=uuid.uuid4().hex,
             request=request.query.SerializeToString(),
         )
-        query = self._polled.get(ticket.query_id, request.query)
+        asked = self._asked(ticket)
+        self._check(asked)
+        query = self._polled.get(asked.name, asked.start)
         signed = self._extended(ticket)
         return pb.StartQueryResponse(ticket=signed, progress=progress_message(query, ticket))
 
@@ -116,24 +136,28 @@ class PolledQueryServicer(pb_grpc.PolledQueryServiceServicer):
 
     def CancelQuery(self, request: pb.CancelQueryRequest, context: grpc.ServicerContext) -> pb.CancelQueryResponse:
         ticket = self._signer.polled(request.ticket, current_call().principal.user_id)
-        query = self._polled.cancel(ticket.query_id)
+        query = self._polled.cancel(self._asked(ticket).name)
         if query is None:
             return pb.CancelQueryResponse(progress=pb.QueryProgress(state=pb.QUERY_STATE_CANCELLED))
         return pb.CancelQueryResponse(progress=progress_message(query, ticket))
 
-    def _check(self, request: query_pb.ExecuteQueryRequest) -> None:
+    def _check(self, asked: _Asked) -> None:
         """Refuses a mistake now instead of at the first poll."""
-        handle = self._engine.models.resolve(request.session_id, request.model_id)
-        compiled = self._engine.queries.compile(handle, read_question(request, handle), request.dialect)
-        self._engine.queries.source_for(compiled.dialect)
+        compiled = self._queries.compile(asked.handle, asked.question, asked.request.dialect)
+        self._queries.source_for(compiled.dialect)
 
     def _find(self, body: bytes) -> tuple[ticket_pb2.PolledQuery, PolledQuery]:
         ticket = self._signer.polled(body, current_call().principal.user_id)
+        asked = self._asked(ticket)
+        return ticket, self._polled.get(asked.name, asked.start)
+
+    def _asked(self, ticket: ticket_pb2.PolledQuery) -> _Asked:
         try:
             request = query_pb.ExecuteQueryRequest.FromString(ticket.request)
         except DecodeError as error:
             raise ServiceError(Reason.INVALID_REQUEST, "The ticket is malformed; start the query again.") from error
-        return ticket, self._polled.get(ticket.query_id, request)
+        handle = resolve_for_caller(self._models, request.session_id, request.model_id)
+        return _Asked(self._queries, request, handle, read_question(request, handle), ticket.query_id)
 
     def _extended(self, ticket: ticket_pb2.PolledQuery) -> bytes:
         ticket.expires_at = int(self._signer.now()) + self._seconds

@@ -255,6 +255,24 @@ def test_someone_else_a_changed_byte_and_a_late_caller_are_refused(start: Start)
         ann.poll(ticket)
 
 
+def test_rows_are_those_that_the_caller_may_see_now(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "numbers.yaml").write_text(
+        MODEL.replace(
+            "  Quick: {",
+            '  Quick: {rowPolicy: {filters: [{field: Parity, operator: equals, value: "{claims.parity}"}]}, ',
+        )
+    )
+    engine = start(access={"mode": "jwt"}, auth={"mode": "hs256", "secret": SECRET})
+    even, odd = (Client(engine, TokenIssuer(SECRET).issue("ann", (), extra={"parity": parity})) for parity in (0, 1))
+    ticket = even.start(QUICK).ticket
+    assert even.poll(ticket, wait_seconds=10).progress.state == pb.QUERY_STATE_SUCCEEDED
+    assert even.table(ticket).to_pylist() == ROWS[:1]
+    assert odd.table(ticket).to_pylist() == ROWS[1:], "her claims have changed, so have her rows"
+    with pytest.raises(grpc.RpcError) as caught:
+        Client(engine, TokenIssuer(SECRET).issue("ann", ())).poll(ticket)
+    assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
+
+
 def test_what_nobody_asks_for_is_ended_and_its_rows_are_removed(start: Start, tmp_path: Path) -> None:
     engine = start(polling={"ticket_seconds": 1})
     client = Client(engine)
