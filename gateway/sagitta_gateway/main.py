@@ -22,6 +22,7 @@ from uvicorn.supervisors import Multiprocess
 
 from sagitta_gateway.app import create_app
 from sagitta_gateway.config import PREFIX, GatewaySettings
+from sagitta_gateway.shared_port import SharedPort
 
 APPLICATION = "sagitta_gateway.main:application"
 READY_SECONDS = 5.0
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         tls = _tls(settings)
         listening = _listen(settings.listen)
+        if settings.workers > 1 and SharedPort.supported:
+            listening = SharedPort.instead_of(listening)
     except OSError as error:
         told = f"the TLS file {error.filename} cannot be read" if error.filename else f"on {settings.listen}"
         return _refuse(f"[ADDRESS_UNAVAILABLE] the gateway cannot listen: {told}: {error.strerror}")
@@ -128,7 +131,7 @@ def _run_one(config: uvicorn.Config, listening: socket.socket, settings: Gateway
 
 
 class _Workers(Multiprocess):
-    """Several workers; tells that it is ready when the first of them answers."""
+    """Several workers; tells that it is ready when all of them answer."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready_file: str, address: str) -> None:
         super().__init__(config, sockets)
@@ -141,7 +144,7 @@ class _Workers(Multiprocess):
 
     def _tell_ready(self) -> None:
         while not self.should_exit.is_set():
-            if any(process.is_ready(READY_SECONDS) for process in self.processes):
+            if all(process.is_ready(READY_SECONDS) for process in self.processes):
                 _write_ready(self._ready_file, self._address)
                 return
             self.should_exit.wait(POLL_SECONDS)
@@ -156,8 +159,12 @@ def _listen(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host.strip("[]"), int(port)))
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host.strip("[]"), int(port)))
+    except OSError:
+        listening.close()
+        raise
     listening.set_inheritable(True)
     return listening
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 from gateway.serving import MODEL, QUERY, make_database
 from harness.server import serving
+from sagitta_gateway.main import _listen
 
 
 def test_sessions_and_models_survive_a_kill(tmp_path: Path) -> None:
@@ -50,3 +52,14 @@ def test_several_workers_share_the_port_and_end_together(tmp_path: Path, workers
     with engine_and_gateway(settings(tmp_path), "--workers", workers) as running:
         for _ in range(10):
             assert running.client.get("/health").status_code == 200
+        if sys.platform == "linux":
+            port = running.client.base_url.port
+            assert listening_sockets(port) == int(workers), "the kernel spreads the connections"
+            with pytest.raises(OSError, match="in use"):
+                _listen(f"127.0.0.1:{port}")
+
+
+def listening_sockets(port: int | None) -> int:
+    """Sockets of this machine that listen on a port of IPv4."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(1 for line in lines if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A")
