@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import os
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from sagitta_server.graph import SparqlPool
 from sagitta_server.listening import read_tls
 from sagitta_server.models import CompiledModels, ModelStore, SessionStore
 from sagitta_server.models.curated import CuratedModels
+from sagitta_server.observability.endpoint import RunningEndpoint, start_endpoint
+from sagitta_server.observability.metrics import EngineCollector, engine_registry
 from sagitta_server.queries import QueryService
 from sagitta_server.reviews.assembly import Reviews, build_reviews
 from sagitta_server.reviews.run_rows import RunRows
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 GRACE_SECONDS = 5.0
+DRAIN_POLL_SECONDS = 0.05
+DRAIN_NOTICE_SECONDS = 2.0
+"""How long a draining engine waits at least: load balancers need a moment to see that it is not ready."""
 
 
 class EngineStartError(Exception):
@@ -85,10 +91,12 @@ class Engine:
         self.sparql = SparqlPool(
             timeout_seconds=settings.query.sparql_timeout_seconds, max_rows=settings.query.sparql_max_rows
         )
+        self._draining = threading.Event()
         self._stopping = threading.Event()
         self._sweeper: threading.Thread | None = None
         self._grpc: RunningGrpc | None = None
         self._flight: RunningFlight | None = None
+        self._endpoint: RunningEndpoint | None = None
 
     def start(self) -> ReadyAddresses:
         """Reads the administrator's models and starts the surfaces.
@@ -108,7 +116,34 @@ class Engine:
             self._flight = start_flight(self)
         self._grpc = start_grpc(self)
         self.reviews.start()
+        if address := self.settings.metrics.address:
+            collector = EngineCollector(self.sources, self.cache, lambda: self.ready)
+            self._endpoint = start_endpoint(address, engine_registry(collector), lambda: self.ready)
         return ReadyAddresses(self._grpc.address, self.flight_location, self._grpc.local)
+
+    @property
+    def ready(self) -> bool:
+        """Whether new calls are welcome."""
+        return self._grpc is not None and not self._draining.is_set()
+
+    @property
+    def metrics_address(self) -> str | None:
+        """`host:port` of the metrics; None when they are switched off."""
+        return self._endpoint.address if self._endpoint else None
+
+    def drain(self) -> None:
+        """Tells health checks that it stops, and waits for running statements, `drain_seconds` at most."""
+        self._draining.set()
+        if self._grpc is not None:
+            self._grpc.health.enter_graceful_shutdown()
+        deadline = time.monotonic() + self.settings.drain_seconds
+        while time.monotonic() < deadline:
+            if self.settings.drain_seconds - (deadline - time.monotonic()) > DRAIN_NOTICE_SECONDS and self._is_idle():
+                return
+            time.sleep(DRAIN_POLL_SECONDS)
+
+    def _is_idle(self) -> bool:
+        return not any(source.load.running or source.load.waiting for source in self.sources.values())
 
     @property
     def flight_location(self) -> str | None:
@@ -119,6 +154,7 @@ class Engine:
         """Ends running calls, then closes everything; may be called twice."""
         if self._stopping.is_set():
             return
+        self._draining.set()
         self._stopping.set()
         if self._flight is not None:
             self._flight.stop(grace_seconds)
@@ -135,6 +171,8 @@ class Engine:
         self.sparql.close()
         self.cache.close()
         self.database.close()
+        if self._endpoint is not None:
+            self._endpoint.stop()
 
     def _sweep(self) -> None:
         while not self._stopping.wait(self.settings.sessions.cleanup_interval_seconds):

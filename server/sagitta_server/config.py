@@ -30,6 +30,7 @@ from sagitta_server.cache.settings import CacheSettings
 from sagitta_server.execution.settings import SourceSettings
 from sagitta_server.flight.settings import FlightSettings
 from sagitta_server.listening import TlsSettings
+from sagitta_server.observability.settings import MetricsSettings
 from sagitta_server.reviews.settings import ReviewSettings
 
 CONFIG_FILE = "SAGITTA_CONFIG"
@@ -226,6 +227,8 @@ class Settings(BaseSettings):
     """State, cache and generated keys live here."""
     state_url: str = ""
     """The state database; empty: SQLite in the data directory."""
+    drain_seconds: float = Field(default=0.0, ge=0)
+    """How long running statements may go on after a stop was asked for, while probes say that it is not ready."""
     db_vendor: str = ""
     """The dialect of a request that names none, where the model names none either."""
     sources: dict[str, SourceSettings] = Field(default_factory=lambda: {"default": SourceSettings()})
@@ -240,6 +243,7 @@ class Settings(BaseSettings):
     flight: FlightSettings = FlightSettings()
     http: HttpSettings = HttpSettings()
     tls: TlsSettings = TlsSettings()
+    metrics: MetricsSettings = MetricsSettings()
     access: AccessSettings = AccessSettings()
     auth: AuthSettings = AuthSettings()
     reviews: ReviewSettings = ReviewSettings()

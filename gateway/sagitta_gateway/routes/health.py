@@ -42,6 +42,12 @@ async def get_health(request: Request) -> Response:
     return json_response(body, 200 if state.reachable else 503)
 
 
+@router.get("/livez", include_in_schema=False)
+async def get_livez() -> Response:
+    """Whether this process answers, whatever the engine does: `/health` says whether it can serve."""
+    return PlainTextResponse("alive\n")
+
+
 @router.get("/robots.txt", include_in_schema=False)
 async def get_robots() -> Response:
     return PlainTextResponse("User-agent: *\nDisallow: /\n")

@@ -18,7 +18,7 @@ from sagitta_server.cli.child import GatewayProcess
 from sagitta_server.cli.failures import Failure
 
 if TYPE_CHECKING:
-    from sagitta_server.app import ReadyAddresses
+    from sagitta_server.app import Engine, ReadyAddresses
     from sagitta_server.config import Settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -48,16 +48,22 @@ Ready = Callable[[Addresses], None]
 
 def run(settings: Settings, *, gateway: bool, ready: Ready) -> None:
     """Serves until SIGINT or SIGTERM, then ends the gateway, running streams and the engine within seconds."""
-    with stop_requests() as requested, gateway_of(settings, gateway) as child, running_engine(settings) as engine:
+    with (
+        stop_requests() as requested,
+        gateway_of(settings, gateway) as child,
+        running_engine(settings) as (engine, places),
+    ):
         if child is None:
-            ready(Addresses(engine.flight, engine.grpc))
+            ready(Addresses(places.flight, places.grpc))
             wait(requested, None)
+            engine.drain()
             return
-        child.connect(engine.local)
+        child.connect(places.local)
         try:
             if url := child.wait_until_ready(requested.is_set):
-                ready(Addresses(engine.flight, engine.grpc, url))
+                ready(Addresses(places.flight, places.grpc, url))
                 wait(requested, child)
+                engine.drain()
         finally:
             child.stop()  # before the engine that it asks
 
@@ -72,7 +78,7 @@ def gateway_of(settings: Settings, wanted: bool) -> AbstractContextManager[Gatew
 
 
 @contextmanager
-def running_engine(settings: Settings) -> Iterator[ReadyAddresses]:
+def running_engine(settings: Settings) -> Iterator[tuple[Engine, ReadyAddresses]]:
     """Starts the engine, and stops it whatever happens."""
     from sagitta_server.app import Engine
     from sagitta_server.logs import configure_logging
@@ -80,7 +86,7 @@ def running_engine(settings: Settings) -> Iterator[ReadyAddresses]:
     configure_logging(settings.log)
     engine = Engine(settings)
     try:
-        yield engine.start()
+        yield engine, engine.start()
     finally:
         engine.stop()
 

@@ -17,7 +17,7 @@ from typing import Any
 import adbc_driver_manager as adbc
 import pyarrow as pa
 
-from sagitta_server.execution.admission import Admission
+from sagitta_server.execution.admission import Admission, Load
 from sagitta_server.execution.cancel import CancelReason, CancelToken
 from sagitta_server.execution.conform import plain_schema
 from sagitta_server.execution.open_statements import OpenStatements
@@ -59,7 +59,7 @@ class AdbcSource:
         self.dialect = settings.dialect or driver.dialect
         self._driver = driver
         self._init_sql = (*driver.init_sql, *settings.init_sql)
-        self._statements = OpenStatements()
+        self._statements = OpenStatements(name)
         self._admission = Admission(settings.pool_size, settings.queue_size, settings.queue_timeout_seconds)
         self._lock = threading.Lock()
         self._idle: list[Any] = []
@@ -71,6 +71,11 @@ class AdbcSource:
     def running(self) -> int:
         """Statements that hold a connection now."""
         return self._admission.running
+
+    @property
+    def load(self) -> Load:
+        """How busy it is now."""
+        return self._admission.load
 
     def result_schema(self, sql: str) -> Schema:
         """Returns the schema that `execute` will stream; a driver that cannot describe a statement starts it."""

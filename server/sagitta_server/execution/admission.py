@@ -5,9 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 
 from sagitta_server.execution.cancel import CancelToken
 from sagitta_server.execution.source import SourceBusyError
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a source is: statements that run, that wait, and that may run at once."""
+
+    running: int
+    waiting: int
+    slots: int
 
 
 class _Waiter:
@@ -43,6 +53,12 @@ class Admission:
         """Statements in the queue."""
         with self._lock:
             return len(self._queue)
+
+    @property
+    def load(self) -> Load:
+        """How busy it is, at one moment."""
+        with self._lock:
+            return Load(self._slots - self._free, len(self._queue), self._slots)
 
     def acquire(self, token: CancelToken) -> None:
         """Takes a slot, waiting for it if need be.

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from sagitta_server.execution.admission import Admission
+from sagitta_server.execution.admission import Admission, Load
 from sagitta_server.execution.batches import BATCH_ROWS
 from sagitta_server.execution.cancel import CancelReason, CancelToken
 from sagitta_server.execution.conform import plain_schema
@@ -40,7 +40,7 @@ class DuckDBSource:
     def __init__(self, name: str, database: str, settings: SourceSettings) -> None:
         self.name = name
         self.dialect = settings.dialect or "duckdb"
-        self._statements = OpenStatements()
+        self._statements = OpenStatements(name)
         self._admission = Admission(settings.pool_size, settings.queue_size, settings.queue_timeout_seconds)
         self._database = _connect(database, settings.read_only, settings.options)
         for statement in settings.init_sql:
@@ -51,6 +51,11 @@ class DuckDBSource:
     def running(self) -> int:
         """Statements that hold a connection now."""
         return self._admission.running
+
+    @property
+    def load(self) -> Load:
+        """How busy it is now."""
+        return self._admission.load
 
     def result_schema(self, sql: str) -> Schema:
         """Returns the schema that `execute` will stream; the statement is bound, not run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from sagitta_server.execution.admission import Load
     from sagitta_server.execution.cancel import CancelToken
     from sagitta_server.execution.stream import ResultStream
 
@@ -25,6 +26,11 @@ class Source(Protocol):
     @property
     def dialect(self) -> str:
         """The compiler's dialect for this warehouse."""
+        ...
+
+    @property
+    def load(self) -> Load:
+        """How busy it is now."""
         ...
 
     def result_schema(self, sql: str) -> Schema:

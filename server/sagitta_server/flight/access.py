@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import time
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -17,12 +18,23 @@ from sagitta_server.config import AccessSettings
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.flight.errors import flight_error
 from sagitta_server.flight.tickets import Signer
+from sagitta_server.observability.metrics import CALLS
 
 MIDDLEWARE = "sagitta"
 SESSION_COOKIE = "arrow_flight_session_id"
 TOKEN_SECONDS = 86_400
 
 Headers = dict[str, list[str]]
+
+_CODES: dict[type, str] = {
+    flight.FlightUnauthenticatedError: "UNAUTHENTICATED",
+    flight.FlightUnauthorizedError: "PERMISSION_DENIED",
+    flight.FlightUnavailableError: "UNAVAILABLE",
+    flight.FlightTimedOutError: "DEADLINE_EXCEEDED",
+    flight.FlightCancelledError: "CANCELLED",
+    flight.FlightInternalError: "INTERNAL",
+}
+"""The codes of Flight's exceptions; there is no class for the others, which are UNKNOWN on the wire too."""
 
 
 class NoHandshake(flight.ServerAuthHandler):  # type: ignore[misc]
@@ -40,7 +52,7 @@ class Caller(flight.ServerMiddleware):  # type: ignore[misc]
     """One call: the principal, the session and what to do when it ends."""
 
     def __init__(
-        self, identity: Principal, headers: Headers, session: pb.Session | None, answer: dict[str, str]
+        self, identity: Principal, headers: Headers, session: pb.Session | None, answer: dict[str, str], method: str
     ) -> None:
         super().__init__()
         self.identity = identity
@@ -50,6 +62,8 @@ class Caller(flight.ServerMiddleware):  # type: ignore[misc]
         self.session = session
         """What the session's cookie holds."""
         self._answer = answer
+        self._method = method
+        self._started = time.perf_counter()
         self._at_end: list[Callable[[], None]] = []
         self._at_success: list[Callable[[], None]] = []
 
@@ -70,6 +84,8 @@ class Caller(flight.ServerMiddleware):  # type: ignore[misc]
         if exception is None:
             for function in self._at_success:
                 function()
+        code = "OK" if exception is None else _CODES.get(type(exception), "UNKNOWN")
+        CALLS.labels("flight", self._method, code).observe(time.perf_counter() - self._started)
 
 
 class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
@@ -95,7 +111,8 @@ class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
             session = self._session(headers, identity.user_id)
             if session is not None and session.expires_at - self._signer.now() < self._session_seconds / 2:
                 answer["set-cookie"] = session_cookie(self._signer, session, self._session_seconds)
-            return Caller(identity, headers, session, answer)
+            return Caller(identity, headers, session, answer, info.method.name)
+        CALLS.labels("flight", info.method.name, _CODES.get(type(told), "UNKNOWN")).observe(0)
         raise told from None
 
     def _session(self, headers: Headers, principal: str) -> pb.Session | None:

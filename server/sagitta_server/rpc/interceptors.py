@@ -12,6 +12,7 @@ from google.rpc import code_pb2
 from grpc_status import rpc_status
 
 from sagitta_server.errors import is_defect, to_status
+from sagitta_server.observability.metrics import CALLS
 from sagitta_server.rpc.access import CALL, AccessControl, Call
 
 log = logging.getLogger("sagitta.rpc")
@@ -35,15 +36,18 @@ class Boundary(grpc.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith("/sagitta.") or method.startswith(OWN_BOUNDARY):
+        if handler is None or not method.startswith("/sagitta."):
             return handler
-        if handler.unary_unary:
+        own = method.startswith(OWN_BOUNDARY)
+        if (unary := handler.unary_unary) is not None:
+            behaviour = _measured(unary if own else self._unary(unary, method), method)
             return grpc.unary_unary_rpc_method_handler(
-                self._unary(handler.unary_unary, method), handler.request_deserializer, handler.response_serializer
+                behaviour, handler.request_deserializer, handler.response_serializer
             )
-        if handler.unary_stream:
+        if (stream := handler.unary_stream) is not None:
+            behaviour = _measured_stream(stream if own else self._stream(stream, method), method)
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, method), handler.request_deserializer, handler.response_serializer
+                behaviour, handler.request_deserializer, handler.response_serializer
             )
         raise NotImplementedError(f"{method}: calls with a stream of requests are not served")
 
@@ -75,6 +79,41 @@ class Boundary(grpc.ServerInterceptor):
     def _enter(self, call: Call, method: str, context: grpc.ServicerContext) -> None:
         principal = self._access.authenticate(method, context)
         CALL.set(Call(call.request_id, principal, call.client, call.detail_bytes))
+
+
+def _measured(behaviour: Behaviour, method: str) -> Behaviour:
+    """Counts and times a call."""
+    name = method.rpartition(".")[2]
+
+    def handle(request: Any, context: grpc.ServicerContext) -> Any:
+        started = time.perf_counter()
+        try:
+            return behaviour(request, context)
+        finally:
+            _observe(name, context, started)
+
+    return handle
+
+
+def _measured_stream(behaviour: Behaviour, method: str) -> Behaviour:
+    """Counts and times a call that streams, to its last byte."""
+    name = method.rpartition(".")[2]
+
+    def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        started = time.perf_counter()
+        try:
+            yield from behaviour(request, context)
+        finally:
+            _observe(name, context, started)
+
+    return handle
+
+
+def _observe(method: str, context: Any, started: float) -> None:
+    code = context.code()
+    ended = "OK" if context.is_active() else "CANCELLED"
+    name = ended if code is None else getattr(code, "name", str(code))
+    CALLS.labels("grpc", method, name).observe(time.perf_counter() - started)
 
 
 def _fail(error: Exception, method: str, call: Call, context: grpc.ServicerContext) -> None:

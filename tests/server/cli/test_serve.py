@@ -91,6 +91,18 @@ def test_a_running_stream_does_not_keep_the_server(tmp_path: Path, habit: str) -
     assert "Traceback" not in server.log.read_text()
 
 
+def test_a_draining_server_lets_a_running_stream_end(tmp_path: Path) -> None:
+    large = [flags()[0], f"--source=duckdb:///{tpch.database(0.1)}"]
+    with (
+        serving(tmp_path, large, environment={"SAGITTA_DRAIN_SECONDS": "60"}) as server,
+        reading(server, "reads") as client,
+    ):
+        server.process.send_signal(signal.SIGTERM)
+        told, _ = client.communicate(timeout=60)
+        assert client.returncode == 0, told
+        assert server.process.wait(60) == 0, server.log.read_text()
+
+
 @contextmanager
 def reading(server: Server, habit: str) -> Iterator[subprocess.Popen[str]]:
     arguments = [sys.executable, "-c", READER, server.flight, LONG, habit]
