@@ -80,6 +80,10 @@ superset: install  ## Installs a real Apache Superset beside (SS_VERSION=, defau
 	PYTHONPATH=tests $(BIN)/python -m superset.install
 	$(BIN)/pytest -q -rs tests/superset
 
+.PHONY: superset-serve
+superset-serve: install  ## Serves a throw-away Superset with a small shop on port 8088 (PORT=).
+	PYTHONPATH=tests $(BIN)/python -m superset.server $(PORT)
+
 .PHONY: bench
 bench: install  ## Measures speed and memory, and prints them as ratios.
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)

@@ -1,4 +1,9 @@
-"""Starts and stops a throw-away Superset on loopback."""
+"""Starts and stops a throw-away Superset on loopback.
+
+    python -m superset.server [PORT]
+
+serves one until it is interrupted.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 import zipfile
 from dataclasses import dataclass, field
@@ -18,7 +25,7 @@ import httpx
 from hatchling.builders.wheel import WheelBuilder
 
 from superset import shop
-from superset.install import Installation, environment, write_config
+from superset.install import Installation, environment, install, write_config
 
 WORKERS = 2
 DIALECT = Path(__file__).parents[2] / "integrations" / "sqlalchemy"
@@ -59,13 +66,13 @@ class Superset:
         self.process = None
 
 
-def start(made: Installation, home: Path, *, templates: bool = True) -> Superset:
+def start(made: Installation, home: Path, *, templates: bool = True, port: int = 0) -> Superset:
     """A Superset in `home`, which begins as a copy of the installation's, with the shop in it."""
     shutil.copytree(made.seed, home, dirs_exist_ok=True)
     write_config(home, templates=templates)
     shop.make_databases(home)
     _add_our_dialect(home)
-    port = _free_port()
+    port = port or _free_port()
     running = Superset(f"http://127.0.0.1:{port}", made.version, made.venv, home)
     running.process = _serve(made, home, port)
     try:
@@ -118,3 +125,23 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8088
+    with tempfile.TemporaryDirectory(prefix="superset-") as home:
+        running = start(install(), Path(home), port=port)
+        print(f"Superset {running.version} at {running.base_url} (admin/admin, sam/sam, gina/gina). Ctrl-C ends it.")
+        for name, link in running.links.items():
+            print(f"  {name:30} {link}")
+        try:
+            assert running.process is not None
+            running.process.wait()
+        except KeyboardInterrupt:
+            print("Ending.")
+        finally:
+            running.stop()
+
+
+if __name__ == "__main__":
+    main()
