@@ -95,14 +95,15 @@ class Spool:
         for path in (self._note(name), self._data(name), self._attachment(name)):
             path.unlink(missing_ok=True)
 
-    def read(self, name: str, ended: Callable[[], bool]) -> io.RawIOBase:
+    def read(self, name: str, ended: Callable[[], bool], at_end: Callable[[], None] = lambda: None) -> io.RawIOBase:
         """The bytes of a result, waiting for those that are still to be written.
 
         Args:
             name: of the result.
             ended: nobody writes any more, although the result is not marked as complete.
+            at_end: called when a reader has come to the end; may raise where the end is not the last row.
         """
-        return _Following(self._data(name), lambda: self.finished(name) is not None, ended, self._wait)
+        return _Following(self._data(name), lambda: self.finished(name) is not None, ended, self._wait, at_end)
 
     def remove_older(self, seconds: float) -> None:
         """Removes results that were not written to for a while."""
@@ -168,11 +169,16 @@ class _Following(io.RawIOBase):
     """A file that is read while somebody else still writes it."""
 
     def __init__(
-        self, path: Path, complete: Callable[[], bool], ended: Callable[[], bool], wait: Callable[[], None]
+        self,
+        path: Path,
+        complete: Callable[[], bool],
+        ended: Callable[[], bool],
+        wait: Callable[[], None],
+        at_end: Callable[[], None],
     ) -> None:
         super().__init__()
         self._path = path
-        self._complete, self._ended, self._wait = complete, ended, wait
+        self._complete, self._ended, self._wait, self._at_end = complete, ended, wait, at_end
         self._file: io.BufferedReader | None = None
 
     def readable(self) -> bool:
@@ -188,6 +194,7 @@ class _Following(io.RawIOBase):
             if count:
                 return count
             if over:
+                self._at_end()
                 return 0
             self._wait()
 

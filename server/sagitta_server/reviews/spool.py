@@ -8,34 +8,17 @@ reader that reaches the end of an unfinished stream waits for more. Where the by
 from __future__ import annotations
 
 import io
-import json
-import os
-import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-import pyarrow as pa
-
+from sagitta_server.execution import spool as files
+from sagitta_server.execution.spool import Finished, SpoolFullError
 from sagitta_server.reviews.errors import ReviewError
 
-_WAIT_SECONDS = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The note beside a complete result."""
-
-    rows: int
-    truncated: bool
-    error: str | None = None
-
-
-class SpoolFullError(Exception):
-    """A result is larger than a run may keep."""
+__all__ = ["Finished", "FolderSpool", "Spool", "SpoolFullError", "SpoolWriter", "check_whole"]
 
 
 def check_whole(note: Finished | None) -> None:
@@ -117,41 +100,27 @@ class FolderSpool:
 
     def __init__(self, folder: Path, max_bytes: int, total_bytes: int) -> None:
         self._folder = folder
-        self._max_bytes = max_bytes
+        self._files = files.Spool(folder, max_bytes)
         self._total_bytes = total_bytes
-        self._grown = threading.Condition()
 
     def write(self, run_context_id: str, schema: Any) -> SpoolWriter:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return _FileWriter(self._data(run_context_id), schema, self._max_bytes, self._notify)
+        return self._files.write(run_context_id, schema)
 
     def finish(self, run_context_id: str, note: Finished) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._note(run_context_id)
-        partial = path.with_suffix(".part")
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(asdict(note), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        self._notify()
+        self._files.finish(run_context_id, note)
 
     def finished(self, run_context_id: str) -> Finished | None:
-        try:
-            return Finished(**json.loads(self._note(run_context_id).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
+        return self._files.finished(run_context_id)
 
     def exists(self, run_context_id: str) -> bool:
-        return self._data(run_context_id).exists()
+        return self._files.exists(run_context_id)
 
     def read(self, run_context_id: str, ended: Callable[[], bool]) -> io.RawIOBase:
-        return _FollowingFile(self._data(run_context_id), lambda: self.finished(run_context_id), ended, self._wait)
+        return self._files.read(run_context_id, ended, lambda: check_whole(self.finished(run_context_id)))
 
     def remove(self, run_context_ids: Iterable[str]) -> None:
         for run_context_id in run_context_ids:
-            self._note(run_context_id).unlink(missing_ok=True)
-            self._data(run_context_id).unlink(missing_ok=True)
+            self._files.remove(run_context_id)
 
     def tidy(self, seconds: float) -> None:
         if not self._folder.exists():
@@ -163,91 +132,6 @@ class FolderSpool:
             if written_at < limit or total > self._total_bytes:
                 path.unlink(missing_ok=True)
 
-    def _data(self, run_context_id: str) -> Path:
-        return self._folder / f"{safe_id(run_context_id)}.arrows"
-
-    def _note(self, run_context_id: str) -> Path:
-        return self._folder / f"{safe_id(run_context_id)}.json"
-
-    def _notify(self) -> None:
-        with self._grown:
-            self._grown.notify_all()
-
-    def _wait(self) -> None:
-        with self._grown:
-            self._grown.wait(_WAIT_SECONDS)
-
-
-class _FileWriter:
-    """Writes one result to a file."""
-
-    def __init__(self, path: Path, schema: Any, max_bytes: int, notify: Callable[[], None]) -> None:
-        self._file = path.open("wb")
-        path.chmod(0o600)
-        self._max_bytes = max_bytes
-        self._notify = notify
-        self._writer = pa.ipc.new_stream(self._file, schema)
-        self._file.flush()
-
-    def __enter__(self) -> _FileWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
-        if kind is None:
-            self._writer.close()
-        self._file.close()
-        self._notify()
-
-    def write(self, batch: Any) -> None:
-        self._writer.write_batch(batch)
-        self._file.flush()
-        if self._file.tell() > self._max_bytes:
-            raise SpoolFullError
-        self._notify()
-
-
-class _FollowingFile(io.RawIOBase):
-    """A file that is read while somebody else still writes it."""
-
-    def __init__(
-        self, path: Path, note: Callable[[], Finished | None], ended: Callable[[], bool], wait: Callable[[], None]
-    ) -> None:
-        super().__init__()
-        self._path = path
-        self._note, self._ended, self._wait = note, ended, wait
-        self._file: io.BufferedReader | None = None
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fills some of the buffer; 0 only at the end of a complete result."""
-        while True:
-            over = self._note() is not None or self._ended()
-            file = self._open()
-            count = file.readinto(buffer) if file is not None else 0
-            if count:
-                return count
-            if over:
-                check_whole(self._note())
-                return 0
-            self._wait()
-
-    def close(self) -> None:
-        """Closes the file below."""
-        if self._file is not None:
-            self._file.close()
-        super().close()
-
-    def _open(self) -> io.BufferedReader | None:
-        if self._file is None:
-            try:
-                self._file = self._path.open("rb")
-            except FileNotFoundError:
-                return None
-        return self._file
-
 
 def _stat(path: Path) -> tuple[float, int, Path]:
     try:
@@ -255,14 +139,3 @@ def _stat(path: Path) -> tuple[float, int, Path]:
     except FileNotFoundError:  # another replica tidies as well
         return time.time(), 0, path
     return found.st_mtime, found.st_size, path
-
-
-def safe_id(run_context_id: str) -> str:
-    """The id, which is safe as a file's name.
-
-    Raises:
-        ValueError: it is not an id of a run.
-    """
-    if not run_context_id or not all(c.isalnum() or c == "-" for c in run_context_id):
-        raise ValueError("not a run id")
-    return run_context_id
