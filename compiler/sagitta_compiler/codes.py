@@ -192,8 +192,8 @@ _EXPRESSION = {
     "UNKNOWN_COLUMN_IN_EXPRESSION": ("An expression names a column that does not exist.", "Take the suggested name."),
     "UNKNOWN_MEASURE_REF": ("An expression names a measure or metric that does not exist.", "Take the suggested name."),
     "UNSUPPORTED_METRIC_REF": (
-        "A computed column or a nested aggregation reads a metric that has values only in a finished result.",
-        "Read a measure, or a derived metric over measures.",
+        "A computed column reads a metric that runs along time.",
+        "Read a measure, a derived metric or a rank.",
     ),
     "CYCLIC_COMPUTED_COLUMN": ("Computed columns refer to each other in a circle.", "Break the circle."),
     "WRONG_FUNCTION_ARITY": ("A portable function has too few or too many arguments.", "Follow its signature."),
@@ -253,7 +253,6 @@ _QUERY = {
         "Raw fields stand next to what excludes them.",
         "Select raw fields, or dimensions and measures.",
     ),
-    "INVALID_GROUPING": ("`rollup` or `cube` stand where they have no meaning.", "Select a dimension to sum up over."),
     "INVALID_TIME_GRAIN": ("A time grain does not exist, or stands on no date.", "Use year to second, or fiscal ones."),
     "DUPLICATE_OUTPUT_LABEL": ("Two columns of the result have one label.", "Give one of them another `as`."),
     "UNKNOWN_FILTER_FIELD": (

@@ -17,11 +17,38 @@ from sagitta_compiler.model.types import DataType
 Rows = Sequence[Sequence[Any]]
 
 
-def differences(expected: Result, columns: Sequence[str], rows: Rows) -> list[str]:
-    """Returns what is wrong with an engine's answer, in words; nothing when it is right."""
+def differences(expected: Result, columns: Sequence[str], rows: Rows, *, exact: bool = True) -> list[str]:
+    """Returns what is wrong with an engine's answer, in words; nothing when it is right.
+
+    Without `exact`, an engine has neither decimals, nor dates, nor booleans: cells are read as what they stand for.
+    """
     if tuple(columns) != expected.columns:
         return [f"columns {list(columns)} instead of {list(expected.columns)}"]
-    return [*_membership(expected, rows), *_order(expected, rows), *_types(expected, rows)]
+    if not exact:
+        rows = _read(expected, rows)
+    wrong = [*_membership(expected, rows), *_order(expected, rows)]
+    return [*wrong, *_types(expected, rows)] if exact else wrong
+
+
+def _read(expected: Result, rows: Rows) -> Rows:
+    """The cells as what they stand for, column by column."""
+    kinds = [
+        next((type(row[place]) for row in expected.all_rows if row[place] is not None), object)
+        for place in range(len(expected.columns))
+    ]
+    return [
+        tuple(_cell(cell, kind, t) for cell, kind, t in zip(row, kinds, expected.types, strict=True)) for row in rows
+    ]
+
+
+def _cell(cell: Any, kind: type, declared: DataType | None) -> Any:
+    if isinstance(cell, str) and issubclass(kind, dt.date):
+        return dt.datetime.fromisoformat(cell)
+    if isinstance(cell, int) and kind is bool:
+        return bool(cell)
+    if isinstance(cell, float) and declared is not None and declared.name == "decimal":
+        return v.round_half_away(Fraction(repr(cell)), declared.scale or 0)
+    return cell
 
 
 def _membership(expected: Result, rows: Rows) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 
@@ -20,6 +20,10 @@ def as_rows(tables: TableTexts) -> dict[str, list[dict[str, Any]]]:
 
 class Database:
     """An in-memory DuckDB that holds the tables of one case at a time."""
+
+    dialect: ClassVar = "duckdb"
+    exact: ClassVar = True
+    errors = (duckdb.Error,)
 
     def __init__(self) -> None:
         self.connection = duckdb.connect(":memory:", config={"threads": 1})

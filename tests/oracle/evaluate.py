@@ -64,6 +64,7 @@ def measure_of_row(world: World, row: Row | None, name: str) -> v.Value:
         for column in key
     ]
     frame = Frame(leaves, parts, (), [(name, ())])
+    frame.rows = tuple(key for key in frame.rows if None not in key.members)  # what belongs to no row has no place
     members = tuple(world.value(row, row.object, column) for column in key)
     return frame.raw((name, ()), RowKey(tuple(range(len(parts))), members))
 
@@ -144,7 +145,8 @@ class Evaluation:
 
     def _selected(self, item: DimensionItem, before: Sequence[KeyPart]) -> KeyPart:
         label = item.alias or item.name
-        if item.alias is None and item.grain is not None and label in (part.label for part in before):
+        plain = any(other == DimensionItem(item.name) for other in self.query.dimensions)
+        if item.alias is None and item.grain is not None and (plain or label in (part.label for part in before)):
             label = f"{item.name}:{item.grain}"
         return key_part(self.scoper, item.name, item.grain, label)
 

@@ -15,7 +15,17 @@ from itertools import combinations
 from oracle import expressions
 from oracle import types as result_types
 from oracle import values as v
-from oracle.leaves import Key, KeyPart, Leaves, aggregate_arguments, exact_default, nothing
+from oracle.leaves import (
+    Key,
+    KeyPart,
+    Leaves,
+    aggregate_arguments,
+    components,
+    exact_default,
+    leaf_measures,
+    measure_named,
+    nothing,
+)
 from oracle.relations import FieldRef
 from oracle.scopes import Scoper, flat_clauses
 from sagitta_compiler.model.resolved import (
@@ -104,18 +114,11 @@ class Frame:
         return self.model.metrics.get(name)
 
     def measure(self, name: str) -> Measure:
-        if name not in self.model.measures:
-            raise v.RefusedError(f"nothing is called {name}", "UNKNOWN_MEASURE")
-        return self.model.measures[name]
+        return measure_named(self.model, name)
 
     def leaf_measures(self, name: str) -> list[Measure]:
         """Returns the measures inside a name, at any depth, nested aggregations opened."""
-        metric = self.metric(name)
-        if metric is None:
-            measure = self.measure(name)
-            inner = measure.expression.measures if measure.expression else ()
-            return [leaf for part in inner for leaf in self.leaf_measures(part)] if inner else [measure]
-        return [leaf for part in components(metric) for leaf in self.leaf_measures(part)]
+        return leaf_measures(self.model, (name,))
 
     def metrics_inside(self, name: str) -> list[Metric]:
         metric = self.metric(name)
@@ -124,8 +127,11 @@ class Frame:
         return [metric, *(inside for part in components(metric) for inside in self.metrics_inside(part))]
 
     def position(self, name: str, code: str) -> int:
-        """Returns the place of a selected dimension; the finest grain where it is selected twice."""
-        places = [place for place, part in enumerate(self.parts) if part.names == (name,)]
+        """Returns the place of a selected dimension, alone or coalesced; the finest where it is selected twice.
+
+        The others move along with it: they show the same time.
+        """
+        places = [place for place, part in enumerate(self.parts) if name in part.names]
         if not places:
             raise v.RefusedError(f"{name} is not selected", code)
         return max(places, key=lambda place: _FINENESS.index(self.parts[place].members[0][1]))
@@ -158,8 +164,11 @@ class Frame:
         measure = self.measure(name)
         if is_nested(measure):
             assert measure.expression is not None
+            if self._effective_level(measure, level) == level:
+                yield from self._nested_groups(measure, added, level, self._supplying_where(measure, level))
+                return
             for part in measure.expression.measures:
-                yield from self.keys((part, added), level)
+                yield from self.keys((part, (*measure.filters, *added)), level)
         else:
             yield from self._leaf_groups(measure, added, level, self._supplying_where(measure, level))
 
@@ -193,7 +202,7 @@ class Frame:
             for metric in self.metrics_inside(name)
             if isinstance(metric, PeriodOverPeriodMetric)
         }
-        if self.parts[level[0]].names[0] not in compared:
+        if not compared & set(self.parts[level[0]].names):
             return []
         members = [row.members[0] for row in found if row.level == level and row.members[0] is not None]
         if not members:
@@ -274,17 +283,21 @@ class Frame:
         return groups[key] if key in groups else nothing(measure)
 
     def _nested_value(self, measure: Measure, added: tuple[FilterNode, ...], level: Level, key: Key) -> v.Value:
-        """The inner formula at a finer grain, aggregated again over the rows of this group."""
-        if measure.filters or measure.total:
-            raise v.UndecidedError("a nested aggregation with filters or a total of its own")
+        """The inner formula at a finer grain, aggregated again over the rows of this group.
+
+        Filters of the measure narrow what the formula reads, as those that the query adds do.
+        """
         assert measure.expression is not None
         memo = ("nested", measure.name, added, level)
         if memo not in self._groups:
-            self._groups[memo] = self._nested_groups(measure, added, level)
+            self._groups[memo] = self._nested_groups(measure, added, level, self.effective_where(measure))
         groups = self._groups[memo]
         return groups[key] if key in groups else nothing(measure)
 
-    def _nested_groups(self, measure: Measure, added: tuple[FilterNode, ...], level: Level) -> dict[Key, v.Value]:
+    def _nested_groups(
+        self, measure: Measure, added: tuple[FilterNode, ...], level: Level, where: tuple[FilterNode, ...]
+    ) -> dict[Key, v.Value]:
+        added = (*measure.filters, *added)
         assert measure.expression is not None
         parts = [self.parts[place] for place in level]
         shown = {part.members for part in parts}
@@ -294,7 +307,7 @@ class Frame:
         inner = Frame(
             self.leaves,
             parts,
-            self.effective_where(measure),
+            where,
             [(name, added) for name in measure.expression.measures],
             shown=self.shown,
         )
@@ -363,7 +376,7 @@ class Frame:
     def _partition(self, named: Sequence[str] | None, time_dimension: str | None) -> tuple[int, ...]:
         """Returns the positions that must agree: those named, else all but the time dimension."""
         if named is None:
-            return tuple(p for p, part in enumerate(self.parts) if part.names != (time_dimension,))
+            return tuple(p for p, part in enumerate(self.parts) if time_dimension not in part.names)
         return tuple(self.position(name, "UNKNOWN_PARTITION_DIMENSION") for name in named)
 
     @staticmethod
@@ -389,15 +402,18 @@ class Frame:
             return None
         if len(row.level) == 1 and any(isinstance(inner, WindowMetric) for inner in self.metrics_inside(metric.name)):
             raise v.UndecidedError("a comparison of ranks or shifts where gap periods are rows")
-        before = self._without_time_filters(metric, added, self.parts[time].members[0][0])
+        before = self._without_time_filters(metric, added, key_part(self.scoper, metric.time_dimension).members[0][0])
         now = before.shown_formula(metric.expression, added, row)
         here = row.member(time)
         if here is None:
             return compare(metric.comparison, now, None)
         shifted = v.add_periods(here, metric.offset, metric.offset_grain)
         shifted = self.world.calendar.truncate(shifted, self.grain_of(time))
-        place = row.level.index(time)
-        then = RowKey(row.level, (*row.members[:place], shifted, *row.members[place + 1 :]))
+        moved = {place: shifted for place in row.level if metric.time_dimension in self.parts[place].names}
+        for place in moved.keys() - {time}:
+            moved[place] = self.world.calendar.truncate(shifted, self.grain_of(place))
+        members = zip(row.level, row.members, strict=True)
+        then = RowKey(row.level, tuple(moved.get(place, member) for place, member in members))
         return compare(metric.comparison, now, before.shown_formula(metric.expression, added, then))
 
     def shown_formula(self, expression: Expression, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:
@@ -417,6 +433,8 @@ class Frame:
                     raise v.UndecidedError("a clause that speaks of the compared time and of something else")
                 kept.append(clause)
             asked = [(name, added) for name in components(metric)]
+            if any(not self.leaf_measures(name) for name, _ in asked):
+                raise v.UndecidedError("a numbering of rows in another period")
             frame = Frame(self.leaves, self.parts, kept, asked, self.grouping, shown=self.shown)
             self._before[metric.name, added] = frame
         return self._before[metric.name, added]
@@ -524,17 +542,6 @@ def _bucket(number: int, count: int, buckets: int) -> int:
 
 def is_nested(measure: Measure) -> bool:
     return measure.expression is not None and bool(measure.expression.measures)
-
-
-def components(metric: Metric) -> tuple[str, ...]:
-    """Returns the names that a metric reads."""
-    match metric:
-        case DerivedMetric(expression=expression) | PeriodOverPeriodMetric(expression=expression):
-            return expression.measures
-        case CumulativeMetric(measure=measure):
-            return (measure,)
-        case WindowMetric(measure=measure):
-            return () if measure is None else (measure,)
 
 
 def compare(comparison: Comparison, now: v.Value, then: v.Value) -> v.Value:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import duckdb
 from oracle import values as v
 from oracle.compare import differences, show
-from oracle.database import Database, as_rows
+from oracle.database import as_rows
+from oracle.engines import Engine
 from oracle.evaluate import Result, evaluate
 from oracle.queries import Case
 from oracle.reading import read_case
@@ -44,8 +44,8 @@ class Outcome:
     expected: Result | None = None
 
 
-def judge(case: Case, database: Database) -> Outcome:
-    """Compares the two answers to a case."""
+def judge(case: Case, database: Engine) -> Outcome:
+    """Compares the two answers to a case; the compiler writes in the engine's dialect."""
     model, query, context = read_case(case)
     try:
         expected: Result | v.RefusedError | v.UndecidedError = evaluate(model, query, as_rows(case.tables), context)
@@ -54,7 +54,7 @@ def judge(case: Case, database: Database) -> Outcome:
     except v.UndecidedError as silence:
         expected = silence
     try:
-        compiled = compile_query(model, query, context)
+        compiled = compile_query(model, query, replace(context, dialect=database.dialect))
     except CompileError as error:
         return _refusal(expected, tuple(d.code for d in error.diagnostics if d.is_error), str(error))
     except Exception:  # noqa: BLE001 - a crash is a finding, not an end
@@ -66,9 +66,9 @@ def judge(case: Case, database: Database) -> Outcome:
     database.load(case.tables)
     try:
         columns, rows = database.run(compiled.sql)
-    except duckdb.Error as error:
+    except database.errors as error:
         return Outcome(Verdict.FAILED, "the database refused the SQL", (str(error),), sql=compiled.sql)
-    found = differences(expected, columns, rows)
+    found = differences(expected, columns, rows, exact=database.exact)
     verdict = Verdict.WRONG if found else Verdict.EQUAL
     return Outcome(verdict, found[0] if found else "", tuple(found), sql=compiled.sql, expected=expected)
 

@@ -12,7 +12,17 @@ from oracle import values as v
 from oracle.relations import Context, FieldRef, Row
 from oracle.rows import Reading, RowReader
 from oracle.scopes import Scope, Scoper
-from sagitta_compiler.model.resolved import ColumnRef, Measure, SemiAdditive
+from sagitta_compiler.model.resolved import (
+    ColumnRef,
+    CumulativeMetric,
+    DerivedMetric,
+    Measure,
+    Metric,
+    PeriodOverPeriodMetric,
+    ResolvedModel,
+    SemiAdditive,
+    WindowMetric,
+)
 from sagitta_compiler.model.types import Aggregation, Direction, SemiAdditiveFunction, TimeGrain
 from sagitta_compiler.query.query import FilterNode
 
@@ -54,6 +64,37 @@ def measure_objects(measure: Measure) -> tuple[str, ...]:
     if not objects and measure.count_of is not None:
         return (measure.count_of,)
     return tuple(objects)
+
+
+def components(metric: Metric) -> tuple[str, ...]:
+    """Returns the names that a metric reads."""
+    match metric:
+        case DerivedMetric(expression=expression) | PeriodOverPeriodMetric(expression=expression):
+            return expression.measures
+        case CumulativeMetric(measure=measure):
+            return (measure,)
+        case WindowMetric(measure=measure):
+            return () if measure is None else (measure,)
+
+
+def measure_named(model: ResolvedModel, name: str) -> Measure:
+    if name not in model.measures:
+        raise v.RefusedError(f"nothing is called {name}", "UNKNOWN_MEASURE")
+    return model.measures[name]
+
+
+def leaf_measures(model: ResolvedModel, names: Iterable[str]) -> list[Measure]:
+    """Returns the measures inside names, at any depth, nested aggregations opened."""
+    found: list[Measure] = []
+    for name in names:
+        metric = model.metrics.get(name)
+        if metric is not None:
+            found += leaf_measures(model, components(metric))
+            continue
+        measure = measure_named(model, name)
+        inner = measure.expression.measures if measure.expression else ()
+        found += leaf_measures(model, inner) if inner else [measure]
+    return found
 
 
 class Leaves:
@@ -163,7 +204,7 @@ class Leaves:
         members: dict[Key, list[Context]] = defaultdict(list)
         for context in reading.contexts:
             members[self.key(reading.scope, context, key_parts)].append(context)
-        return {key: self._aggregate(measure, reading, group) for key, group in members.items()}
+        return {key: self._aggregate(measure, reading, group, refs) for key, group in members.items()}
 
     def _check_conformed(self, measure: Measure, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]) -> None:
         """A fact that is summed to a key has no rows left to filter or to group."""
@@ -180,8 +221,8 @@ class Leaves:
         """A measure that a column reads is refused like any other, also where there is no row to read it for."""
         for ref in refs:
             expression = self.world.model.column(ref.column).expression
-            for name in expression.measures if expression else ():
-                self.reader.check_statics(self.home(self.world.model.measures[name]))
+            for measure in leaf_measures(self.world.model, expression.measures if expression else ()):
+                self.reader.check_statics(self.home(measure))
 
     def rows(
         self, home: str, refs: Sequence[FieldRef], where: Sequence[FilterNode], shown: Sequence[KeyPart] = ()
@@ -199,11 +240,15 @@ class Leaves:
                 return value if grain is None else self.world.calendar.truncate(value, grain)
         return None
 
-    def _aggregate(self, measure: Measure, reading: Reading, group: Sequence[Context]) -> v.Value:
+    def _aggregate(
+        self, measure: Measure, reading: Reading, group: Sequence[Context], refs: Sequence[FieldRef]
+    ) -> v.Value:
+        """The measure over a group; with `allowFanOut` once per row that the fields bring, for filters bring none."""
         scope = reading.scope
         seen = [context for context in group if all(test(context) for test in reading.tests)]
         if measure.allow_fan_out:
-            chosen = seen
+            paths = [(), *(path for ref in refs if (path := scope.paths.get(ref)) is not None)]
+            chosen = list({tuple(context[path] for path in paths): context for context in seen}.values())
         else:
             self._check_single_valued(measure, scope)
             chosen = list({context[scope.to_home]: context for context in reversed(seen)}.values())

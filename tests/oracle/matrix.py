@@ -7,26 +7,42 @@ meaning. `python -m oracle.matrix` writes docs/feature-matrix.md; a test compare
 from __future__ import annotations
 
 import copy
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import combinations
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from oracle import features as f
+from oracle.clauses import CLAUSES, POLICIES
 from oracle.database import Database
+from oracle.engines import Engine
 from oracle.judge import Outcome, Verdict, describe, judge
 from oracle.queries import Case
 from oracle.reading import InvalidCaseError
-from oracle.worlds import Document, Edge, Seeded, World, build_world
+from oracle.shop import (
+    AREAS,
+    DIGEST,
+    MOVES,
+    RETURNS,
+    SALES,
+    SHOPS,
+    TAGS,
+    Edit,
+    dimensions,
+    shop,
+    with_digest,
+    with_lifetime,
+    with_moves,
+)
+from oracle.worlds import Document, Seeded
 
 PAGE = Path(__file__).parents[2] / "docs" / "feature-matrix.md"
 TRIPLES = 400
-SALES, SHOPS, AREAS, RETURNS = "Sales", "Shops", "Areas", "Returns"
-Edit = Callable[[Document, Document], None]
-"""Changes the model and the query of a cell."""
 
 
 @dataclass(frozen=True)
@@ -46,183 +62,125 @@ class Feature:
         return f"{self.family}: {self.name}"
 
 
-@cache
-def matrix_world() -> World:
-    """Two facts, a dimension that they share and one above it; NULLs, orphans and empty groups in all of them."""
-    edges = (Edge(0, 1), Edge(1, 2), Edge(3, 1))
-    for seed in range(1000):
-        world = build_world(Seeded(f"matrix {seed}"), "shop", (SALES, SHOPS, AREAS, RETURNS), edges)
-        sizes = [len(table["rows"]) for table in world.tables.values()]
-        required = any(join.get("required") for o in world.model["dataObjects"].values() for join in o.get("joins", ()))
-        if sizes[0] == 10 and sizes[1] >= 4 and sizes[2] >= 3 and sizes[3] >= 5 and not required:
-            world.model.pop("settings", None)
-            return world
-    raise AssertionError("no seed fits")
-
-
 # -- the features ------------------------------------------------------------------------------------------------------
 
 
 def _measures() -> Iterator[Feature]:
-    for kind, build in f.MEASURES.items():
-        yield Feature(kind, "measure", kind in f.NUMERIC, measure=build(SALES))
-    for kind, build in f.NESTED.items():
-        yield Feature(kind, "measure", measure=build(SALES))
-    yield Feature("one side", "measure", measure=f.SUM(SHOPS))
-    yield Feature("one side distinct", "measure", measure=f.MEASURES["count distinct"](SHOPS))
-    yield Feature("other fact", "measure", measure=f.SUM(RETURNS))
-    yield Feature("total of the other fact", "measure", measure=f.MEASURES["total"](RETURNS))
-    product = f"{{[{SALES}].[Qty]}} * {{[{SHOPS}].[Amount]}}"
-    yield Feature("over two objects", "measure", measure={"aggregation": "sum", "expression": product})
-    near = [f.leaf(SHOPS, "Kind", "equals", "string", "x")]
-    yield Feature("filtered by its parent", "measure", measure={**f.SUM(SALES), "filters": near})
-    far = [f.leaf(SALES, "Kind", "equals", "string", "x")]
-    yield Feature("filtered by its children", "measure", measure={**f.SUM(SHOPS), "filters": far})
+    for kind, build in {**f.MEASURES, **f.NESTED}.items():
+        yield Feature(kind, "measure", kind not in f.MEASURES or kind in f.NUMERIC, measure=build(SALES))
+    for name, (measure, edit) in _OF_OBJECTS.items():
+        yield Feature(name, "measure", measure["aggregation"] != "listagg", measure=measure, edit=edit)
+
+
+_COUNT = f.MEASURES["count distinct"]
+_PRODUCT = f"{{[{SALES}].[Qty]}} * {{[{SHOPS}].[Amount]}}"
+_BESIDE = f"{{[{SALES}].[Qty]}} - COALESCE({{[{RETURNS}].[Qty]}}, 0)"
+_PEAK = {"over": [f"{SALES} Month"]}
+_DEEP = {"aggregation": "max", "expression": "{[Sales mean]}", "over": [f"{SALES} Month"]}
+_RATE = {"aggregation": "avg", "expression": "{[Sales rate]}", "over": [f"{SALES} Kind"]}
+
+
+def _needs(section: str, name: str, document: Document) -> Edit:
+    def edit(model: Document, _: Document) -> None:
+        model[section][name] = document
+
+    return edit
+
+
+_OF_OBJECTS: dict[str, tuple[Document, Edit | None]] = {
+    "row count": ({"aggregation": "count", "columns": [{"dataObject": SALES}]}, None),
+    "one side": (f.SUM(SHOPS), None),
+    "one side distinct": (_COUNT(SHOPS), None),
+    "one side of the one side": (f.MEASURES["average"](AREAS), None),
+    "one side filtered total": ({**f.MEASURES["filtered"](SHOPS), "total": True}, None),
+    "one side semi-additive": (f.MEASURES["semi-additive last"](SHOPS), None),
+    "one side list": (f.MEASURES["list"](SHOPS), None),
+    "across a bridge": (f.SUM(TAGS), None),
+    "across a bridge, fan-out allowed": ({**f.SUM(TAGS), "allowFanOut": True}, None),
+    "other fact": (f.SUM(RETURNS), None),
+    "other fact distinct": (_COUNT(RETURNS), None),
+    "other fact without filters": (f.MEASURES["context without filters"](RETURNS), None),
+    "other fact semi-additive": (f.MEASURES["semi-additive average"](RETURNS), None),
+    "other fact nested": (f.NESTED["nested average"](RETURNS), None),
+    "total of the other fact": (f.MEASURES["total"](RETURNS), None),
+    "over two objects": ({"aggregation": "sum", "expression": _PRODUCT}, None),
+    "over facts, anchored": ({"aggregation": "sum", "expression": _BESIDE, "anchor": SALES}, None),
+    "filtered by its parent": (
+        {**f.SUM(SALES), "filters": [f.leaf(SHOPS, "Kind", "equals", "string", "x")]},
+        None,
+    ),
+    "filtered by its children": (
+        {**f.SUM(SHOPS), "filters": [f.leaf(SALES, "Kind", "equals", "string", "x")]},
+        None,
+    ),
+    "filtered across a bridge": (
+        {**f.SUM(SALES), "filters": [f.leaf(TAGS, "Kind", "equals", "string", "x")]},
+        None,
+    ),
+    "of a derived object": (f.SUM(DIGEST), with_digest),
+    "distinct of a derived object": (f.MEASURES["count distinct of columns"](DIGEST), with_digest),
+    "nested over a derived object": (f.NESTED["nested maximum of a quotient"](DIGEST), with_digest),
+    "semi-additive of a derived object": (f.MEASURES["semi-additive maximum"](DIGEST), with_digest),
+    "of a union": (f.SUM(MOVES), with_moves),
+    "total of a union": (f.MEASURES["total of a distinct count"](MOVES), with_moves),
+    "nested over a union": (f.NESTED["nested average"](MOVES), with_moves),
+    "of a measure per row": ({"aggregation": "sum", "columns": [f.column(SHOPS, "Lifetime")]}, with_lifetime),
+    "of a part of the total per row": ({"aggregation": "sum", "columns": [f.column(SALES, "Part")]}, with_lifetime),
+    "nested twice": (_DEEP, _needs("measures", "Sales mean", f.NESTED["nested average"](SALES))),
+    "nested over a running value": (
+        {**_PEAK, "aggregation": "max", "expression": "{[Sales running]}"},
+        _needs("metrics", "Sales running", f.TIMED["rolling"](f"{SALES} sum", f"{SALES} Month")),
+    ),
+    "nested over a comparison": (
+        {**_PEAK, "aggregation": "avg", "expression": "{[Sales change]}"},
+        _needs("metrics", "Sales change", f.TIMED["difference to last year"](f"{SALES} sum", f"{SALES} Month")),
+    ),
+    "nested over a rank": (
+        {"aggregation": "count", "expression": "CASE WHEN {[Sales rank]} < 3 THEN 1 END", "over": [f"{SHOPS} Kind"]},
+        _needs("metrics", "Sales rank", f.UNTIMED["rank"](f"{SALES} sum", "")),
+    ),
+    "nested over a metric": (
+        _RATE,
+        _needs("metrics", "Sales rate", {"expression": f"{{[{SALES} sum]}} / {{[{SALES} tally]}}"}),
+    ),
+}
+"""Measures over more than the columns of one fact, and what they need of the model."""
 
 
 def _metrics() -> Iterator[Feature]:
     for kind, build in f.DERIVED.items():
-        yield Feature(kind, "metric", metric=lambda base, build=build: build(base, f"{SALES} tally"))  # type: ignore[misc]
-    across = f.DERIVED["quotient of measures"]
-    yield Feature("quotient across facts", "metric", metric=lambda base: across(base, f"{RETURNS} sum"))
-    share = f.DERIVED["quotient of measures"]
-    yield Feature("share of the total", "metric", metric=lambda base: share(base, f"{SALES} total"))
+        yield _metric(kind, lambda base, build=build: build(base, f"{SALES} tally"))  # type: ignore[misc]
+    quotient = f.DERIVED["quotient of measures"]
+    yield _metric("quotient across facts", lambda base: quotient(base, f"{RETURNS} sum"))
+    yield _metric("share of the total", lambda base: quotient(base, f"{SALES} total"))
     for kind, timed in {**f.UNTIMED, **f.TIMED}.items():
+        yield _metric(kind, lambda base, timed=timed: timed(base, f"{SALES} Month"))  # type: ignore[misc]
+    for kind in ("rank", "row number", "ntile"):
+        within = f.UNTIMED[kind]
+        yield _metric(
+            f"{kind} within a dimension",
+            lambda base, within=within: {**within(base, ""), "partitionBy": [f"{SALES} Kind"]},  # type: ignore[misc]
+        )
+    for kind in ("running", "percent change", "lag"):
+        timed = f.TIMED[kind]
         yield Feature(
-            kind,
+            f"{kind} by the parent's time",
             "metric",
-            metric=lambda base, timed=timed: timed(base, f"{SALES} Month"),  # type: ignore[misc]
+            metric=lambda base, timed=timed: timed(base, f"{SHOPS} Month"),  # type: ignore[misc]
+            edit=dimensions(f"{SHOPS} Month"),
         )
 
 
-def _where(*clauses: Document) -> Edit:
-    def edit(_: Document, query: Document) -> None:
-        query.setdefault("where", []).extend(copy.deepcopy(clauses))
-
-    return edit
-
-
-def _dimensions(*names: Any) -> Edit:
-    def edit(_: Document, query: Document) -> None:
-        selected = query["select"]["dimensions"]
-        selected.extend(name for name in names if name not in selected)
-
-    return edit
-
-
-def _with_returns(edit: Edit) -> Edit:
-    """What only the other fact has is asked for together with a measure of it."""
-
-    def edit_both(model: Document, query: Document) -> None:
-        edit(model, query)
-        measures = query["select"]["measures"]
-        if f"{RETURNS} sum" not in measures:
-            measures.append(f"{RETURNS} sum")
-
-    return edit_both
-
-
-def _put(key: str, value: Any) -> Edit:
-    def edit(_: Document, query: Document) -> None:
-        query[key] = copy.deepcopy(value)
-
-    return edit
-
-
-def _add(key: str, value: Any) -> Edit:
-    def edit(_: Document, query: Document) -> None:
-        query.setdefault(key, []).append(copy.deepcopy(value))
-
-    return edit
-
-
-def _no_dimensions(_: Document, query: Document) -> None:
-    query["select"]["dimensions"] = []
-
-
-def _static(model: Document, _: Document) -> None:
-    model["filters"] = [{"dataObject": SHOPS, "column": "Kind", "operator": "notequals", "value": "y"}]
-
-
-def _narrowed(_: Document, query: Document) -> None:
-    measures = query["select"]["measures"]
-    first = measures[0] if isinstance(measures[0], str) else measures[0]["measure"]
-    condition = {"field": f"{SHOPS}.Kind", "op": "equals", "value": "x"}
-    measures.append({"measure": first, "filter": [condition], "as": "Narrowed"})
-
-
-def _renamed(_: Document, query: Document) -> None:
-    measures = query["select"]["measures"]
-    if isinstance(measures[-1], str):
-        measures[-1] = {"measure": measures[-1], "as": "Renamed"}
-
-
-def _having_first(_: Document, query: Document) -> None:
-    query.setdefault("having", []).append({"field": f"{SALES} sum", "op": "gt", "value": 0})
-
-
-def _fiscal(model: Document, query: Document) -> None:
-    model["settings"] = {"fiscalYearStart": 4, "weekStart": "sunday"}
-    query["select"]["dimensions"].append({"dimension": f"{SALES} Day", "grain": "fiscal_quarter", "as": "Fiscal"})
-
-
-def _limit(_: Document, query: Document) -> None:
-    query["limit"] = 3
-
-
-def _condition(name: str, operator: str, *value: Any) -> Document:
-    return {"field": name, "op": operator, **({"value": value[0]} if value else {})}
-
-
-_CLAUSES: dict[str, Edit] = {
-    "no dimension": _no_dimensions,
-    "dimension of the parent": _dimensions(f"{SHOPS} Kind"),
-    "dimension of the grandparent": _dimensions(f"{AREAS} Kind"),
-    "dimension of the other fact": _with_returns(_dimensions(f"{RETURNS} Kind")),
-    "computed dimension": _dimensions(f"{SALES} Size"),
-    "second grain": _dimensions(f"{SALES} Day:year"),
-    "fiscal quarter": _fiscal,
-    "coalesced dimension": _dimensions({"coalesce": [f"{RETURNS} Size", f"{SALES} Size"], "as": "Either"}),
-    "filter on the fact": _where(_condition(f"{SALES} Kind", "inlist", ["x", "y"])),
-    "filter on the parent": _where(_condition(f"{SHOPS} Kind", "notequals", "x")),
-    "filter on the time": _where(_condition(f"{SALES} Day", "gte", "2024-01-01")),
-    "filter on the other fact": _with_returns(_where(_condition(f"{RETURNS} Kind", "notset"))),
-    "filter for NULL": _where(_condition(f"{SHOPS}.Word", "blank")),
-    "filter by or": _where(
-        {
-            "logic": "or",
-            "filters": [_condition(f"{SHOPS} Kind", "equals", "x"), _condition(f"{SALES}.Qty", "gt", 1)],
-        }
-    ),
-    "filter by not": _where(
-        {
-            "logic": "and",
-            "negated": True,
-            "filters": [_condition(f"{SALES} Kind", "equals", "x"), _condition(f"{SALES}.Qty", "gt", 1)],
-        }
-    ),
-    "exists": _where({**_condition(f"{SHOPS} Kind", "exists"), "subquery": {"dataObject": RETURNS}}),
-    "having": _having_first,
-    "having on a dimension": _add("having", _condition(f"{SALES} Kind", "notset")),
-    "having on the other fact": _add("having", _condition(f"{RETURNS} sum", "set")),
-    "order": _add("orderBy", {"field": f"{SALES} Kind", "direction": "desc", "nulls": "first"}),
-    "order by the measure": _add("orderBy", {"field": f"{SALES} sum", "direction": "desc", "nulls": "last"}),
-    "limit": _limit,
-    "offset": _put("offset", 1),
-    "rollup": _put("grouping", "rollup"),
-    "cube": _put("grouping", "cube"),
-    "static filter": _static,
-    "measure filtered by the query": _narrowed,
-    "alias": _renamed,
-}
+def _metric(name: str, build: Callable[[str], Document]) -> Feature:
+    return Feature(name, "metric", metric=build)
 
 
 @cache
 def features() -> tuple[Feature, ...]:
-    clauses = [Feature(name, "clause", edit=edit) for name, edit in _CLAUSES.items()]
-    policy = {SHOPS: [{"field": "Kind", "op": "notequals", "value": "y"}]}
-    policied = Feature("row policy", "clause", edit=lambda _model, _query: None, policies=policy)
-    return (*_measures(), *_metrics(), *clauses, policied)
+    """Every row of the matrix."""
+    clauses = [Feature(name, "clause", edit=edit) for name, edit in CLAUSES.items()]
+    policies = [Feature(name, "clause", policies=policy) for name, policy in POLICIES.items()]
+    return (*_measures(), *_metrics(), *clauses, *policies)
 
 
 # -- the cells ---------------------------------------------------------------------------------------------------------
@@ -230,7 +188,7 @@ def features() -> tuple[Feature, ...]:
 
 def cell(chosen: Sequence[Feature]) -> Case:
     """Returns the question that uses these features together: metrics over measures, clauses on both."""
-    world = matrix_world()
+    world = shop()
     model = copy.deepcopy(world.model)
     model["measures"] = {
         f"{name} {label}": f.MEASURES[kind](name)
@@ -256,7 +214,8 @@ def cell(chosen: Sequence[Feature]) -> Case:
     for feature in sorted(chosen, key=lambda one: one.name != "no dimension"):
         if feature.edit is not None:
             feature.edit(model, query)
-            policies.update(feature.policies)
+        for name, predicates in feature.policies.items():
+            policies[name] = [*policies.get(name, []), *predicates]
     return Case(model, world.tables, query, policies, frozenset(one.title for one in chosen))
 
 
@@ -271,7 +230,7 @@ def triples() -> Iterator[tuple[Feature, ...]]:
         yield tuple(features()[place] for place in places)
 
 
-def judge_cell(chosen: Sequence[Feature], database: Database) -> Outcome:
+def judge_cell(chosen: Sequence[Feature], database: Engine) -> Outcome:
     """Returns what came of a cell; metric pairs are tried in both orders."""
     try:
         outcome = judge(cell(chosen), database)
@@ -297,22 +256,28 @@ class Line:
         verdicts = Counter(outcome.verdict for _, outcome in self.outcomes)
         refused = Counter(outcome.codes[0] for _, outcome in self.outcomes if outcome.verdict is Verdict.REFUSED)
         reasons = ", ".join(f"{code} {count}" for code, count in sorted(refused.items()))
-        return f"| {self.feature.title} | {verdicts[Verdict.EQUAL]} | {verdicts[Verdict.REFUSED]} | {reasons} |"
+        counts = " | ".join(str(verdicts[verdict]) for verdict in SETTLED)
+        return f"| {self.feature.title} | {counts} | {reasons} |"
 
 
-def line(place: int, database: Database) -> Line:
+def line(place: int, database: Engine) -> Line:
     """Crosses one feature with all that come after it."""
     one = features()[place]
     return Line(one, tuple((other, judge_cell((one, other), database)) for other in features()[place + 1 :]))
 
 
+SETTLED = (Verdict.EQUAL, Verdict.REFUSED, Verdict.UNDECIDED)
+"""What may come of a cell; anything else is a mistake."""
 _REASONS = {
     "CUMULATIVE_TIME_DIMENSION_NOT_IN_SELECT": "a running value needs its time dimension among the selected ones",
     "POP_TIME_DIMENSION_NOT_IN_SELECT": "a comparison of periods needs its time dimension among the selected ones",
     "WINDOW_TIME_DIMENSION_NOT_IN_SELECT": "a shift in time needs its time dimension among the selected ones",
-    "INVALID_GROUPING": "subtotals need a dimension to sum up over",
-    "UNKNOWN_FILTER_FIELD": "the filter names a field that no selected measure reaches",
+    "UNKNOWN_PARTITION_DIMENSION": "the rank starts anew within a dimension that is not selected",
+    "GRAIN_NOT_SUBSET": "the grain of the measure includes a dimension that is not selected",
+    "FILTER_ON_CONFORMED_OBJECT": "the filtered fact is summed to a key before it meets the other: no rows are left",
+    "UNKNOWN_FILTER_FIELD": "HAVING tests what the rows of the result show, and they do not show this dimension",
     "UNREACHABLE_REQUIRED_OBJECT": "no selected measure reaches the object",
+    "INVALID_MEASURE_FILTER": "the measure does not reach what its filter names",
     "UNKNOWN_ORDER_BY_FIELD": "the query orders by something that it does not select",
 }
 
@@ -321,9 +286,8 @@ def page(lines: Sequence[Line], tried: Sequence[Outcome]) -> str:
     """Returns the text of the page."""
     outcomes = [outcome for each in lines for _, outcome in each.outcomes]
     refused = Counter(outcome.codes[0] for outcome in outcomes if outcome.verdict is Verdict.REFUSED)
-    equal = sum(outcome.verdict is Verdict.EQUAL for outcome in outcomes)
     rows = [f"| `{code}` | {count} | {_REASONS[code]} |" for code, count in sorted(refused.items())]
-    threes = Counter(outcome.verdict for outcome in tried)
+    open_ = Counter(outcome.reason for outcome in outcomes if outcome.verdict is Verdict.UNDECIDED)
     return "\n".join(
         [
             "# Which features work together",
@@ -331,11 +295,12 @@ def page(lines: Sequence[Line], tried: Sequence[Outcome]) -> str:
             "Every kind of measure, kind of metric and clause of a query is crossed with every other. A cell is a",
             "query that uses both (a metric is built over the measure or the metric that it is crossed with); its SQL",
             "is run by DuckDB and compared with a naive evaluator that knows no SQL. A cell is **equal**, or is",
-            "**refused** with a code that says why the combination has no meaning. This page is made by",
-            "`python -m oracle.matrix` (in `tests/`) and checked by `tests/oracle/test_matrix.py`.",
+            "**refused** with a code that says why the combination has no meaning, or is **undecided**: it runs, but",
+            "the rules leave its value open (the order of a list, a mode among equals), so that nothing is compared.",
+            "`python -m oracle.matrix` (in `tests/`) makes this page; `tests/oracle/test_matrix.py` checks it.",
             "",
-            f"- {len(features())} features, {len(outcomes)} pairs: {equal} equal, {sum(refused.values())} refused.",
-            f"- {len(tried)} random triples: {threes[Verdict.EQUAL]} equal, {threes[Verdict.REFUSED]} refused.",
+            f"- {len(features())} features, {len(outcomes)} pairs: {_counts(outcomes)}.",
+            f"- {len(tried)} random triples: {_counts(tried)}.",
             "",
             "## Refusals",
             "",
@@ -343,36 +308,58 @@ def page(lines: Sequence[Line], tried: Sequence[Outcome]) -> str:
             "| --- | --- | --- |",
             *rows,
             "",
+            "## Undecided",
+            "",
+            "| pairs | what the rules leave open |",
+            "| --- | --- |",
+            *(f"| {count} | {reason} |" for reason, count in sorted(open_.items())),
+            "",
             "## Pairs",
             "",
             "Each feature crossed with all that stand below it.",
             "",
-            "| feature | equal | refused | codes |",
-            "| --- | --- | --- | --- |",
+            "| feature | equal | refused | undecided | codes |",
+            "| --- | --- | --- | --- | --- |",
             *(each.text() for each in lines),
             "",
         ]
     )
 
 
+def _counts(outcomes: Sequence[Outcome]) -> str:
+    verdicts = Counter(outcome.verdict for outcome in outcomes)
+    names = ("equal", "refused", "undecided")
+    return ", ".join(f"{verdicts[verdict]} {name}" for verdict, name in zip(SETTLED, names, strict=True))
+
+
+_held: list[Database] = []
+"""The engine of a process."""
+
+
+def _judged(places: tuple[int, ...]) -> Outcome:
+    """What came of the cell of some features, by their places; the answers themselves stay where they were found."""
+    if not _held:
+        _held.append(Database())
+    outcome = judge_cell([features()[place] for place in places], _held[0])
+    return replace(outcome, expected=None, details=() if outcome.verdict in SETTLED else (describe(outcome),))
+
+
 def main() -> int:
-    """Crosses everything and writes the page; prints the cells that disagree."""
-    database = Database()
-    lines = [line(place, database) for place in range(len(features()))]
-    tried = [judge_cell(chosen, database) for chosen in triples()]
-    wrong = 0
-    for each in lines:
-        for other, outcome in each.outcomes:
-            if outcome.verdict not in (Verdict.EQUAL, Verdict.REFUSED):
-                wrong += 1
-                print(f"{each.feature.title} x {other.title}\n{describe(outcome)}\n")
-    for chosen, outcome in zip(triples(), tried, strict=True):
-        if outcome.verdict not in (Verdict.EQUAL, Verdict.REFUSED):
-            wrong += 1
-            print(f"{' x '.join(one.title for one in chosen)}\n{describe(outcome)}\n")
-    print(f"{wrong} cells disagree")
+    """Crosses everything, in all processors, and writes the page; prints the cells that disagree."""
+    places = range(len(features()))
+    threes = [tuple(features().index(one) for one in chosen) for chosen in triples()]
+    cells = [*combinations(places, 2), *threes]
+    with get_context("spawn").Pool(int(os.environ.get("WORKERS", os.cpu_count() or 1))) as pool:
+        judged = dict(zip(cells, pool.map(_judged, cells, chunksize=50), strict=True))
+    lines = [
+        Line(features()[one], tuple((features()[two], judged[one, two]) for two in places[one + 1 :])) for one in places
+    ]
+    wrong = {cell: outcome for cell, outcome in judged.items() if outcome.verdict not in SETTLED}
+    for chosen, outcome in wrong.items():
+        print(" x ".join(features()[place].title for place in chosen), *outcome.details, "", sep="\n")
+    print(f"{len(wrong)} cells disagree")
     if not wrong:
-        PAGE.write_text(page(lines, tried), encoding="utf-8")
+        PAGE.write_text(page(lines, [judged[three] for three in threes]), encoding="utf-8")
     return 1 if wrong else 0
 
 

@@ -55,17 +55,24 @@ def _add_derived(chooser: Chooser, world: World, model: Document) -> None:
         "query": {"select": select},
         "columns": {
             "Kind": {"code": f"{name} Kind", "abstractType": "string"},
-            "Day": {"code": f"{name} Month", "abstractType": "date"},
-            "Amount": {"code": f"{name} sum", "abstractType": "float"},
-            "Qty": {"code": f"{name} tally", "abstractType": "int"},
-            "Word": {"expression": "{Kind}", "abstractType": "string"},
-            "Price": {"expression": "{Amount}", "abstractType": "float"},
-            "Id": {"expression": "{Qty}", "abstractType": "int"},
-            "Key": {"expression": "{Qty} - 1", "abstractType": "int"},
-            "Flag": {"expression": "{Qty} > 1", "abstractType": "boolean"},
-            "At": {"expression": "{Day}", "abstractType": "timestamp"},
-            **_computed(),
+            **derived_columns(f"{name} Month", f"{name} sum", f"{name} tally"),
         },
+    }
+
+
+def derived_columns(day: str, amount: str, count: str) -> Document:
+    """The columns that every drawn object has, fed by the labels of a query."""
+    return {
+        "Day": {"code": day, "abstractType": "date"},
+        "Amount": {"code": amount, "abstractType": "float"},
+        "Qty": {"code": count, "abstractType": "int"},
+        "Word": {"expression": "{Kind}", "abstractType": "string"},
+        "Price": {"expression": "{Amount}", "abstractType": "float"},
+        "Id": {"expression": "{Qty}", "abstractType": "int"},
+        "Key": {"expression": "{Qty} - 1", "abstractType": "int"},
+        "Flag": {"expression": "{Qty} > 1", "abstractType": "boolean"},
+        "At": {"expression": "{Day}", "abstractType": "timestamp"},
+        **_computed(),
     }
 
 

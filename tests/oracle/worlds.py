@@ -153,7 +153,7 @@ def _settings(chooser: Chooser, model: Document, features: set[str]) -> None:
 
 
 def _draw_ids(chooser: Chooser, most_rows: int) -> list[int]:
-    sizes = [size for size in (0, 1, 2, 3, 4, 5, 6, 8, 10) if size <= most_rows]
+    sizes = [size for size in (0, 1, 2, 3, 4, 5, 6, 8, 10, 14) if size <= most_rows]
     return list(range(1, 1 + chooser.choose(sizes)))
 
 

@@ -34,6 +34,7 @@ from sagitta_compiler.query.bound import (
     CompareValue,
     CumulativeValue,
     LeafValue,
+    NestedValue,
     Value,
     WindowValue,
     inputs_of,
@@ -98,7 +99,9 @@ def _stands_without_rows(value: Value) -> bool:
     """Whether a value may be there although its row is not: a total, a running value, a comparison of its own."""
     if _has(value, WindowValue):
         return False  # ranks and shifts look at the rows that there are
-    if isinstance(value, CompareValue | CumulativeValue) or (isinstance(value, LeafValue) and value.grain is not None):
+    if isinstance(value, CompareValue | CumulativeValue) or (
+        isinstance(value, LeafValue | NestedValue) and value.grain is not None
+    ):
         return True
     return any(_stands_without_rows(part) for part in inputs_of(value))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sagitta_compiler.plan.compare import add_comparison, time_only, with_spine
+from sagitta_compiler.plan.context import grain_of
 from sagitta_compiler.plan.frames import PRESENCE, Frame, join_back, unite
 from sagitta_compiler.plan.legs import Coordinates, build_leg, coordinates
 from sagitta_compiler.plan.nested import nested_frame
@@ -39,6 +40,11 @@ class _Needs:
     rows: dict[LeafValue | NestedValue, None] = field(default_factory=dict)
     compared: dict[CompareValue, None] = field(default_factory=dict)
 
+    @property
+    def nested(self) -> list[NestedValue]:
+        """The nested aggregations among them."""
+        return [leaf for leaf in dict.fromkeys((*self.rows, *self.here)) if isinstance(leaf, NestedValue)]
+
 
 def evaluate(
     planner: Planner,
@@ -61,15 +67,17 @@ def evaluate(
     legs, sides = _place(planner, dims, clauses, needs)
     walked = tuple(dict.fromkeys((*planner.query.dimensions, *dims)))
     frames = [build_leg(planner, where, tuple(leaves), walked) for where, leaves in legs.items()]
-    frames += [
-        nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.rows if isinstance(leaf, NestedValue)
-    ]
+    nested = {leaf: nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.nested}
+    frames += [found for leaf, found in nested.items() if leaf in needs.rows]
     frame = unite(frames, dims, planner.labels)
     if needs.compared:
         frame = with_spine(planner, frame, dims, tuple(needs.compared))
     if wanted is not None:
         frame = unite([frame.plus(PRESENCE, Literal(1)), wanted], dims, planner.labels, "with those asked for")
     frame = _with_sides(planner, frame, sides, walked)
+    for leaf, found in nested.items():
+        if leaf not in needs.rows:
+            frame = _beside(planner, frame, found)
     for value in (*values, *tested):
         frame = add(planner, frame, dims, clauses, value)
     return frame
@@ -120,11 +128,18 @@ def _collect(
 ) -> None:
     """Gathers the leaves below a value; a comparison reads its own, and only the rows of the current period here."""
     match value:
-        case LeafValue() | NestedValue():
+        case LeafValue():
             if here:
                 needs.here[value] = None
             if rows:
                 needs.rows[value] = None
+        case NestedValue():
+            if here:
+                needs.here[value] = None
+            if rows and grain_of(value.grain, dims) == dims:
+                needs.rows[value] = None
+            elif rows:  # a coarser one supplies the rows of what it is made of
+                _collect(value.inner, dims, clauses, needs, rows=True, here=False)
         case CompareValue():
             needs.compared[value] = None
             shifted = bool(time_only(dims, clauses, value))
@@ -141,7 +156,7 @@ def _place(
     legs: dict[Coordinates, list[LeafValue]] = {}
     sides: dict[Coordinates, list[LeafValue]] = {}
     rest: list[tuple[LeafValue, Coordinates]] = []
-    homes: list[str] = []
+    suppliers: list[tuple[str, tuple[Clause, ...]]] = []
     for leaf in dict.fromkeys((*needs.rows, *needs.here)):
         if isinstance(leaf, NestedValue):
             continue
@@ -150,11 +165,11 @@ def _place(
             legs.setdefault(where, []).extend([leaf] if leaf in needs.here else [])
             continue
         if leaf in needs.rows:
-            homes.append(where.home)
+            suppliers.append((where.home, where.clauses if where.grain == dims else clauses))
         rest.append((leaf, where))
-    for home in dict.fromkeys(homes):
-        if not any(where.home == home and where.clauses == clauses for where in legs):
-            legs[Coordinates(home, dims, clauses)] = []
+    for home, applied in dict.fromkeys(suppliers):
+        if not any(where.home == home and where.clauses == applied for where in legs):
+            legs[Coordinates(home, dims, applied)] = []
     if not legs and not any(isinstance(leaf, NestedValue) for leaf in needs.rows):
         legs[Coordinates(planner.anchor_of(planner.query.dimensions or dims), dims, clauses)] = []
     for leaf, where in rest:
@@ -175,7 +190,11 @@ def _with_sides(
         found = [build_leg(planner, where, plain, walked)] if plain else []
         found += [semi_additive_frame(planner, where, leaf, walked) for leaf in leaves if leaf not in plain]
         for side in found:
-            on = tuple(dim.label for dim in where.grain)
-            name = f"by {' and '.join(on)}" if on else "overall"
-            frame = join_back(frame, side, on, planner.labels, name, f"{name}: joined back")
+            frame = _beside(planner, frame, side)
     return frame
+
+
+def _beside(planner: Planner, frame: Frame, side: Frame) -> Frame:
+    on = tuple(side.dims)
+    name = f"by {' and '.join(on)}" if on else "overall"
+    return join_back(frame, side, on, planner.labels, name, f"{name}: joined back")

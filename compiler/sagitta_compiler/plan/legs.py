@@ -16,7 +16,7 @@ from sagitta_compiler.plan.relations import Output, Select, Source
 from sagitta_compiler.plan.routes import Route, member_path
 from sagitta_compiler.plan.scalars import Aggregate, Call, Field, Literal, Scalar, SortKey, all_of, coalesce, rewrite
 from sagitta_compiler.plan.scope import Scope
-from sagitta_compiler.query.bound import BoundDimension, Clause, LeafValue, Member, Value, members_of
+from sagitta_compiler.query.bound import BoundDimension, Clause, LeafValue, Member, NestedValue, Value, members_of
 from sagitta_compiler.sql.result import Leg
 
 
@@ -39,10 +39,7 @@ def coordinates(
 ) -> Coordinates:
     """The coordinates of a leaf in a query by `dims` under `clauses`."""
     home = planner.home_of(leaf.measure, dims)
-    grain = grain_of(leaf.grain, dims)
-    applied = clauses_of(planner.model, leaf.context, leaf.included, clauses)
-    if leaf.context is not None and grain == dims:
-        applied = (*applied, *(c for c in clauses if c not in applied and _on_shown(c, dims)))
+    grain, applied = reach_of(planner, leaf, dims, clauses)
     far = any(planner.path(home, member) is None for part in leaf.filters for member in members_of(part))
     return Coordinates(
         home,
@@ -52,6 +49,17 @@ def coordinates(
         _demands(planner, home, leaf),
         leaf if far else None,
     )
+
+
+def reach_of(
+    planner: Planner, value: LeafValue | NestedValue, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...]
+) -> tuple[tuple[BoundDimension, ...], tuple[Clause, ...]]:
+    """The grain and the filters of a value, as its `grain` and `filterContext` change those of the query."""
+    grain = grain_of(value.grain, dims)
+    applied = clauses_of(planner.model, value.context, value.included, clauses)
+    if value.context is not None and grain == dims:
+        applied = (*applied, *(c for c in clauses if c not in applied and _on_shown(c, dims)))
+    return grain, applied
 
 
 def _on_shown(clause: Clause, dims: tuple[BoundDimension, ...]) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sagitta_compiler.plan.aggregates import aggregate_of
-from sagitta_compiler.plan.context import clauses_of
 from sagitta_compiler.plan.frames import Frame, Labels, close
+from sagitta_compiler.plan.legs import reach_of
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.scalars import Aggregate, coalesce
 from sagitta_compiler.query.bound import BoundDimension, Clause, NestedValue
@@ -30,11 +30,10 @@ def nested_frame(
     clauses: tuple[Clause, ...],
     evaluate: Evaluate,
 ) -> Frame:
-    """The frame of a nested aggregation: its inner formula per dimension and `over`, then the outer aggregate."""
+    """The frame of a nested aggregation at its grain: its formula per dimension and `over`, then the aggregate."""
+    dims, clauses = reach_of(planner, value, dims, clauses)
     finer = (*dims, *_further(value.over, dims))
-    inner = evaluate(
-        planner, finer, clauses_of(planner.model, value.measure.filter_context, (), clauses), (value.inner,)
-    )
+    inner = evaluate(planner, finer, clauses, (value.inner,))
     over = ", ".join(dim.label for dim in value.over)
     rows = close(inner, planner.labels, f"{value.name} per {over}", "the finer grain")
     outer = aggregate_of(value.measure, (rows.values[value.inner],), None)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from sagitta_compiler.model.resolved import Column, ColumnRef, QuerySource, ResolvedModel, UnionMember, UnionSource
 from sagitta_compiler.plan.casts import typed
 from sagitta_compiler.plan.conditions import Conditions
-from sagitta_compiler.plan.evaluate import evaluate
-from sagitta_compiler.plan.frames import Labels, as_select, or_empty
-from sagitta_compiler.plan.graph import Path
+from sagitta_compiler.plan.evaluate import add, evaluate
+from sagitta_compiler.plan.frames import Frame, Labels, as_select, close, empty_of, or_empty
+from sagitta_compiler.plan.graph import Path, join_graph
 from sagitta_compiler.plan.planner import Planner, shared_objects
 from sagitta_compiler.plan.relations import Output, Select, Union
 from sagitta_compiler.plan.routes import route
-from sagitta_compiler.plan.scalars import Aggregate, Call, Field, Literal, Scalar, all_of, same
+from sagitta_compiler.plan.scalars import Aggregate, Call, Case, Field, Literal, Scalar, all_of
 from sagitta_compiler.plan.scope import Aliases, ObjectFrames, Scope
-from sagitta_compiler.query.bound import BoundDimension, BoundQuery, Clause, Member
+from sagitta_compiler.query.bound import (
+    BoundDimension,
+    BoundQuery,
+    Clause,
+    LeafValue,
+    Member,
+    NestedValue,
+    Value,
+    WindowValue,
+    inputs_of,
+)
 from sagitta_compiler.query.query import Query
 from sagitta_compiler.query.values import ValueBinder
 
@@ -152,24 +162,46 @@ class ObjectFramesOf(ObjectFrames):
             raise planner.fail("UNKNOWN_MEASURE", f"There is no measure '{name}'", f"dataObjects.{owner}")
         dims = tuple(self._key_dimension(owner, key) for key in keys)
         static = tuple(clause for clause in planner.query.clauses if clause.static)
-        query = BoundQuery(clauses=static, paths=planner.query.paths, policies=planner.query.policies)
-        inner = replace(planner, query=query, legs=[], labels=Labels(dim.label for dim in dims))
-        frame = evaluate(inner, dims, static, (value,))
+        query = BoundQuery(clauses=static, policies=planner.query.policies)  # a row's value, whatever paths are asked
+        graph = join_graph(self._model)
+        inner = replace(planner, query=query, graph=graph, legs=[], labels=Labels(dim.label for dim in dims))
+        frame = _of_rows(inner, dims, static, value)
         label = inner.labels.of(value)
         select = as_select(
             replace(frame, values={value: typed(value, frame.values[value])}), inner.labels, f"{name} per {owner}"
         )
         alias = scope.aliases.take(f"{name} per {owner}")
-        on = all_of(
-            same(scope.read(source, ColumnRef(owner, key), None), Field(alias, dim.label))
+        on = all_of(  # not null-safe: what belongs to no row of the object is no row's value
+            Call("eq", (scope.read(source, ColumnRef(owner, key), None), Field(alias, dim.label)))
             for key, dim in zip(keys, dims, strict=True)
         )
         scope.beside(select, alias, on)
-        return or_empty(value, Field(alias, label))
+        found = Field(alias, label)
+        if empty_of(value) is None:
+            return found
+        there = scope.read(source, ColumnRef(owner, keys[0]), None)
+        return Case(((Call("is_not_null", (there,)), or_empty(value, found)),))
 
     def _key_dimension(self, owner: str, key: str) -> BoundDimension:
         member = Member(ColumnRef(owner, key), self._model.objects[owner].columns[key].type, name=f"{owner}.{key}")
         return BoundDimension(key, (member,), key, (key,))
+
+
+def _of_rows(planner: Planner, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], value: Value) -> Frame:
+    """A value by the key of an object; what belongs to no row has no place among the ranks."""
+    if not any(isinstance(part, WindowValue) for part in _inside(value)):
+        return evaluate(planner, dims, clauses, (value,))
+    parts = tuple(part for part in _inside(value) if isinstance(part, LeafValue | NestedValue))
+    frame = close(evaluate(planner, dims, clauses, parts), planner.labels, "rows", "what belongs to each row")
+    owned = all_of(Call("is_not_null", (key,)) for key in frame.dims.values())
+    return add(planner, replace(frame, select=replace(frame.select, where=owned)), dims, clauses, value)
+
+
+def _inside(value: Value) -> Iterator[Value]:
+    """A value and what it is made of, down to the leaves."""
+    yield value
+    for part in () if isinstance(value, NestedValue) else inputs_of(value):
+        yield from _inside(part)
 
 
 def _tie(own: dict[str, Scalar], alias: str, labels: list[str]) -> Scalar:

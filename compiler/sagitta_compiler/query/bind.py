@@ -10,6 +10,7 @@ from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import ColumnRef, Dimension, ResolvedModel
 from sagitta_compiler.model.types import TimeGrain
 from sagitta_compiler.names import near
+from sagitta_compiler.plan.context import grain_of
 from sagitta_compiler.query.bound import (
     BoundDimension,
     BoundField,
@@ -20,6 +21,7 @@ from sagitta_compiler.query.bound import (
     CumulativeValue,
     LeafValue,
     Member,
+    NestedValue,
     OrderKey,
     Predicate,
     Selected,
@@ -85,7 +87,7 @@ class _Binder:
             query.use_path_names,
             query.dimensions_exclude,
             query.allow_fan_out,
-            query.grouping,
+            query.grouping if dimensions else None,  # over no dimension, the grand total is all there is
             query.column_order,
             self._policies(),
         )
@@ -107,8 +109,6 @@ class _Binder:
             )
         if query.distinct and not query.fields:
             self._out.error("INVALID_SELECT", "`distinct` belongs to raw fields", "select.distinct")
-        if query.grouping and not query.dimensions:
-            self._out.error("INVALID_GROUPING", f"{query.grouping.value} needs at least one dimension", "grouping")
         if query.dimensions_exclude and len(query.dimensions) < 2:
             self._out.error(
                 "DIMENSIONS_EXCLUDE_INSUFFICIENT", "dimensionsExclude needs at least two dimensions", "select"
@@ -183,9 +183,14 @@ class _Binder:
             )
             return None
         label = item.alias or name
-        if label in taken and item.alias is None and used is not None:
+        if item.alias is None and used is not None and (label in taken or (grain and self._is_plain(name))):
             label = f"{name}:{used.value}"
         return BoundDimension(label, (member,), name, (name,), dimension.format)
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether a dimension is also selected as it is, under its own name."""
+        items = (item for item in self._query.dimensions if isinstance(item, DimensionItem))
+        return any((item.name, item.grain, item.alias) == (name, None, None) for item in items)
 
     def _find_dimension(self, name: str, asked: str, path: str) -> Dimension | None:
         dimension = self._model.dimensions.get(name)
@@ -412,6 +417,8 @@ class _Binder:
                 self._need_all(value.metric.partition_by, names, value.name)
             case LeafValue():
                 self._check_leaf(value, names)
+            case NestedValue():
+                dimensions = (*grain_of(value.grain, dimensions), *value.over)
             case _:
                 pass
         for part in inputs_of(value):

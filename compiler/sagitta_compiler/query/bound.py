@@ -134,6 +134,10 @@ class NestedValue:
     type: DataType | None
     inner: FormulaValue
     over: tuple[BoundDimension, ...]
+    grain: Grain | None = None
+    context: FilterContext | None = None
+    included: tuple[Clause, ...] = ()
+    """The clauses that its filterContext adds."""
     empty: Literal | None = None
 
 

@@ -41,9 +41,6 @@ def _mode(query: Query) -> Iterator[tuple[Diagnostic, Path]]:
         message = "'distinct' belongs to raw fields"
         hint = "Dimensions are distinct by nature; remove it."
         yield _problem("INVALID_SELECT", message, ("select", "distinct"), hint)
-    if query.grouping and not query.dimensions and not query.fields:
-        message = f"'{query.grouping}' needs a dimension to sum up over"
-        yield _problem("INVALID_GROUPING", message, ("grouping",), "Select a dimension.")
 
 
 def _exclusion(query: Query) -> Iterator[tuple[Diagnostic, Path]]:

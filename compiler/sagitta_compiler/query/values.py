@@ -103,8 +103,8 @@ class ValueBinder:
     def _measure(self, measure: Measure, filters: tuple[Predicate, ...], path: str) -> Value | None:
         if measure.expression is not None and measure.expression.measures:
             return self._nested(measure, filters, path)
-        binder = PredicateBinder(self._model, self._out, f"measures.{measure.name}.filters", self._now, MEASURE_CODES)
-        if (own := binder.all_rows(measure.filters)) is None:
+        own = self._own_filters(measure)
+        if own is None:
             return None
         return LeafValue(
             measure.name,
@@ -117,6 +117,11 @@ class ValueBinder:
             _empty(measure),
         )
 
+    def _own_filters(self, measure: Measure) -> tuple[Predicate, ...] | None:
+        """The measure's filters; None after reporting what is wrong with one."""
+        binder = PredicateBinder(self._model, self._out, f"measures.{measure.name}.filters", self._now, MEASURE_CODES)
+        return binder.all_rows(measure.filters)
+
     def _included(self, measure: Measure) -> tuple[Clause, ...]:
         context: FilterContext | None = measure.filter_context
         if context is None or not context.include:
@@ -125,13 +130,24 @@ class ValueBinder:
         return tuple(PredicateBinder(self._model, self._out, path, self._now, MEASURE_CODES).clauses(context.include))
 
     def _nested(self, measure: Measure, filters: tuple[Predicate, ...], path: str) -> Value | None:
-        expression = measure.expression
+        """A nested aggregation; its own filters narrow what its formula reads."""
+        expression, own = measure.expression, self._own_filters(measure)
         assert expression is not None
-        if (inner := self._formula(measure.name, None, expression, filters, path)) is None:
+        inner = None if own is None else self._formula(measure.name, None, expression, (*own, *filters), path)
+        if inner is None:
             return None
         names = dict.fromkeys((*measure.over, *(measure.grain.include if measure.grain else ())))
-        over = tuple(bound_dimension(self._model, name) for name in names)
-        return NestedValue(measure.name, measure, measure_type(self._model, measure), inner, over, _empty(measure))
+        return NestedValue(
+            measure.name,
+            measure,
+            measure_type(self._model, measure),
+            inner,
+            tuple(bound_dimension(self._model, name) for name in names),
+            _TOTAL if measure.total else measure.grain,
+            measure.filter_context,
+            self._included(measure),
+            _empty(measure),
+        )
 
     def _metric(self, metric: Metric, filters: tuple[Predicate, ...], path: str) -> Value | None:
         type_ = metric_type(self._model, metric)

@@ -44,7 +44,8 @@ from sagitta_compiler.plan.scalars import (
     WindowFrame,
 )
 from sagitta_compiler.sql.dialects import Dialect
-from sagitta_compiler.sql.syntax import E, call, case, cast, column, data_type, name, number, text
+from sagitta_compiler.sql.membership import as_membership
+from sagitta_compiler.sql.syntax import E, call, case, cast, column, name, number, text, wrap
 from sagitta_compiler.sql.templates import lower_template
 
 _NULLS_FIRST_BY_DEFAULT: dict[str, Callable[[bool], bool]] = {
@@ -112,7 +113,7 @@ class _Lowering:
 
     def _output(self, output: Output) -> E:
         scalar = self.scalar(output.scalar)
-        if isinstance(output.scalar, Field) and output.scalar.name == output.label:
+        if isinstance(output.scalar, Field) and output.scalar.name == output.label and not self._dialect.aliases_all:
             return scalar
         return exp.Alias(this=scalar, alias=name(self._short(output.label)))
 
@@ -233,7 +234,7 @@ class _Lowering:
                 default = None if scalar.default is None else self.scalar(scalar.default)
                 return case(((self.scalar(c), self.scalar(v)) for c, v in scalar.whens), default)
             case Cast():
-                return cast(self.scalar(scalar.arg), data_type(scalar.type, dialect.max_precision))
+                return dialect.result_cast(self.scalar(scalar.arg), scalar.type)
             case Template():
                 return lower_template(scalar, self.scalar, dialect)
             case Truncate():
@@ -248,12 +249,22 @@ class _Lowering:
             case Over():
                 return self._over(scalar)
             case Exists():
-                return exp.Exists(this=self._select(scalar.select))
+                return self._exists(scalar)
             case Path():
                 whole = self.scalar(scalar.arg)
                 for step in scalar.steps:
                     whole = exp.Dot(this=whole, expression=name(step))
                 return whole
+
+    def _exists(self, exists: Exists) -> E:
+        """EXISTS; as membership where the engine cannot look at the outer row."""
+        found = None if self._dialect.correlates else as_membership(exists.select)
+        if found is None:
+            return exp.Exists(this=self._select(exists.select))
+        keys = [self.scalar(key) for key in found[0]]
+        subject = keys[0] if len(keys) == 1 else exp.Tuple(expressions=keys)
+        members = exp.In(this=wrap(subject), query=exp.Subquery(this=self._select(found[1])))
+        return exp.Coalesce(this=members, expressions=[exp.false()])
 
     def _literal(self, literal: Literal) -> E:
         value = literal.value
@@ -275,11 +286,17 @@ class _Lowering:
 
     def _over(self, over: Over) -> E:
         args = tuple(self.scalar(arg) for arg in over.args)
+        dialect, function_name = self._dialect, over.function.upper()
         plain = ("sum", "avg", "min", "max", "count")
-        function = self._dialect.aggregate(over.function, args, None, []) if over.function in plain else None
-        window: dict[str, Any] = {"this": function or call(over.function.upper(), *args)}
-        if over.partition:
-            window["partition_by"] = [self.scalar(part) for part in over.partition]
+        function = self._dialect.running(over.function, args) if over.function in plain else None
+        window: dict[str, Any] = {
+            "this": function or call(dialect.window_functions.get(function_name, function_name), *args)
+        }
+        partition = [self.scalar(part) for part in over.partition]
+        if over.frame is not None and over.frame.preceding is not None and dialect.ranges_meet_nulls:
+            partition += [exp.Is(this=wrap(self.scalar(key.scalar)), expression=exp.Null()) for key in over.order]
+        if partition:
+            window["partition_by"] = partition
         if over.order:
             window["order"] = exp.Order(expressions=[self._sort_key(key) for key in over.order])
         if over.frame is not None:

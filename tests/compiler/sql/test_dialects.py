@@ -61,7 +61,7 @@ CONTAINS = {"where": [{"field": "Name", "op": "contains", "value": "50%"}]}
         ("bigquery", CONTAINS, "STRPOS(LOWER("),
         ("bigquery", {}, "`wh`.`shop`.`sales`"),
         ("clickhouse", {"measures": ("Mid",)}, "quantileExactInclusive(0.5)("),
-        ("clickhouse", {"measures": ("Most",)}, ")[1]"),
+        ("clickhouse", {"measures": ("Most",)}, "sumMapIf("),
         ("clickhouse", {"measures": ("Mean",)}, "toFloat64("),
         ("clickhouse", {}, "SETTINGS join_use_nulls = 1, aggregate_functions_null_for_empty = 1"),
         ("mysql", {"measures": ("Mean",)}, "AS DECIMAL(38, 14)) / NULLIF("),

@@ -59,23 +59,25 @@ def _check_measures(model: ResolvedModel, scope: Scope, expression: Expression, 
     for name in expression.measures:
         if not scope.check_figure(name, path, "UNKNOWN_MEASURE_REF"):
             continue
-        kind = _frame_kind(name, model.metrics)
+        kind = _frame_kind(name, model.metrics) if path[0] == "dataObjects" else None
         if kind is not None:
-            place = "A computed column" if path[0] == "dataObjects" else "A nested aggregation"
             scope.report.error(
                 "UNSUPPORTED_METRIC_REF",
-                f"{place} cannot read '{name}': it is a {kind} metric, which has values only in a finished result",
+                f"A computed column cannot read '{name}': a {kind} metric runs along time, and a row has none",
                 path,
-                "Name a measure, or a derived metric over measures.",
+                "Name a measure, a derived metric or a rank.",
                 context={"metric": name},
             )
 
 
 def _frame_kind(name: str, metrics: Mapping[str, Metric]) -> str | None:
-    """Returns the kind of the metric, or of one inside it, that needs a finished result."""
+    """Returns the kind of the metric, or of one inside it, that needs a time dimension."""
     seen, waiting = {name}, [name]
     while waiting:
         match metrics.get(waiting.pop()):
+            case WindowMetric(time_dimension=None, measure=measure):
+                waiting += [measure] if measure is not None and measure not in seen else []
+                seen |= {measure} if measure is not None else set()
             case CumulativeMetric() | PeriodOverPeriodMetric() | WindowMetric() as metric:
                 return str(metric.type).replace("_", "-")
             case DerivedMetric() as metric:

@@ -8,10 +8,22 @@ from typing import ClassVar
 from sqlglot import exp
 
 from sagitta_compiler.model.resolved import TableSource
-from sagitta_compiler.model.types import AbstractType, Aggregation, TimeGrain
+from sagitta_compiler.model.types import AbstractType, Aggregation, DataType, TimeGrain
 from sagitta_compiler.plan.build import Engine
 from sagitta_compiler.sql.functions import OPERATORS, PORTABLE, Builder
-from sagitta_compiler.sql.syntax import ABSTRACT_TYPES, E, binary, call, cast, name, number, text, typed, wrap
+from sagitta_compiler.sql.syntax import (
+    ABSTRACT_TYPES,
+    E,
+    binary,
+    call,
+    cast,
+    data_type,
+    name,
+    number,
+    text,
+    typed,
+    wrap,
+)
 
 _MONTHS = {
     TimeGrain.YEAR: 12,
@@ -48,11 +60,19 @@ class Dialect:
     operators: ClassVar[Mapping[str, Builder]] = {}
     functions: ClassVar[Mapping[str, Builder]] = {}
     aggregates: ClassVar[Mapping[str, Builder]] = {}
+    window_functions: ClassVar[Mapping[str, str]] = {}
+    """What an engine calls a window function otherwise."""
+    correlates: ClassVar[bool] = True
+    """Whether EXISTS may look at the outer row wherever it stands."""
+    ranges_meet_nulls: ClassVar[bool] = False
+    """Whether a RANGE of some distance takes a NULL for a number."""
     truncation_keeps_dates: ClassVar[bool] = False
     unnests: ClassVar[bool] = False
     """Whether arrays of structures are unnested in FROM as we write it."""
     grouping_sets: ClassVar[bool] = True
     """Whether GROUP BY ROLLUP and CUBE with GROUPING are there."""
+    aliases_all: ClassVar[bool] = False
+    """Whether a column of a join must be named again to be known by its own name."""
     typed_nulls: ClassVar[bool] = False
     """Whether a NULL in a union needs its type."""
 
@@ -83,6 +103,10 @@ class Dialect:
     def abstract_type(self, type_: AbstractType) -> exp.DataType:
         """The type of a column."""
         return typed(ABSTRACT_TYPES[type_])
+
+    def result_cast(self, arg: E, type_: DataType) -> E:
+        """A value as the result type says; decimals are rounded, halves away from zero."""
+        return cast(arg, data_type(type_, self.max_precision))
 
     # time
 
@@ -211,6 +235,10 @@ class Dialect:
                 return self.percentile(args[0], float(option or 0.0), discrete=function == "percentile_disc")
             case _:
                 return (self.aggregates.get(function) or AGGREGATES[function])(args)
+
+    def running(self, function: str, args: tuple[E, ...]) -> E:
+        """A plain aggregate over a window."""
+        return self.aggregate(function, args, None, [])
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
         """The values of a group as one text."""

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from sqlglot import exp
 
-from sagitta_compiler.model.types import AbstractType, Aggregation, TimeGrain
-from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed, wrap
+from sagitta_compiler.model.types import AbstractType, Aggregation, DataType, TimeGrain
+from sagitta_compiler.sql.dialects.base import AGGREGATES, Dialect
+from sagitta_compiler.sql.functions import Builder
+from sagitta_compiler.sql.syntax import E, call, case, cast, number, text, typed, wrap
 
 _STARTS = {
     TimeGrain.YEAR: "toStartOfYear",
@@ -20,7 +21,18 @@ _STARTS = {
     TimeGrain.MINUTE: "toStartOfMinute",
     TimeGrain.SECOND: "toStartOfSecond",
 }
+_GUARD = 6
+"""Further digits that a decimal has before it is rounded."""
 _SETTINGS = ("join_use_nulls", "aggregate_functions_null_for_empty", "enable_global_with_statement")
+
+
+def _finite(value: E) -> E:
+    """Statistics that are not defined are NULL, not NaN."""
+    return call("ifNotFinite", value, exp.Null())
+
+
+def _statistic(function: str) -> Builder:
+    return lambda args: _finite(AGGREGATES[function](args))
 
 
 class ClickHouse(Dialect):
@@ -31,6 +43,9 @@ class ClickHouse(Dialect):
     max_precision = 76
     truncation_keeps_dates = True
     grouping_sets = False
+    aliases_all = True
+    ranges_meet_nulls = True
+    correlates = False
     capabilities: ClassVar = {
         "supports_cte": True,
         "supports_qualify": False,
@@ -43,21 +58,35 @@ class ClickHouse(Dialect):
         "supports_group_by_all": True,
         "supports_from_unnest": True,
     }
-    unsupported = frozenset({Aggregation.MEASURE, Aggregation.REGR_SLOPE, Aggregation.REGR_INTERCEPT})
+    unsupported = frozenset({Aggregation.MEASURE})
     operators: ClassVar = {
         "contains": lambda args: exp.GT(this=call("positionCaseInsensitiveUTF8", *args), expression=number(0)),
         "starts_with": lambda args: call("startsWith", *args),
         "ends_with": lambda args: call("endsWith", *args),
         "regex": lambda args: call("match", *args),
         "length": lambda args: call("lengthUTF8", *args),
-        "div": lambda args: exp.Div(this=call("toFloat64", args[0]), expression=wrap(args[1]), typed=False, safe=False),
+        "div": lambda args: _divided(*args),
     }
     aggregates: ClassVar = {
         "median": lambda args: _parametric("quantileExactInclusive", number(0.5), args[0]),
-        "mode": lambda args: exp.Bracket(
-            this=_parametric("topK", number(1), args[0]), expressions=[number(1)], offset=1
-        ),
+        "mode": lambda args: _mode(args[0]),
+        "regr_slope": lambda args: _finite(_slope(*args)),
+        "regr_intercept": lambda args: _finite(_intercept(*args)),
+        **{function: _statistic(function) for function in ("stddev", "variance", "corr", "covar_samp")},
     }
+
+    window_functions: ClassVar = {
+        "FIRST_VALUE": "first_value_respect_nulls",
+        "LAST_VALUE": "last_value_respect_nulls",
+    }
+
+    def result_cast(self, arg: E, type_: DataType) -> E:
+        """Decimals are cut, not rounded, when they are cast: a wider one is rounded first."""
+        if type_.precision is None:
+            return super().result_cast(arg, type_)
+        scale = type_.scale or 0
+        wide = typed(exp.DType.DECIMAL, min(type_.precision + _GUARD, self.max_precision), scale + _GUARD)
+        return super().result_cast(call("round", cast(arg, wide), number(scale)), type_)
 
     def date_trunc(self, grain: TimeGrain, arg: E) -> E:
         return call(_STARTS[grain], arg)
@@ -96,20 +125,67 @@ class ClickHouse(Dialect):
         return _parametric("quantileExactLow" if discrete else "quantileExactInclusive", number(fraction), arg)
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
-        function = "groupArray"
-        if isinstance(arg, exp.Distinct):
-            function, arg = "groupUniqArray", arg.expressions[0]
-        gathered = call(function, cast(arg, typed(exp.DType.TEXT)))
-        if order:
-            gathered = call("arraySort", gathered)
-            if order[0].args.get("desc"):
-                gathered = call("arrayReverse", gathered)
-        return call("arrayStringConcat", gathered, text(delimiter))
+        distinct = isinstance(arg, exp.Distinct)
+        arg = arg.expressions[0] if isinstance(arg, exp.Distinct) else arg
+        shown = cast(arg, typed(exp.DType.TEXT))
+        sort = "arrayReverseSort" if order and order[0].args.get("desc") else "arraySort"
+        if order and not distinct:
+            filled = call("isNotNull", arg.copy())
+            pairs = call(sort, call("groupArrayIf", call("tuple", order[0].this, shown), filled))
+            pair = exp.Identifier(this="p")
+            second = call("tupleElement", exp.Column(this=pair.copy()), number(2))
+            gathered = call("arrayMap", exp.Lambda(this=second, expressions=[pair]), pairs)
+        else:
+            gathered = call("groupUniqArray" if distinct else "groupArray", shown)
+            gathered = call(sort, gathered) if order else gathered
+        return _unless_empty(arg, call("arrayStringConcat", gathered, text(delimiter)))
 
     def finished(self, query: exp.Query) -> exp.Query:
         settings = [exp.EQ(this=exp.Var(this=setting), expression=number(1)) for setting in _SETTINGS[:2]]
         query.set("settings", settings)
         return query
+
+
+def _divided(dividend: E, divisor: E) -> E:
+    """A quotient of doubles. The divisor is never 0, not even below a NULL, where a cast would still meet infinity."""
+    if isinstance(divisor, exp.Literal):
+        return exp.Div(this=call("toFloat64", dividend), expression=divisor, typed=False, safe=False)
+    filled = exp.Coalesce(this=divisor.copy(), expressions=[number(1)])
+    quotient = exp.Div(this=call("toFloat64", dividend), expression=filled, typed=False, safe=False)
+    return case([(exp.Not(this=exp.Is(this=wrap(divisor), expression=exp.Null())), quotient)], None)
+
+
+def _of_pairs(one: E, other: E) -> E:
+    """The values of the one in rows that have the other as well."""
+    return case([(exp.Not(this=exp.Is(this=wrap(other.copy()), expression=exp.Null())), one.copy())], None)
+
+
+def _slope(y: E, x: E) -> E:
+    spread = call("varPopStable", _of_pairs(x, y))
+    return exp.Div(this=call("covarPopStable", y, x), expression=spread, typed=False, safe=False)
+
+
+def _intercept(y: E, x: E) -> E:
+    rise = exp.Mul(this=_slope(y.copy(), x.copy()), expression=call("avg", _of_pairs(x, y)))
+    return exp.Sub(this=call("avg", _of_pairs(y, x)), expression=rise)
+
+
+def _mode(arg: E) -> E:
+    """The most frequent value, counted exactly (`topK` estimates)."""
+
+    def part(place: int) -> E:
+        value, one = call("assumeNotNull", arg.copy()), call("toUInt64", number(1))
+        counts = call("sumMapIf", call("array", value), call("array", one), call("isNotNull", arg.copy()))
+        return call("tupleElement", counts, number(place))
+
+    most = call("indexOf", part(2), call("arrayMax", part(2)))
+    return _unless_empty(arg, call("arrayElement", part(1), most))
+
+
+def _unless_empty(arg: E, value: E) -> E:
+    """NULL where a group has no value; arrays would give an empty one."""
+    filled = exp.GT(this=exp.Count(this=arg.copy()), expression=number(0))
+    return case([(filled, value)], None)
 
 
 def _parametric(function: str, parameter: E, arg: E) -> E:

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed, wrap
+from sagitta_compiler.sql.syntax import E, call, case, cast, number, text, typed, wrap
 
 
 def _cut(arg: E, digits: E | None = None) -> E:
@@ -18,6 +18,15 @@ def _cut(arg: E, digits: E | None = None) -> E:
     shift = call("POWER", number(10), digits)
     whole = cast(exp.Mul(this=wrap(arg), expression=shift), typed(exp.DType.BIGINT))
     return exp.Div(this=whole, expression=shift.copy())
+
+
+def _in_order(arg: E, shown: E, key: E, ascending: E) -> E:
+    """The texts of a group sorted by another column."""
+    present = exp.Not(this=exp.Is(this=wrap(arg.copy()), expression=exp.Null()))
+    pairs = call("COLLECT_LIST", case([(present, call("NAMED_STRUCT", text("k"), key, text("v"), shown))], None))
+    pair = exp.Identifier(this="p")
+    value = exp.Dot(this=pair.copy(), expression=exp.Identifier(this="v"))
+    return call("TRANSFORM", call("SORT_ARRAY", pairs, ascending), exp.Lambda(this=value, expressions=[pair]))
 
 
 class Databricks(Dialect):
@@ -67,13 +76,24 @@ class Databricks(Dialect):
         return call("PERCENTILE", arg, number(fraction))
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
-        function = "COLLECT_LIST"
-        if isinstance(arg, exp.Distinct):
-            function, arg = "COLLECT_SET", arg.expressions[0]
-        gathered = call(function, cast(arg, typed(exp.DType.TEXT)))
-        if order:
-            gathered = call("SORT_ARRAY", gathered, exp.Boolean(this=not order[0].args.get("desc")))
-        return call("ARRAY_JOIN", gathered, text(delimiter))
+        """The values as an array, sorted by their keys, joined; arrays have no NULLs, and may be empty."""
+        distinct = isinstance(arg, exp.Distinct)
+        arg = arg.expressions[0] if isinstance(arg, exp.Distinct) else arg
+        shown = cast(arg, typed(exp.DType.TEXT))
+        ascending = exp.Boolean(this=not (order and order[0].args.get("desc")))
+        if order and not distinct:
+            gathered = _in_order(arg, shown, order[0].this, ascending)
+        else:
+            gathered = call("COLLECT_SET" if distinct else "COLLECT_LIST", shown)
+            gathered = call("SORT_ARRAY", gathered, ascending) if order else gathered
+        filled = exp.GT(this=exp.Count(this=arg.copy()), expression=number(0))
+        return case([(filled, call("ARRAY_JOIN", gathered, text(delimiter)))], None)
+
+    def running(self, function: str, args: tuple[E, ...]) -> E:
+        """Means of decimals are cut after a few digits: a window takes them of doubles."""
+        if function == "avg":
+            args = (cast(args[0], typed(exp.DType.DOUBLE)),)
+        return super().running(function, args)
 
 
 class Spark(Databricks):

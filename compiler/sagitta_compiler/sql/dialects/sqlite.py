@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from sqlglot import exp
 
-from sagitta_compiler.model.types import AbstractType, Aggregation, TimeGrain
+from sagitta_compiler.model.types import AbstractType, Aggregation, DataType, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect
 from sagitta_compiler.sql.syntax import E, binary, call, cast, number, text, typed
 
@@ -22,17 +22,20 @@ _PATTERNS = {
     TimeGrain.SECOND: "%Y-%m-%d %H:%M:%S",
 }
 _NO = Aggregation
+_SEPARATOR = 31
+"""The control character that means "unit separator"; it stands for commas for a while."""
 _TEXT_DATES = (AbstractType.DATE, AbstractType.TIMESTAMP, AbstractType.TIMESTAMP_TZ, AbstractType.TIME)
 
 
 class SQLite(Dialect):
-    """SQLite 3.39 and later."""
+    """SQLite 3.46 and later."""
 
     name = "sqlite"
     sqlglot = "sqlite"
     table_parts = 1
     truncation_keeps_dates = True
     grouping_sets = False
+    aliases_all = True
     capabilities: ClassVar = {
         "supports_cte": True,
         "supports_qualify": False,
@@ -70,6 +73,22 @@ class SQLite(Dialect):
     def abstract_type(self, type_: AbstractType) -> exp.DataType:
         return typed(exp.DType.TEXT) if type_ in _TEXT_DATES else super().abstract_type(type_)
 
+    def result_cast(self, arg: E, type_: DataType) -> E:
+        """There are no decimals: a double is rounded to the scale."""
+        if type_.name != "decimal":
+            return super().result_cast(arg, type_)
+        return call("ROUND", arg, number(type_.scale or 0))
+
+    def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
+        """GROUP_CONCAT takes a delimiter or DISTINCT, but not both: its comma is replaced afterwards."""
+        if not isinstance(arg, exp.Distinct):
+            tail: E = text(delimiter)
+            return call("GROUP_CONCAT", arg, exp.Order(this=tail, expressions=order) if order else tail)
+        mark = call("CHAR", number(_SEPARATOR))
+        safe = exp.Distinct(expressions=[call("REPLACE", arg.expressions[0], text(","), mark)])
+        gathered = call("GROUP_CONCAT", exp.Order(this=safe, expressions=order) if order else safe)
+        return call("REPLACE", call("REPLACE", gathered, text(","), text(delimiter)), mark.copy(), text(","))
+
     def date_trunc(self, grain: TimeGrain, arg: E) -> E:
         if grain in _PATTERNS:
             return call("STRFTIME", text(_PATTERNS[grain]), arg)
@@ -79,7 +98,7 @@ class SQLite(Dialect):
             moved = exp.DPipe(
                 this=exp.DPipe(this=text("-"), expression=exp.Paren(this=past)), expression=text(" months")
             )
-            return call("DATE", arg.copy(), text("start of month"), moved)
+            return call("DATE", arg.copy(), text("start of month"), exp.Paren(this=moved))
         return call("DATE", arg, *(text(modifier) for modifier in _STARTS[grain]))
 
     def shift(self, arg: E, amount: int, grain: TimeGrain, type_: AbstractType) -> E:
@@ -91,7 +110,8 @@ class SQLite(Dialect):
         elif grain is TimeGrain.FISCAL_YEAR:
             unit = "year"
         function = "DATE" if type_ is AbstractType.DATE else "DATETIME"
-        return call(function, arg, text(f"{count:+d} {unit}s"))
+        last = [text("floor")] if unit in ("month", "year") else []  # 31 March less a month is 29 February
+        return call(function, arg, text(f"{count:+d} {unit}s"), *last)
 
     def extract(self, unit: str, arg: E) -> E:
         pattern = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S", "week": "%V"}
