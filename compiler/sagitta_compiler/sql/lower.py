@@ -182,7 +182,8 @@ class _Lowering:
         last = exp.Max(this=column(source, self._short(spine.column)))
         periods = self._dialect.spine(first, last, spine.grain, spine.type)
         if periods is None:
-            return self._recursive_spine(spine, source)
+            counted = self._dialect.counts_periods
+            return self._counted_spine(spine, first, last, source) if counted else self._recursive_spine(spine, source)
         shown = exp.Alias(this=periods, alias=name(self._short(spine.column)))
         return exp.Select(expressions=[shown], from_=exp.From(this=exp.Table(this=name(source))))
 
@@ -206,6 +207,29 @@ class _Lowering:
             ),
         )
         return exp.Union(this=first, expression=step, distinct=False)
+
+    def _counted_spine(self, spine: Spine, first: E, last: E, source: str) -> exp.Query:
+        """The first period moved by 0, 1, 2, ...: the numbers are combinations of digits."""
+        edges, digits = self._unique("edges"), self._unique("digits")
+        limits = [exp.Alias(this=first, alias=name("first")), exp.Alias(this=last, alias=name("last"))]
+        self._common(edges, exp.Select(expressions=limits, from_=exp.From(this=exp.Table(this=name(source)))))
+        self._common(digits, _digits())
+        places = _PLACES_OF_CLOCKS if spine.grain in _CLOCKS else _PLACES
+        tables = [
+            exp.Table(this=name(digits), alias=exp.TableAlias(this=name(f"place {place}"))) for place in range(places)
+        ]
+        start, end = column(edges, "first"), column(edges, "last")
+        distance = self._dialect.date_diff(spine.grain, start.copy(), end)
+        moved = self._dialect.move(start, _whole_number(places), spine.grain, spine.type)
+        return exp.Select(
+            expressions=[exp.Alias(this=moved, alias=name(self._short(spine.column)))],
+            from_=exp.From(this=exp.Table(this=name(edges))),
+            joins=[exp.Join(this=table, kind="CROSS") for table in tables],
+            where=exp.Where(this=exp.LTE(this=_whole_number(places), expression=wrap(distance))),
+        )
+
+    def _common(self, label: str, body: exp.Query) -> None:
+        self._ctes.append(exp.CTE(this=body, alias=exp.TableAlias(this=name(label))))
 
     def _unique(self, wanted: str) -> str:
         unique, at = self._short(wanted), 2
@@ -306,6 +330,28 @@ class _Lowering:
     def _sort_key(self, key: SortKey) -> exp.Ordered:
         nulls_first = self._nulls_first(key.descending) if key.nulls_first is None else key.nulls_first
         return exp.Ordered(this=self.scalar(key.scalar), desc=key.descending or None, nulls_first=nulls_first)
+
+
+_PLACES, _PLACES_OF_CLOCKS = 5, 6
+"""A spine that is counted has at most 100,000 days or longer periods, and 1,000,000 shorter ones."""
+_CLOCKS = (TimeGrain.HOUR, TimeGrain.MINUTE, TimeGrain.SECOND)
+
+
+def _digits() -> exp.Query:
+    whole: exp.Query = exp.Select(expressions=[exp.Alias(this=number(0), alias=name("digit"))])
+    for digit in range(1, 10):
+        following = exp.Select(expressions=[exp.Alias(this=number(digit), alias=name("digit"))])
+        whole = exp.Union(this=whole, expression=following, distinct=False)
+    return whole
+
+
+def _whole_number(places: int) -> E:
+    """The number that some digits make."""
+    whole: E = column("place 0", "digit")
+    for place in range(1, places):
+        weighed = exp.Mul(this=column(f"place {place}", "digit"), expression=number(10**place))
+        whole = exp.Add(this=whole, expression=weighed)
+    return exp.Paren(this=whole)
 
 
 def _bounds(frame: WindowFrame) -> exp.WindowSpec:

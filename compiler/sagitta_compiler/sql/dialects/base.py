@@ -62,6 +62,8 @@ class Dialect:
     aggregates: ClassVar[Mapping[str, Builder]] = {}
     window_functions: ClassVar[Mapping[str, str]] = {}
     """What an engine calls a window function otherwise."""
+    counts_periods: ClassVar[bool] = True
+    """Whether a calendar is made of counted periods, for engines without series whose recursion ends early."""
     correlates: ClassVar[bool] = True
     """Whether EXISTS may look at the outer row wherever it stands."""
     ranges_meet_nulls: ClassVar[bool] = False
@@ -187,6 +189,11 @@ class Dialect:
         interval = exp.Interval(this=text(str(count)), unit=exp.Var(this=step))
         return binary(exp.Add, arg, exp.Mul(this=wrap(amount), expression=interval))
 
+    def move(self, arg: E, amount: E, grain: TimeGrain, type_: AbstractType) -> E:
+        """A date or time moved by a computed number of periods; a date stays a date."""
+        moved = self.date_add(_PLAIN_GRAIN.get(grain, grain).value, amount, arg)
+        return cast(moved, typed(exp.DType.DATE)) if type_ is AbstractType.DATE else moved
+
     def floor_div(self, arg: E, divisor: int) -> E:
         """The whole quotient, rounded down, as an integer."""
         quotient = exp.Div(this=wrap(arg), expression=number(divisor), typed=False, safe=False)
@@ -200,7 +207,7 @@ class Dialect:
     # relations
 
     def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E | None:
-        """Every period from `first` to `last`, as a set-returning column; None where only recursion gives them."""
+        """Every period from `first` to `last`, as a set-returning column; None where they are counted or recursed."""
         return None
 
     def step(self, grain: TimeGrain) -> exp.Interval:

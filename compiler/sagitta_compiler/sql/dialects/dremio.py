@@ -7,7 +7,7 @@ from typing import ClassVar
 from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, Aggregation, TimeGrain
-from sagitta_compiler.sql.dialects.base import Dialect, UnsupportedError
+from sagitta_compiler.sql.dialects.base import Dialect
 from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed
 
 
@@ -46,13 +46,6 @@ class Dremio(Dialect):
 
     def seconds(self, arg: E) -> E:
         return call("UNIX_TIMESTAMP", arg)
-
-    def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
-        raise UnsupportedError(
-            "UNSUPPORTED_FUNCTION",
-            "Dremio has neither series nor recursion, so a comparison by time alone has no gap-free calendar; "
-            "add a further dimension",
-        )
 
     def at_zone(self, arg: E, zone: str, source: str | None) -> E:
         zones = [text(zone)] if source is None else [text(source), text(zone)]

@@ -36,6 +36,7 @@ class SQLite(Dialect):
     truncation_keeps_dates = True
     grouping_sets = False
     aliases_all = True
+    counts_periods = False
     capabilities: ClassVar = {
         "supports_cte": True,
         "supports_qualify": False,
