@@ -67,6 +67,13 @@ oracle: install  ## Compares the compiler with the naive evaluator on 20,000 dra
 	PYTHONPATH=tests $(BIN)/python -m oracle.matrix
 	PROPERTIES=thorough $(PYTEST) tests/properties
 
+.PHONY: dialects
+dialects: install  ## Compares the rows of SQLite, ClickHouse and Spark (which needs a Java) with the evaluator's (PAIRS=).
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python --group dialects; \
+	else $(BIN)/python -m pip install --quiet --group dialects; fi
+	$(PYTEST) tests/oracle/test_engines.py -rs
+	PYTHONPATH=tests $(BIN)/python -m oracle.dialects --pairs $(or $(PAIRS),1000)
+
 .PHONY: fuzz
 fuzz: install  ## Loads 50,000 random and wounded texts as models and queries.
 	$(PYTEST) tests/compiler/model/test_fuzz.py --hypothesis-profile fuzz --timeout 3600

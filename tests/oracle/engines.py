@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
@@ -331,12 +330,3 @@ class Postgres(_Held):
 
 
 _POSTGRES = {"DOUBLE": "DOUBLE PRECISION", "VARCHAR": "TEXT"}
-
-
-@contextmanager
-def opened(engine: Engine) -> Iterator[Engine]:
-    """The engine, closed at the end."""
-    try:
-        yield engine
-    finally:
-        engine.close()

@@ -313,19 +313,19 @@ class _Lowering:
         dialect, function_name = self._dialect, over.function.upper()
         plain = ("sum", "avg", "min", "max", "count")
         function = self._dialect.running(over.function, args) if over.function in plain else None
-        window: dict[str, Any] = {
-            "this": function or call(dialect.window_functions.get(function_name, function_name), *args)
-        }
+        window: dict[str, Any] = {"this": function or dialect.window_function(function_name, args)}
         partition = [self.scalar(part) for part in over.partition]
         if over.frame is not None and over.frame.preceding is not None and dialect.ranges_meet_nulls:
             partition += [exp.Is(this=wrap(self.scalar(key.scalar)), expression=exp.Null()) for key in over.order]
         if partition:
             window["partition_by"] = partition
+        if not over.order and dialect.windows_need_order and function is None:
+            window["order"] = exp.Order(expressions=[exp.Ordered(this=exp.Null())])
         if over.order:
             window["order"] = exp.Order(expressions=[self._sort_key(key) for key in over.order])
         if over.frame is not None:
             window["spec"] = _bounds(over.frame)
-        return exp.Window(**window)
+        return dialect.windowed(exp.Window(**window), function_name)
 
     def _sort_key(self, key: SortKey) -> exp.Ordered:
         nulls_first = self._nulls_first(key.descending) if key.nulls_first is None else key.nulls_first

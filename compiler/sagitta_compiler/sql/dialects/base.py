@@ -60,8 +60,8 @@ class Dialect:
     operators: ClassVar[Mapping[str, Builder]] = {}
     functions: ClassVar[Mapping[str, Builder]] = {}
     aggregates: ClassVar[Mapping[str, Builder]] = {}
-    window_functions: ClassVar[Mapping[str, str]] = {}
-    """What an engine calls a window function otherwise."""
+    windows_need_order: ClassVar[bool] = False
+    """Whether a shift needs an order even where its partition is one row."""
     counts_periods: ClassVar[bool] = True
     """Whether a calendar is made of counted periods, for engines without series whose recursion ends early."""
     correlates: ClassVar[bool] = True
@@ -246,6 +246,14 @@ class Dialect:
     def running(self, function: str, args: tuple[E, ...]) -> E:
         """A plain aggregate over a window."""
         return self.aggregate(function, args, None, [])
+
+    def window_function(self, function: str, args: tuple[E, ...]) -> E:
+        """A function that only windows have."""
+        return call(function, *args)
+
+    def windowed(self, window: exp.Window, function: str) -> E:
+        """A function with its window."""
+        return window
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
         """The values of a group as one text."""

@@ -23,6 +23,7 @@ _STARTS = {
 }
 _GUARD = 6
 """Further digits that a decimal has before it is rounded."""
+_NUMBERING = ("RANK", "DENSE_RANK", "ROW_NUMBER", "NTILE")
 _SETTINGS = ("join_use_nulls", "aggregate_functions_null_for_empty", "enable_global_with_statement")
 
 
@@ -75,10 +76,19 @@ class ClickHouse(Dialect):
         **{function: _statistic(function) for function in ("stddev", "variance", "corr", "covar_samp")},
     }
 
-    window_functions: ClassVar = {
-        "FIRST_VALUE": "first_value_respect_nulls",
-        "LAST_VALUE": "last_value_respect_nulls",
-    }
+    def window_function(self, function: str, args: tuple[E, ...]) -> E:
+        """Shifts give a value's zero, not NULL, beyond the rows, and edges pass NULLs over, unless told."""
+        match function:
+            case "LAG" | "LEAD":
+                return call(function, call("toNullable", args[0]), *args[1:])
+            case "FIRST_VALUE" | "LAST_VALUE":
+                return call(f"{function.lower()}_respect_nulls", *args)
+            case _:
+                return super().window_function(function, args)
+
+    def windowed(self, window: exp.Window, function: str) -> E:
+        """Ranks are unsigned, and have no type in common with signed numbers."""
+        return call("toInt64", window) if function in _NUMBERING else window
 
     def result_cast(self, arg: E, type_: DataType) -> E:
         """Decimals are cut, not rounded, when they are cast: a wider one is rounded first."""

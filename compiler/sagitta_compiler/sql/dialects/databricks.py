@@ -35,6 +35,7 @@ class Databricks(Dialect):
     name = "databricks"
     sqlglot = "databricks"
     table_parts = 3
+    windows_need_order = True
     capabilities: ClassVar = {
         "supports_cte": True,
         "supports_qualify": False,
