@@ -45,7 +45,7 @@ from sagitta_compiler.plan.scalars import (
 )
 from sagitta_compiler.sql.dialects import Dialect
 from sagitta_compiler.sql.membership import as_membership
-from sagitta_compiler.sql.syntax import E, call, case, cast, column, name, number, text, wrap
+from sagitta_compiler.sql.syntax import E, case, cast, column, name, number, text, wrap
 from sagitta_compiler.sql.templates import lower_template
 
 _NULLS_FIRST_BY_DEFAULT: dict[str, Callable[[bool], bool]] = {
