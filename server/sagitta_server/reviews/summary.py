@@ -104,7 +104,7 @@ def _read_with(review: Review) -> list[str]:
 def _filter_text(item: Filter) -> str:
     name = item.display_name or item.filter_name
     value = load(item.normalized_value)
-    if isinstance(value, list):
+    if isinstance(value, list) and not item.is_template:
         return f"{name} ({_count(len(value), 'value')})"
     return name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from openapi_core.testing import MockRequest, MockResponse
 
 BASE = "/api/dataset-orchestration"
 CONTRACT = Path(__file__).parents[3] / "docs" / "schema" / "dataset-orchestration.openapi.yaml"
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\{\w+\}")
 UNLISTED = frozenset({401, 403, 404, 409, 413, 415, 422, 429})
 """Statuses that any operation may answer beside those it lists; their bodies are the contract's error bodies."""
 
@@ -22,6 +24,8 @@ class Contract(httpx.BaseTransport):
 
     def __init__(self, inner: httpx.BaseTransport, contract: OpenAPI) -> None:
         self._inner, self._contract = inner, contract
+        self.checked: set[tuple[str, str, str]] = set()
+        """Method, path with `{}` for ids, and status of every answer that was checked."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = self._inner.handle_request(request)
@@ -34,7 +38,12 @@ class Contract(httpx.BaseTransport):
         self._inner.close()
 
     def _check(self, request: httpx.Request, response: httpx.Response) -> None:
-        if response.status_code in {204, 304} or "json" not in response.headers.get("content-type", ""):
+        kind = (request.method.lower(), ID.sub("{}", request.url.path), str(response.status_code))
+        if response.status_code in {204, 304}:
+            assert response.content == b""
+            self.checked.add(kind)
+            return
+        if "json" not in response.headers.get("content-type", ""):
             return
         asked = MockRequest("http://host", request.method.lower(), request.url.path, args=dict(request.url.params))
         listed = self._listed(asked)
@@ -46,6 +55,7 @@ class Contract(httpx.BaseTransport):
             return
         answer = MockResponse(response.content, response.status_code, content_type="application/json")
         self._contract.validate_response(asked, answer)
+        self.checked.add(kind)
 
     def _listed(self, asked: MockRequest) -> set[str] | None:
         try:

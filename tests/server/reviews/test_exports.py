@@ -23,12 +23,15 @@ from sagitta_server.reviews.values import (
     FilterConfidenceState,
     FilterRecoveryStatus,
     FilterSource,
+    LaunchStatus,
     Metric,
     Preview,
     PreviewStatus,
     Profile,
     Review,
+    Run,
     Session,
+    SessionStatus,
     SourceKind,
     TemplateText,
 )
@@ -105,8 +108,27 @@ def test_texts_cannot_become_markup():
     table = Table(("a",), (("x | y\n# z <b> *q*",),), (1,))
     text = markdown(Document("# t", "_s_", (table, Paragraph("- item\n1. one"), Code("``` x", "sql"))))
     assert "| x \\| y \\# z \\<b\\> \\*q\\* |" in text
-    assert "\\- item\n\\1. one" in text
+    assert "\\- item\n1\\. one" in text
     assert "````sql" in text
+
+
+def test_formats_and_dates_stand_as_they_are():
+    table = Table(("a", "b"), (("0.0%", "2024-01-01"), ("-1", "= 2")), (1, 1))
+    text = markdown(Document("t", "s", (table, Paragraph("2024-01-01"), Paragraph("0.5 of all"))))
+    assert "| 0.0% | 2024-01-01 |\n| -1 | = 2 |" in text
+    assert "\n2024-01-01\n" in text
+    assert "\n0.5 of all\n" in text
+
+
+def test_a_review_that_was_launched_says_so():
+    run = Run(
+        "r", "dataset:1", "local", "p", "x", "/x", NOW, launch_status=LaunchStatus.SUCCESS, row_count=5, finished_at=NOW
+    )
+    review = full()
+    done = replace(review, run=run, session=replace(review.session, status=SessionStatus.COMPLETED))
+    text = export_bytes(done, ArtifactType.VALIDATION_REPORT, ArtifactFormat.MARKDOWN, NOW, mask=False)[0].decode()
+    assert "**Launched " in text
+    assert "5 rows" in text
 
 
 def test_masking_hides_every_value():

@@ -8,7 +8,9 @@ from typing import assert_never
 from sagitta_server.reviews.exports.blocks import Block, Bullets, Code, Document, Heading, Paragraph, Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
-_LINE_START = re.compile(r"^(\s*)([-+>=]|\d+[.)])", re.MULTILINE)
+_LINE_START = re.compile(r"^(\s*)([-+=])", re.MULTILINE)
+_NUMBERED = re.compile(r"^(\s*\d+)([.)])(?=\s|$)", re.MULTILINE)
+"""A numbered item is escaped behind its number: a backslash before a digit would be shown."""
 
 
 def markdown(document: Document) -> str:
@@ -25,7 +27,7 @@ def _block(block: Block) -> str:
             text = _escape(block.text)
             return f"**{text}**" if block.strong else text
         case Bullets():
-            return "\n".join(f"- {_one_line(item)}" for item in block.items)
+            return "\n".join(f"- {_escape(' '.join(item.split()))}" for item in block.items)
         case Table():
             return _table(block)
         case Code():
@@ -43,8 +45,9 @@ def _table(table: Table) -> str:
 
 
 def _one_line(text: str) -> str:
-    return _escape(" ".join(text.split()))
+    """Text of a table's cell, where nothing begins a line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def _escape(text: str) -> str:
-    return _LINE_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", text))
+    return _NUMBERED.sub(r"\1\\\2", _LINE_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", text)))

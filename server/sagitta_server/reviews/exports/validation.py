@@ -12,9 +12,11 @@ from sagitta_server.reviews.settle import ordered_findings
 from sagitta_server.reviews.values import (
     Finding,
     FindingSeverity,
+    LaunchStatus,
     QuestionState,
     ResolutionState,
     Review,
+    SessionStatus,
 )
 
 NAMES = {
@@ -50,7 +52,7 @@ def effective_gates(review: Review) -> tuple[Gate, ...]:
 
 def _blocks(review: Review) -> Iterator[Block]:
     all_gates = effective_gates(review)
-    yield Paragraph(_verdict(failing(all_gates)), strong=True)
+    yield Paragraph(_verdict(review, failing(all_gates)), strong=True)
     yield Heading("Gates")
     rows = tuple((g.gate, NAMES[g.gate], "passed" if g.passed else f"not passed: {g.message}") for g in all_gates)
     yield Table(("Gate", "Makes sure that", "Result"), rows, (8, 32, 60))
@@ -68,7 +70,15 @@ def _blocks(review: Review) -> Iterator[Block]:
     yield from _answers(review)
 
 
-def _verdict(blocked: tuple[Gate, ...]) -> str:
+def _verdict(review: Review, blocked: tuple[Gate, ...]) -> str:
+    run = review.run
+    if (
+        review.session.status is SessionStatus.COMPLETED
+        and run is not None
+        and run.launch_status is LaunchStatus.SUCCESS
+    ):
+        rows = "" if run.row_count is None else f": {run.row_count} row{'' if run.row_count == 1 else 's'}"
+        return f"Launched {moment(run.finished_at)}{rows}. Reopen the session to launch it again."
     if not blocked:
         return "Ready to launch."
     return "Not ready to launch: blocked by " + ", ".join(f"{g.gate} ({NAMES[g.gate].lower()})" for g in blocked) + "."
