@@ -13,10 +13,10 @@ def test_the_shop_is_there_with_a_link_of_every_kind(superset):
     assert httpx.get(f"{superset.base_url}/health").text == "OK"
 
 
-@pytest.mark.parametrize(("user", "sees"), [("admin", 5), ("sam", 5), ("gina", 0)])
+@pytest.mark.parametrize(("user", "sees"), [("admin", True), ("sam", True), ("gina", False)])
 def test_users_see_what_their_roles_allow(superset, user, sees):
     api = Api(superset.base_url, user)
     try:
-        assert api.call("GET", "/api/v1/dataset/")["count"] == sees
+        assert (api.call("GET", "/api/v1/dataset/")["count"] > 0) is sees
     finally:
         api.close()

@@ -23,7 +23,9 @@ from sagitta_server.reviews.template_variables import has_template_marks
 PROBE_ALIAS = "rv_probe"
 _PROBE_START = "SELECT * FROM (\n"
 _PROBE_END = f"\n) AS {PROBE_ALIAS} WHERE 1 = 0"
-_MARK = re.compile(r"\{[{%#]")
+_SPECIAL = re.compile(r"\{[{%#\r]|\r")
+"""What Jinja does not leave as it is: its marks, and carriage returns, which it turns into line feeds."""
+_RETURN_IN_LITERAL = re.compile(r"'[^']*\r[^']*'")
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _SLOT = "rv_slot_"
 _UNTYPED_TIMES = frozenset({"sqlite", "mysql", "doris", "starrocks", "hive", None})
@@ -42,11 +44,13 @@ _COMPARISONS: Mapping[str, type[exp.Binary]] = {
 
 def escaped(text: str) -> str:
     """A text that Jinja renders to `text`."""
-    return _MARK.sub(lambda mark: "{{ '" + mark.group() + "' }}", text)
+    return _SPECIAL.sub(lambda found: "{{ '" + found.group().replace("\r", "\\r") + "' }}", text)
 
 
 def unrendered(text: str) -> str:
     """A text that SQL Lab, which renders whatever it gets, leaves as it is; a plain one stays plain."""
+    if _RETURN_IN_LITERAL.search(text):
+        return escaped(text)
     if not has_template_marks(text):
         return text
     return escaped(text) if "endraw" in text else f"{{% raw %}}{text}{{% endraw %}}"
