@@ -80,6 +80,7 @@ fuzz: install  ## Loads 50,000 random and wounded texts as models and queries.
 
 .PHONY: clients
 clients: install  ## Runs the tests with clients in other languages (those whose tools are present).
+	PYTHONPATH=tests $(BIN)/python -m clients.drivers
 	$(PYTEST) tests/clients -rs
 
 .PHONY: superset

@@ -19,11 +19,44 @@ from sagitta_compiler.schema import model_schema, query_schema
 from sagitta_server.cli.settings import as_markdown
 
 DOCS = Path(__file__).parent
+RECORDED = DOCS.parent / "tests" / "server" / "flight" / "recorded"
+
+CLIENTS: Mapping[str, str] = {
+    "adbc": "ADBC (Python)",
+    "sqlalchemy": "SQLAlchemy",
+    "jdbc": "JDBC",
+    "go": "arrow-go",
+    "rust": "arrow-flight (Rust)",
+    "node": "gizmosql-client (Node)",
+}
+"""Each recorded client and its name in the docs."""
+
+
+def clients_as_markdown() -> str:
+    """Which commands and actions each client sent in its recorded conversation."""
+    said = {name: _commands(json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))) for name in CLIENTS}
+    lines = ["| command or action | " + " | ".join(CLIENTS.values()) + " |", "| --- " * (len(CLIENTS) + 1) + "|"]
+    lines += [
+        f"| {command} | " + " | ".join("yes" if command in said[name] else "" for name in CLIENTS) + " |"
+        for command in sorted(set().union(*said.values()))
+    ]
+    return "\n".join(lines)
+
+
+def _commands(calls: Any) -> set[str]:
+    found = set()
+    for call in calls:
+        described = call.get("command") or (call.get("ticket") if isinstance(call.get("ticket"), dict) else None) or {}
+        name = call.get("type") or described.get("type", "")
+        found.add(("DoPut of " if call["call"] == "do_put" else "") + name.removeprefix("Command"))
+    return found - {""}
+
 
 PARTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "settings": ("configuration.md", as_markdown),
     "codes": ("errors.md", codes_as_markdown),
     "functions": ("model-language.md", catalogue_as_markdown),
+    "clients": ("flight-sql.md", clients_as_markdown),
 }
 """Each part, the page that holds it and what makes it."""
 

@@ -1,6 +1,6 @@
 """Records what drivers say to a server, for `tests/server/flight/test_recorded.py`.
 
-    PYTHONPATH=tests python -m clients.record     writes tests/server/flight/recorded/*.json
+    PYTHONPATH=.:tests python -m clients.record [DRIVER...]     writes tests/server/flight/recorded/*.json
 
 A recording is a list of calls with decoded messages. Handles and tickets are the server's own and differ each time: in
 their place stand names ("$handle-0", "$ticket-1"), which a replay fills with what the server gives it.
@@ -9,7 +9,7 @@ their place stand names ("$handle-0", "$ticket-1"), which a replay fills with wh
 from __future__ import annotations
 
 import json
-import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +17,9 @@ from typing import Any
 
 import adbc_driver_flightsql.dbapi
 import duckdb
+import pytest
+import sqlalchemy as sa
+from clients import drivers
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
@@ -25,6 +28,7 @@ from sagitta.flight.sql import FlightSql_pb2 as fs
 from sagitta_server.app import Engine
 from sagitta_server.config import Settings
 from sagitta_server.flight.commands import COMMANDS
+from sqlalchemy.dialects import registry
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "server" / "flight" / "recorded"
@@ -180,21 +184,63 @@ def adbc(location: str) -> None:
         cursor.execute(PREPARED, ("DE",)).fetchall()
 
 
+def sqlalchemy(location: str) -> None:
+    """What Superset does: lists schemas, tables and columns, asks, binds."""
+    registry.register("sagitta", "sagitta_sqlalchemy.dialect", "SagittaDialect")
+    database = sa.create_engine(f"sagitta://{location.removeprefix('grpc://')}/shop")
+    found = sa.inspect(database)
+    for schema in found.get_schema_names():
+        for table in (*found.get_table_names(schema), *found.get_view_names(schema)):
+            found.get_columns(table, schema)
+    with database.connect() as connection:
+        connection.execute(sa.text(PLAIN)).fetchall()
+        connection.execute(sa.text(PREPARED.replace("?", ":country")), {"country": "US"}).fetchall()
+    database.dispose()
+
+
 def jdbc(location: str) -> None:
     """A database browser: connects, reads all metadata, asks, binds."""
-    from clients.test_jdbc_browser import JVM, VERSIONS, driver
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FLIGHT_OPTIONS", "&catalog=shop")
+        for arguments in (("metadata",), ("columns", "shop", "model"), ("keys", "shop", "Orders"), ("query", PLAIN),
+                          ("bind", PREPARED, "US"), ("count", PLAIN)):  # fmt: skip
+            said(drivers.JDBC, location, *arguments)
 
-    url = f"jdbc:arrow-flight-sql://{location.removeprefix('grpc://')}/?useEncryption=false&catalog=shop"
-    base = ["java", *JVM, "-cp", str(driver(VERSIONS[0])), str(HERE / "jdbc_browser" / "Client.java"), url]
-    for arguments in (["metadata"], ["columns", "shop", "model"], ["keys", "shop", "Orders"], ["query", PLAIN],
-                      ["query", PREPARED, "text=US"], ["count", PLAIN]):  # fmt: skip
-        subprocess.run([*base, *arguments], check=True, capture_output=True)
+
+def go(location: str) -> None:
+    """Grafana's data source, and what arrow-go can do beyond it."""
+    for arguments in (("info",), ("tables",), ("keys", "shop", "Orders"), ("query", PLAIN), ("bind", PREPARED, "US")):
+        said(drivers.GO, location, *arguments)
+
+
+def rust(location: str) -> None:
+    """A program on the `arrow-flight` crate."""
+    for arguments in (("info",), ("tables",), ("keys", "shop", "Orders"), ("query", PLAIN), ("bind", PREPARED, "US")):
+        said(drivers.RUST, location, *arguments)
+
+
+def node(location: str) -> None:
+    """A program on Node.js."""
+    for arguments in (("catalogs",), ("tables",), ("query", PLAIN)):
+        said(drivers.NODE, location, *arguments)
+
+
+def said(program: drivers.Program, location: str, *arguments: str) -> None:
+    """Runs a program that must succeed."""
+    seen = program(location, *arguments)
+    assert seen.code == 0, (arguments, seen.facts)
+
+
+DRIVERS: dict[str, Callable[[str], None]] = {
+    drive.__name__: drive for drive in (adbc, sqlalchemy, jdbc, go, rust, node)
+}
 
 
 def main() -> None:
-    """Records every driver anew."""
+    """Records every driver anew, or those that are named."""
     TARGET.mkdir(exist_ok=True)
-    for name, drive in (("adbc", adbc), ("jdbc", jdbc)):
+    for name in sys.argv[1:] or DRIVERS:
+        drive = DRIVERS[name]
         with tempfile.TemporaryDirectory() as folder:
             running = engine(Path(folder))
             assert running._flight is not None

@@ -1,7 +1,9 @@
-// A Go client of Flight SQL, as Grafana's data source is: plain statements, the default limit of 4 MiB a message, exactly
-// one endpoint, headers for the token. It prints what it saw as one JSON document:
+// A client of Flight SQL in Go, by arrow-go, as Grafana's data source is: plain statements, the default limit of 4 MiB a
+// message; and prepared statements, metadata, cancel and login.
 //
-//	flightgo ADDRESS SQL PREPARED_SQL PARAMETER
+//	flight_go HOST:PORT COMMAND [ARGUMENT...]
+//
+// Prints a line for each fact: a topic, a tab, and JSON. FLIGHT_USER and FLIGHT_PASSWORD log in.
 package main
 
 import (
@@ -21,146 +23,166 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Seen is what the client saw.
-type Seen struct {
-	Endpoints   int        `json:"endpoints"`
-	SchemaEqual bool       `json:"schema_equal"`
-	Columns     []string   `json:"columns"`
-	Rows        [][]string `json:"rows"`
-	Again       int        `json:"again"`
-	Prepared    [][]string `json:"prepared"`
-	Tables      []string   `json:"tables"`
-	SQLInfo     int        `json:"sql_info"`
-	Error       string     `json:"error"`
-}
-
 func main() {
-	if len(os.Args) != 5 {
-		fmt.Fprintln(os.Stderr, "usage: flightgo ADDRESS SQL PREPARED_SQL PARAMETER")
-		os.Exit(2)
-	}
-	seen, err := walk(os.Args[1], os.Args[2], os.Args[3], os.Args[4])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(seen); err != nil {
-		os.Exit(1)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if err := run(ctx, os.Args[1], os.Args[2], os.Args[3:]); err != nil {
+		say("error", status.Convert(err).Message())
+		os.Exit(3)
 	}
 }
 
-func walk(address, sql, preparedSQL, parameter string) (*Seen, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
+func run(ctx context.Context, address, command string, arguments []string) error {
 	client, err := flightsql.NewClient(address, nil, nil, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer client.Close()
-	seen := &Seen{}
-	if err := statement(ctx, client, sql, seen); err != nil {
-		return nil, fmt.Errorf("statement: %w", err)
+	if user := os.Getenv("FLIGHT_USER"); user != "" {
+		if ctx, err = client.Client.AuthenticateBasicToken(ctx, user, os.Getenv("FLIGHT_PASSWORD")); err != nil {
+			return err
+		}
 	}
-	if err := prepared(ctx, client, preparedSQL, parameter, seen); err != nil {
-		return nil, fmt.Errorf("prepared: %w", err)
+	switch command {
+	case "query":
+		return query(ctx, client, arguments[0])
+	case "bind":
+		return bind(ctx, client, arguments[0], arguments[1])
+	case "tables":
+		return printed(ctx, client)(client.GetTables(ctx, &flightsql.GetTablesOpts{IncludeSchema: false}))
+	case "keys":
+		table := flightsql.TableRef{DBSchema: &arguments[0], Table: arguments[1]}
+		return printed(ctx, client)(client.GetPrimaryKeys(ctx, table))
+	case "info":
+		return printed(ctx, client)(client.GetSqlInfo(ctx, []flightsql.SqlInfo{}))
+	case "cancel":
+		return cancelled(ctx, client, arguments[0])
 	}
-	if err := metadata(ctx, client, seen); err != nil {
-		return nil, fmt.Errorf("metadata: %w", err)
-	}
-	_, err = client.Execute(ctx, `SELECT "No Such Label" FROM "model"`)
-	seen.Error = status.Convert(err).Message()
-	return seen, nil
+	return fmt.Errorf("no command %q", command)
 }
 
-// statement fetches a result twice by one ticket: a retry must give the same rows.
-func statement(ctx context.Context, client *flightsql.Client, sql string, seen *Seen) error {
+// query fetches a result twice by one ticket: a retry must give the same rows.
+func query(ctx context.Context, client *flightsql.Client, sql string) error {
 	info, err := client.Execute(ctx, sql)
 	if err != nil {
 		return err
 	}
-	seen.Endpoints = len(info.GetEndpoint())
-	told, err := flight.DeserializeSchema(info.GetSchema(), memory.DefaultAllocator)
+	say("endpoints", len(info.GetEndpoint()))
+	rows, err := print(ctx, client, info, true)
 	if err != nil {
 		return err
 	}
-	schema, rows, err := fetch(ctx, client, info)
-	if err != nil {
-		return err
-	}
-	seen.SchemaEqual = told.Equal(schema)
-	for _, field := range schema.Fields() {
-		seen.Columns = append(seen.Columns, field.Name)
-	}
-	seen.Rows = rows
-	_, again, err := fetch(ctx, client, info)
-	seen.Again = len(again)
+	again, err := print(ctx, client, info, false)
+	say("again", again == rows)
 	return err
 }
 
-func prepared(ctx context.Context, client *flightsql.Client, sql, parameter string, seen *Seen) error {
-	handle, err := client.Prepare(ctx, sql)
+// bind executes a prepared statement with one text parameter.
+func bind(ctx context.Context, client *flightsql.Client, sql, value string) error {
+	statement, err := client.Prepare(ctx, sql)
 	if err != nil {
 		return err
 	}
-	defer handle.Close(ctx)
-	schema := arrow.NewSchema([]arrow.Field{{Name: "1", Type: arrow.BinaryTypes.String}}, nil)
+	defer statement.Close(ctx)
+	types := []string{}
+	for _, field := range statement.ParameterSchema().Fields() {
+		types = append(types, field.Type.String())
+	}
+	say("parameters", types)
+	schema := arrow.NewSchema([]arrow.Field{{Name: "$1", Type: arrow.BinaryTypes.String}}, nil)
 	builder := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer builder.Release()
-	builder.Field(0).(*array.StringBuilder).Append(parameter)
-	handle.SetParameters(builder.NewRecordBatch())
-	info, err := handle.Execute(ctx)
-	if err != nil {
-		return err
-	}
-	_, seen.Prepared, err = fetch(ctx, client, info)
-	return err
+	builder.Field(0).(*array.StringBuilder).Append(value)
+	statement.SetParameters(builder.NewRecordBatch())
+	return printed(ctx, client)(statement.Execute(ctx))
 }
 
-func metadata(ctx context.Context, client *flightsql.Client, seen *Seen) error {
-	tables, err := client.GetTables(ctx, &flightsql.GetTablesOpts{TableTypes: []string{"TABLE"}})
+// cancelled starts a long query, cancels it by its FlightInfo and says how long its stream took to end.
+func cancelled(ctx context.Context, client *flightsql.Client, sql string) error {
+	info, err := client.Execute(ctx, sql)
 	if err != nil {
 		return err
 	}
-	_, rows, err := fetch(ctx, client, tables)
+	ended := make(chan error, 1)
+	go func() {
+		reader, err := client.DoGet(ctx, info.Endpoint[0].Ticket)
+		if err == nil {
+			for reader.Next() {
+			}
+			err = reader.Err()
+			reader.Release()
+		}
+		ended <- err
+	}()
+	time.Sleep(500 * time.Millisecond)
+	started := time.Now()
+	result, err := client.CancelFlightInfo(ctx, &flight.CancelFlightInfoRequest{Info: info})
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
-		seen.Tables = append(seen.Tables, row[2])
-	}
-	infos, err := client.GetSqlInfo(ctx, []flightsql.SqlInfo{})
-	if err != nil {
-		return err
-	}
-	_, rows, err = fetch(ctx, client, infos)
-	seen.SQLInfo = len(rows)
-	return err
+	failed := <-ended != nil
+	say("cancelled", []any{result.Status.String(), time.Since(started).Milliseconds(), failed})
+	return nil
 }
 
-func fetch(ctx context.Context, client *flightsql.Client, info *flight.FlightInfo) (*arrow.Schema, [][]string, error) {
-	var rows [][]string
-	var schema *arrow.Schema
+// printed returns a function that prints a result unless asking for it failed.
+func printed(ctx context.Context, client *flightsql.Client) func(*flight.FlightInfo, error) error {
+	return func(info *flight.FlightInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		_, err = print(ctx, client, info, true)
+		return err
+	}
+}
+
+// print prints the columns and rows of a result, or reads them only; it returns how many rows there are.
+func print(ctx context.Context, client *flightsql.Client, info *flight.FlightInfo, aloud bool) (int64, error) {
+	var rows int64
 	for _, endpoint := range info.GetEndpoint() {
 		reader, err := client.DoGet(ctx, endpoint.GetTicket())
 		if err != nil {
-			return nil, nil, err
+			return 0, err
 		}
-		schema = reader.Schema()
+		if aloud {
+			describe(info, reader.Schema())
+		}
 		for reader.Next() {
 			batch := reader.RecordBatch()
-			for row := range int(batch.NumRows()) {
+			rows += batch.NumRows()
+			for row := 0; aloud && row < int(batch.NumRows()); row++ {
 				cells := make([]string, batch.NumCols())
 				for column := range cells {
-					cells[column] = batch.Column(column).ValueStr(row)
+					if cells[column] = "NULL"; batch.Column(column).IsValid(row) {
+						cells[column] = batch.Column(column).ValueStr(row)
+					}
 				}
-				rows = append(rows, cells)
+				say("row", cells)
 			}
 		}
 		err = reader.Err()
 		reader.Release()
 		if err != nil {
-			return nil, nil, err
+			return 0, err
 		}
 	}
-	return schema, rows, nil
+	return rows, nil
+}
+
+func describe(info *flight.FlightInfo, streamed *arrow.Schema) {
+	columns := [][]string{}
+	for _, field := range streamed.Fields() {
+		columns = append(columns, []string{field.Name, field.Type.String()})
+	}
+	say("columns", columns)
+	told, err := flight.DeserializeSchema(info.GetSchema(), memory.DefaultAllocator)
+	say("same_schema", err == nil && told.Equal(streamed))
+}
+
+func say(topic string, fact any) {
+	text, err := json.Marshal(fact)
+	if err != nil {
+		text = []byte(fmt.Sprintf("%q", err.Error()))
+	}
+	fmt.Printf("%s\t%s\n", topic, text)
 }

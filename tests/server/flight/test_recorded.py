@@ -93,12 +93,13 @@ def _has_union(table: pa.Table) -> bool:
 
 @pytest.mark.parametrize("recording", RECORDED, ids=lambda path: path.stem)
 def test_a_recorded_conversation_is_answered_again(recording: Path, client: Any) -> None:
-    replay = Replay(client)
-    for call in json.loads(recording.read_text(encoding="utf-8")):
+    replay, calls = Replay(client), json.loads(recording.read_text(encoding="utf-8"))
+    for call in calls:
         replay.say(call)
     assert [{"Country": "DE", "Revenue": 750}, {"Country": "US", "Revenue": 750}] in replay.rows
-    assert [{"Country": "US", "Revenue": 750}] in replay.rows
+    if any(call["call"] == "do_put" for call in calls):
+        assert [{"Country": "US", "Revenue": 750}] in replay.rows
 
 
 def test_there_are_recordings() -> None:
-    assert {path.stem for path in RECORDED} == {"adbc", "jdbc"}
+    assert {path.stem for path in RECORDED} == {"adbc", "go", "jdbc", "node", "rust", "sqlalchemy"}
