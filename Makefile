@@ -62,8 +62,8 @@ docs: install  ## Renews the parts of the docs that the code knows better.
 	$(BIN)/python docs/generate.py
 
 .PHONY: oracle
-oracle: install  ## Compares the compiler with the naive evaluator on 20,000 drawn cases (CASES=, SEED=) and the whole matrix.
-	PYTHONPATH=tests $(BIN)/python -m oracle.run --cases $(or $(CASES),20000) --seed $(or $(SEED),1)
+oracle: install  ## Compares the compiler with the naive evaluator on 20,000 drawn cases (CASES=, SEED=, JOBS=) and the whole matrix.
+	PYTHONPATH=tests $(BIN)/python -m oracle.run --cases $(or $(CASES),20000) --seed $(or $(SEED),1) --jobs $(or $(JOBS),2)
 	PYTHONPATH=tests $(BIN)/python -m oracle.matrix
 	PROPERTIES=thorough $(PYTEST) tests/properties
 

@@ -163,7 +163,7 @@ class Evaluation:
         names = [*(name for name, _ in frame.asked), *self._having_names()]
         measures = [leaf for name in names for leaf in frame.leaf_measures(name)]
         homes = {self.leaves.home(measure) for measure in measures}
-        grouped = [ref for part in frame.parts for ref in part.refs]
+        grouped = [part.refs for part in frame.parts]
         for part in frame.parts:
             if homes and not any(self.scoper.is_served(home, grouped, ref) for home in homes for ref in part.refs):
                 raise v.RefusedError(f"no leaf reaches {part.label}", "UNREACHABLE_REQUIRED_OBJECT")
@@ -212,7 +212,7 @@ class Evaluation:
         if home is None:
             raise v.UndecidedError("dimensions without a common root")
         self._filters_reached(home)
-        reading = self.leaves.rows(home, refs, frame.where, frame.parts)
+        reading = self.leaves.rows(home, [part.refs for part in frame.parts], frame.where, frame.parts)
         found: dict[RowKey, None] = {}
         for level in frame.levels:
             parts = [frame.parts[place] for place in level]
@@ -294,7 +294,7 @@ class Evaluation:
         if root is None:
             raise v.UndecidedError("fields of independent facts")
         self._filters_reached(root)
-        reading = self.leaves.rows(root, refs, self.query.where)
+        reading = self.leaves.rows(root, [(ref,) for ref in refs], self.query.where)
         rows = [tuple(self.scoper.read(reading.scope, context, ref) for ref in refs) for context in reading.contexts]
         if self.query.distinct:
             rows = list(dict.fromkeys(rows))

@@ -11,7 +11,7 @@ from oracle import aggregates, expressions
 from oracle import values as v
 from oracle.relations import Context, FieldRef, Row
 from oracle.rows import Reading, RowReader
-from oracle.scopes import Scope, Scoper
+from oracle.scopes import Dimension, Scope, Scoper
 from sagitta_compiler.model.resolved import (
     ColumnRef,
     CumulativeMetric,
@@ -197,10 +197,18 @@ class Leaves:
         `where` decides which rows there are; `own_filters` which of them the aggregate sees. `shown` are all selected
         dimensions: a required join on the way to them drops rows also here.
         """
-        refs = [*(ref for part in key_parts for ref in part.refs), *self.own_refs(measure)]
+        own = self.own_refs(measure)
+        refs = [*_refs(key_parts), *own]
         self._check_conformed(measure, refs, (*where, *own_filters))
         self._check_read_measures([*refs, *self.scoper.clause_fields((*where, *own_filters))])
-        reading = self.reader.read(self.home(measure), refs, where, shown=_refs(shown), own_filters=own_filters)
+        reading = self.reader.read(
+            self.home(measure),
+            [part.refs for part in key_parts],
+            where,
+            near=own,
+            shown=_refs(shown),
+            own_filters=own_filters,
+        )
         members: dict[Key, list[Context]] = defaultdict(list)
         for context in reading.contexts:
             members[self.key(reading.scope, context, key_parts)].append(context)
@@ -225,10 +233,10 @@ class Leaves:
                 self.reader.check_statics(self.home(measure))
 
     def rows(
-        self, home: str, refs: Sequence[FieldRef], where: Sequence[FilterNode], shown: Sequence[KeyPart] = ()
+        self, home: str, dims: Sequence[Dimension], where: Sequence[FilterNode], shown: Sequence[KeyPart] = ()
     ) -> Reading:
         """Returns the rows of an object that pass, with the fields that are asked for."""
-        return self.reader.read(home, refs, where, shown=_refs(shown))
+        return self.reader.read(home, dims, where, shown=_refs(shown))
 
     def key(self, scope: Scope, context: Context, key_parts: Sequence[KeyPart]) -> Key:
         return tuple(self._member(scope, context, part) for part in key_parts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from oracle import values as v
 from oracle.relations import Context, FieldRef, Path, Row
-from oracle.scopes import Anchor, Scope, Scoper, flat_clauses
+from oracle.scopes import Anchor, Dimension, Scope, Scoper, flat_clauses
 from sagitta_compiler.query.query import FilterNode
 
 Test = Callable[[Context], bool]
@@ -46,22 +46,31 @@ class RowReader:
     def read(
         self,
         home: str,
-        refs: Sequence[FieldRef],
+        dims: Sequence[Dimension],
         where: Sequence[FilterNode],
         *,
+        near: Sequence[FieldRef] = (),
         shown: Sequence[FieldRef] = (),
         own_filters: Sequence[FilterNode] = (),
     ) -> Reading:
-        """Returns the rows that have a home row and pass; `shown` fields only drop rows, by required joins."""
+        """Returns the rows that have a home row and pass, with the fields of `dims` and those `near` the home.
+
+        `shown` fields only drop rows, by required joins.
+        """
         self.check_statics(home)
         clauses = flat_clauses((*self.statics, *where, *self._near_policies(home)))
         own = flat_clauses(own_filters)
         self.scoper.check_exists((*clauses, *own))
         self._check_own(home, own)
-        anchor = self.scoper.anchor(home, refs)
+        anchor = self.scoper.anchor(home, dims)
         here = [clause for clause in clauses if self._is_here(anchor, clause)]
         looked_at = [clause for clause in (*here, *own) if self._is_here(anchor, clause)]
-        fields = [*refs, *(ref for ref in shown if self._drops(home, ref)), *self.scoper.clause_fields(looked_at)]
+        fields = [
+            *(ref for dim in dims for ref in dim),
+            *near,
+            *(ref for ref in shown if self._drops(home, ref)),
+            *self.scoper.clause_fields(looked_at),
+        ]
         scope, found = self._contexts(anchor, fields, here)
         groups = self._groups(anchor, [clause for clause in clauses if clause not in here])
         for group in groups:

@@ -11,6 +11,9 @@ from oracle.relations import Context, FieldRef, Graph, Path, Row, Step, World
 from sagitta_compiler.model.resolved import ColumnRef
 from sagitta_compiler.query.query import Filter, FilterGroup, FilterNode, Logic
 
+Dimension = Sequence[FieldRef]
+"""The fields that one dimension shows: several when it is coalesced."""
+
 
 @dataclass(frozen=True)
 class Anchor:
@@ -96,32 +99,39 @@ class Scoper:
         far = self.far(home, refs)
         return not far or any(len(self.graph.shortest(root, home)) == 1 for root in self.roots(home, far))
 
-    def anchor(self, home: str, refs: Sequence[FieldRef]) -> Anchor:
-        """Returns where the rows of a leaf with these dimensions and columns come from."""
-        far = self.far(home, refs)
+    def anchor(self, home: str, dims: Sequence[Dimension]) -> Anchor:
+        """Returns where the rows of a leaf with these dimensions come from."""
+        far = self.far(home, [ref for dim in dims for ref in dim])
         if not far:
             return Anchor(home, home)
-        root = self.root_for(home, self._most(home, far))
-        assert root is not None
+        root = self.root_for(home, far) or self._widest_root(home, dims, far)
         return Anchor(home, root, self._must(root, home))
 
-    def _most(self, home: str, far: Sequence[FieldRef]) -> list[FieldRef]:
-        """Returns the most fields that one root serves; the others are NULL in this leaf."""
-        if self.roots(home, far):
-            return list(far)
-        served = {tuple(ref for ref in far if self._sees(name, ref)) for name in self.roots(home, ())}
-        most = max(map(len, served))
-        best = [refs for refs in served if len(refs) == most]
-        if len(best) > 1:
-            raise v.UndecidedError(f"several roots serve as many fields of {home}")
-        return list(best[0])
+    def _widest_root(self, home: str, dims: Sequence[Dimension], far: Sequence[FieldRef]) -> str:
+        """Returns the root that shows most dimensions, of several the smallest; the others are NULL in this leaf."""
+
+        def shown(name: str) -> int:
+            return sum(any(self.is_near(home, ref) or self._sees(name, ref) for ref in dim) for dim in dims)
+
+        served = {name: [ref for ref in far if self._sees(name, ref)] for name in self._reaching(self.graph, home, ())}
+        most = max(shown(name) for name, refs in served.items() if refs)
+        best = [refs for name, refs in served.items() if refs and shown(name) == most]
+        roots = {name: refs for refs in best if (name := self.root_for(home, refs)) is not None}
+        single = self.graph.single_valued
+        return min(
+            roots,
+            key=lambda name: (
+                name not in self._reaching(single, home, roots[name]),
+                self._rank(name, home, roots[name]),
+            ),
+        )
 
     def _sees(self, name: str, ref: FieldRef) -> bool:
         return self.graph.reaches(name, ref.column.object, ref.via)
 
-    def is_served(self, home: str, refs: Sequence[FieldRef], ref: FieldRef) -> bool:
-        """Whether a leaf of a home that is grouped by `refs` has a field."""
-        return self.scope(self.anchor(home, refs), [ref]).paths[ref] is not None
+    def is_served(self, home: str, dims: Sequence[Dimension], ref: FieldRef) -> bool:
+        """Whether a leaf of a home that is grouped by `dims` has a field."""
+        return self.scope(self.anchor(home, dims), [ref]).paths[ref] is not None
 
     def is_here(self, anchor: Anchor, ref: FieldRef) -> bool:
         """Whether the rows of an anchor have a field by themselves."""

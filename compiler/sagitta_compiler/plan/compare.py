@@ -185,11 +185,11 @@ def _compared(value: CompareValue, current: Scalar, previous: Scalar) -> Scalar:
 def with_spine(
     planner: Planner, frame: Frame, dims: tuple[BoundDimension, ...], compared: tuple[CompareValue, ...]
 ) -> Frame:
-    """With the time dimension alone, every period between the first and the last has a row."""
-    time = time_labels(dims, compared[0].metric.time_dimension)
-    if not time or len(time) != len(dims):
+    """With a compared time dimension alone, every period between the first and the last has a row."""
+    times = (time_labels(dims, value.metric.time_dimension) for value in compared)
+    finest = next((time[0] for time in times if time and len(time) == len(dims)), None)
+    if finest is None:
         return frame
-    finest = time[0]
     labels = planner.labels
     rows = as_select(frame, labels, "found", "the periods that have rows")
     spine = Spine(

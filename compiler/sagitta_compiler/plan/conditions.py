@@ -49,6 +49,15 @@ _NEGATED = {
     _O.NOT_REGEX: _O.REGEX,
     _O.NOT_BLANK: _O.BLANK,
 }
+_WITHOUT_OPERANDS = {
+    _O.NOT_SET: True,
+    _O.SET: False,
+    _O.BLANK: True,
+    _O.NOT_BLANK: False,
+    _O.IN: False,
+    _O.NOT_IN: True,
+}
+"""What tests without operands find of NULL; every other test finds it unknown."""
 _LENGTHS = {_O.LENGTH_EQ: "eq", _O.LENGTH_GT: "gt", _O.LENGTH_LT: "lt"}
 
 Place = Callable[[Member], tuple[Scope, Path] | None]
@@ -168,10 +177,8 @@ class Conditions:
         return self._correlated(self._scope.at(self._route.to_home), back, lambda _: None)
 
     def policies(self) -> list[Scalar]:
-        """The row policies of the objects that the home reaches or that are read on the way."""
-        route = self._route
-        reached = {*self._graph.reach(route.home, "many"), route.root}
-        reached |= {edge.target for path in (route.to_home, *route.paths.values()) for edge in path or ()}
+        """The row policies of the objects that the home reaches, and of all that the scope has come to read."""
+        reached = {*self._graph.reach(self._route.home, "many"), *self._scope.read_objects}
         bound = (p for p in self._policies if all(member.ref.object in reached for member in p.members))
         groups: list[SemiJoin] = []
         plain = self._sorted(bound, groups)
@@ -192,13 +199,14 @@ class Conditions:
 
     def _near(self, member: Member) -> Path | None:
         """The path on which one row of the scope meets at most one row of the member."""
-        path = member_path(self._graph, self._route.home, member)
-        if path is not None:
-            return (*self._route.to_home, *path)
-        if self._route.root != self._route.home:
-            path = member_path(self._graph, self._route.root, member)
-            return self._on_the_way_home(member) if path is None else path
-        return self._beside_a_dimension(member) if self._route.fans else None
+        route = self._route
+        if (path := member_path(self._graph, route.home, member)) is not None:
+            return (*route.to_home, *path)
+        if (path := member_path(self._graph, route.root, member)) is not None:
+            return path
+        if (path := self._on_the_way_home(member)) is not None:
+            return path
+        return self._beside_a_dimension(member) if route.fans else None
 
     def _on_the_way_home(self, member: Member) -> Path | None:
         """The path to a member that is seen from a row between the root and the home."""
@@ -211,12 +219,16 @@ class Conditions:
 
     def _beside_a_dimension(self, member: Member) -> Path | None:
         """The path to a member across the same many-to-many step that a dimension takes: it is the same joined row."""
-        path = member_path(self._graph, self._route.home, member, "many")
-        if path is None:
-            return None
-        across = max(at for at, edge in enumerate(path, start=1) if edge.multiplies)
-        shared = (taken is not None and taken[:across] == path[:across] for taken in self._route.paths.values())
-        return path if any(shared) else None
+        route = self._route
+        for start, lead in {route.home: route.to_home, route.root: ()}.items():
+            path = member_path(self._graph, start, member, "many")
+            if path is None:
+                continue
+            path = (*lead, *path)
+            across = max(at for at, edge in enumerate(path, start=1) if edge.multiplies)
+            if any(taken is not None and taken[:across] == path[:across] for taken in route.paths.values()):
+                return path
+        return None
 
     def _place(self, member: Member) -> tuple[Scope, Path] | None:
         path = self._near(member)
@@ -387,8 +399,9 @@ def may_hold(predicate: Predicate, near: Callable[[Member], Path | None], *, wan
             found = (may_hold(part, near, wanted=wanted) for part in predicate.members)
             return all(found) if (predicate.logic is Logic.AND) is wanted else any(found)
         case Test(subject=Member() as member) if near(member) is None:
-            known = {_O.NOT_SET: True, _O.SET: False, _O.BLANK: True, _O.NOT_BLANK: False}
-            return known.get(predicate.operator) is wanted
+            if not predicate.operands and predicate.operator in _WITHOUT_OPERANDS:
+                return _WITHOUT_OPERANDS[predicate.operator] is wanted
+            return False
         case _:
             return True
 

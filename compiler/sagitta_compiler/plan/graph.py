@@ -72,7 +72,7 @@ class JoinGraph:
         self._forward: Mapping[str, list[Edge]] = forward
         self._backward: Mapping[str, list[Edge]] = backward
         self._searches: dict[tuple[str, str], dict[str, tuple[int, tuple[Edge, ...]]]] = {}
-        self._roots: dict[frozenset[str], str | None] = {}
+        self._ranks: dict[frozenset[str], tuple[int, int, str] | None] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,11 +126,17 @@ class JoinGraph:
 
         Joins count as they are declared; one-to-one joins backward, then many-to-many joins, where nothing else leads.
         """
-        key = frozenset(names)
-        if key not in self._roots:
-            found = (self._root(key, mode) for mode in ("up declared", "up", "up many"))
-            self._roots[key] = next(iter(key)) if len(key) == 1 else next((root for root in found if root), None)
-        return self._roots[key]
+        rank = self._rank(frozenset(names))
+        return None if rank is None else rank[-1]
+
+    def best_root(self, sets: Iterable[frozenset[str]]) -> str:
+        """Of the common roots of several sets of objects, each of which has one, the one that ranks first."""
+        ranks = (self._rank(names) for names in sets)
+        return min(rank for rank in ranks if rank is not None)[-1]
+
+    def roots(self, name: str) -> Iterable[str]:
+        """The objects that see an object, itself included."""
+        return self._search(name, "up many")
 
     def any_path(self, source: str, target: str) -> Path | None:
         """A path that never multiplies if there is one, else one across many-to-many joins."""
@@ -138,10 +144,18 @@ class JoinGraph:
             self.path(source, target) if target in self._search(source, "single") else self.path(source, target, "many")
         )
 
-    def _root(self, names: frozenset[str], mode: str) -> str | None:
+    def _rank(self, names: frozenset[str]) -> tuple[int, int, str] | None:
+        """The common root after how it is reached and how much it reaches; None where nothing sees all of `names`."""
+        if names not in self._ranks:
+            ranks = (self._first(names, *mode) for mode in enumerate(("up declared", "up", "up many")))
+            alone = (0, 0, next(iter(names))) if len(names) == 1 else None
+            self._ranks[names] = alone or next((rank for rank in ranks if rank is not None), None)
+        return self._ranks[names]
+
+    def _first(self, names: frozenset[str], position: int, mode: str) -> tuple[int, int, str] | None:
         below = "many" if mode == "up many" else "down"
         candidates = set.intersection(*(set(self._search(name, mode)) for name in names))
-        return min(candidates, key=lambda name: (len(self._search(name, below)), name), default=None)
+        return min(((position, len(self._search(name, below)), name) for name in candidates), default=None)
 
     def _search(self, source: str, mode: str) -> dict[str, tuple[int, tuple[Edge, ...]]]:
         """Breadth first: for each object its distance and the edges by which shortest paths enter it."""

@@ -117,17 +117,19 @@ class _Leg:
             scope.at(route.to_home, inner=True, reason="home of the measures")
         dims = {dim.label: self._dimension(dim) for dim in self._where.grain}
         self._demand()
-        where = all_of(
-            c
-            for c in (self._conditions.where(self._where.clauses), *self._conditions.policies(), *self._partners)
-            if c is not None
-        )
+        asked = self._conditions.where(self._where.clauses)
         values: dict[Value, Scalar] = {leaf: self._aggregate(leaf) for leaf in self._leaves}
+        where = self._allowed(asked)
         self._record()
         select = Select((), scope.source, tuple(scope.joins), where, note=self._note())
         if self._deduplicates:
             return self._deduplicated(select, dims, values)
         return Frame(replace(select, group=tuple(dims.values())), dims, values)
+
+    def _allowed(self, asked: Scalar | None) -> Scalar | None:
+        """The query's condition with those that nobody asks for: row policies, and partners of required joins."""
+        conditions = (asked, *self._conditions.policies(), *self._partners)
+        return all_of(condition for condition in conditions if condition is not None)
 
     def _dimension(self, dim: BoundDimension) -> Scalar:
         """The dimension as this leg sees it; NULL where nothing reaches it."""
@@ -237,11 +239,7 @@ class _Leg:
             scope.at(route.to_home, inner=True, reason="home of the measures")
         dims = {dim.label: self._dimension(dim) for dim in self._where.grain}
         self._demand()
-        where = all_of(
-            c
-            for c in (self._conditions.where(self._where.clauses), *self._conditions.policies(), *self._partners)
-            if c is not None
-        )
+        asked = self._conditions.where(self._where.clauses)
         own = self._own_condition(leaf)
         labels = Labels(dims)
         moment = self._of_home(time)
@@ -254,6 +252,7 @@ class _Leg:
         if self._deduplicates:
             outputs |= {labels.fresh(f"key_{n}"): key for n, key in enumerate(self._key(), start=1)}
             self._warn()
+        where = self._allowed(asked)
         self._record()
         condition = all_of(c for c in (where, own, Call("is_not_null", (moment,))) if c is not None)
         select = Select(

@@ -66,7 +66,7 @@ class Planner:
     def route(self, home: str, dims: tuple[BoundDimension, ...]) -> Route:
         """How the rows of a home are read by these dimensions; a tie is reported."""
         try:
-            return route(self.graph, home, (member for dim in dims for member in dim.members))
+            return route(self.graph, home, dims)
         except AmbiguousPathError as tie:
             raise self.ambiguous(tie) from tie
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sagitta_compiler.plan.graph import JoinGraph, Path
-from sagitta_compiler.query.bound import Member
+from sagitta_compiler.query.bound import BoundDimension, Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,22 @@ def member_path(graph: JoinGraph, source: str, member: Member, mode: str = "sing
     return None if first is None or last is None else (*first, *last)
 
 
-def route(graph: JoinGraph, home: str, members: Iterable[Member]) -> Route:
-    """The route that shows the rows of `home` by all the members that can be seen."""
+def route(graph: JoinGraph, home: str, dims: Iterable[BoundDimension]) -> Route:
+    """The route that shows the rows of `home` by all the dimensions that can be seen."""
+    dims = tuple(dims)
     paths: dict[Member, Path | None] = {}
     far: list[Member] = []
     across: set[Member] = set()
-    for member in members:
+    for member in (member for dim in dims for member in dim.members):
         path = member_path(graph, home, member)
         if path is None and (path := member_path(graph, home, member, "many")) is not None:
             across.add(member)
-        if path is None:
+        if path is None and graph.common_root((home, waypoint(member))) is not None:
             far.append(member)
         paths[member] = path
-    root = _root(graph, home, far)
-    if root is None:
+    if not far:
         return Route(home, home, (), bool(across), paths)
+    root = graph.common_root((home, *map(waypoint, far))) or _widest_root(graph, home, dims)
     to_home = graph.any_path(root, home)
     assert to_home is not None
     rooted: dict[Member, Path | None] = {}
@@ -61,12 +62,15 @@ def route(graph: JoinGraph, home: str, members: Iterable[Member]) -> Route:
     return Route(home, root, to_home, True, rooted)
 
 
-def _root(graph: JoinGraph, home: str, far: list[Member]) -> str | None:
-    """The root of the home and as many of the far members as one root can show, the first ones first."""
-    shown = [home]
-    root = None
-    for member in far:
-        if (found := graph.common_root([*shown, waypoint(member)])) is not None:
-            shown.append(waypoint(member))
-            root = found
-    return root
+def _widest_root(graph: JoinGraph, home: str, dims: tuple[BoundDimension, ...]) -> str:
+    """Of the roots that show the home with a part of the dimensions, the one that shows most of them."""
+    near = set(graph.reach(home, "many"))
+    shown: dict[frozenset[str], int] = {}
+    for root in graph.roots(home):
+        seen = set(graph.reach(root, "many"))
+        count = sum(any(waypoint(member) in near | seen for member in dim.members) for dim in dims)
+        wanted = {waypoint(member) for dim in dims for member in dim.members}
+        if further := (wanted & seen) - near:
+            shown[frozenset((home, *further))] = count
+    most = max(shown.values())
+    return graph.best_root(names for names, count in shown.items() if count == most)

@@ -92,6 +92,11 @@ class Scope:
         self._computed: dict[tuple[str, ColumnRef], dict[str, Scalar]] = {}
         self.source = self._open_root()
 
+    @property
+    def read_objects(self) -> frozenset[str]:
+        """The objects that are read so far."""
+        return frozenset((self.root, *(path[-1].target for path in self._at if path)))
+
     def _open_root(self) -> Source:
         nested = self.model.objects[self.root].source
         if isinstance(nested, NestedSource) and self.unnests(self.root):

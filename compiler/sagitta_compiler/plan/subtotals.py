@@ -30,7 +30,8 @@ def with_subtotals(planner: Planner, grouping: Grouping, *, native: bool) -> Sel
     if native and not finished and _is_flat(planner, frame, len(planner.legs) - legs):
         return _flat(planner, frame, grouping)
     levels = [query.dimensions, *coarser(query.dimensions, grouping)]
-    frames = [frame, *(_level(planner, kept) for kept in levels[1:])]
+    above = replace(planner, seen=set())  # a dimension that the detail does not reach is not reached
+    frames = [frame, *(_level(above, kept) for kept in levels[1:])]
     bare = replace(query, order=(), limit=None, offset=None, grouping=None)
     selects = [_shown(planner, bare, level, kept) for level, kept in zip(frames, levels, strict=True)]
     name = "levels"
