@@ -295,7 +295,8 @@ class Evaluation:
             raise v.UndecidedError("fields of independent facts")
         self._filters_reached(root)
         reading = self.leaves.rows(root, [(ref,) for ref in refs], self.query.where)
-        rows = [tuple(self.scoper.read(reading.scope, context, ref) for ref in refs) for context in reading.contexts]
+        joined = reading.joined_rows(reading.contexts)
+        rows = [tuple(self.scoper.read(reading.scope, context, ref) for ref in refs) for context in joined]
         if self.query.distinct:
             rows = list(dict.fromkeys(rows))
         labels = tuple(item.alias or f"{item.object}.{item.column}" for item in self.query.fields)

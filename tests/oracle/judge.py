@@ -75,6 +75,7 @@ def judge(case: Case, database: Engine) -> Outcome:
 
 _OF_THE_QUERY = (
     "AMBIGUOUS_JOIN_PATH",
+    "ANCHOR_REQUIRED_AMBIGUOUS_KEY",
     "FILTER_ON_CONFORMED_OBJECT",
     "NO_JOIN_PATH_TO_SUBQUERY",
     "UNREACHABLE_REQUIRED_OBJECT",

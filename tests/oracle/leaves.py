@@ -255,8 +255,7 @@ class Leaves:
         scope = reading.scope
         seen = [context for context in group if all(test(context) for test in reading.tests)]
         if measure.allow_fan_out:
-            paths = [(), *(path for ref in refs if (path := scope.paths.get(ref)) is not None)]
-            chosen = list({tuple(context[path] for path in paths): context for context in seen}.values())
+            chosen = reading.joined_rows(seen)
         else:
             self._check_single_valued(measure, scope)
             chosen = list({context[scope.to_home]: context for context in reversed(seen)}.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from oracle import values as v
@@ -19,7 +19,15 @@ class Reading:
 
     scope: Scope
     contexts: tuple[Context, ...]
+    fields: tuple[FieldRef, ...]
+    """What is asked of the rows; what filters look at is read beside it and never multiplies them."""
     tests: tuple[Test, ...] = ()
+
+    def joined_rows(self, contexts: Iterable[Context]) -> list[Context]:
+        """Returns the contexts that differ in more than the rows that filters look at."""
+        paths = [(), self.scope.to_home, *(path for ref in self.fields if (path := self.scope.paths[ref]) is not None)]
+        prefixes = {path[:length] for path in paths for length in range(len(path) + 1)}
+        return list({tuple(context[prefix] for prefix in prefixes): context for context in contexts}.values())
 
 
 @dataclass
@@ -65,17 +73,15 @@ class RowReader:
         anchor = self.scoper.anchor(home, dims)
         here = [clause for clause in clauses if self._is_here(anchor, clause)]
         looked_at = [clause for clause in (*here, *own) if self._is_here(anchor, clause)]
-        fields = [
-            *(ref for dim in dims for ref in dim),
-            *near,
-            *(ref for ref in shown if self._drops(home, ref)),
-            *self.scoper.clause_fields(looked_at),
-        ]
+        asked = [*(ref for dim in dims for ref in dim), *near]
+        dropping = [ref for ref in shown if self._drops(home, ref)]
+        fields = [*asked, *dropping, *self.scoper.clause_fields(looked_at)]
         scope, found = self._contexts(anchor, fields, here)
         groups = self._groups(anchor, [clause for clause in clauses if clause not in here])
         for group in groups:
             found = list(filter(self._membership(scope, group.anchor, group.clauses), found))
-        return Reading(scope, tuple(found), tuple(self._test(scope, anchor, clause, groups) for clause in own))
+        tests = tuple(self._test(scope, anchor, clause, groups) for clause in own)
+        return Reading(scope, tuple(found), tuple(asked), tests)
 
     def _check_own(self, home: str, own: Sequence[FilterNode]) -> None:
         """A required join drops rows, a measure's own filter no group: the text does not say which wins."""
@@ -150,6 +156,7 @@ class RowReader:
             scope = scoper.scope(anchor, list(dict.fromkeys([*refs, *scoper.clause_fields(seen)])))
         found = self.world.contexts(scope.root, scope.all_paths())
         found = [context for context in found if context[scope.to_home] is not None]
+        found = [context for context in found if scoper.is_visible(context[()])]
         return scope, [c for c in found if all(scoper.holds(one, scope, c) is True for one in (*clauses, *seen))]
 
     def _is_about(self, policy: FilterNode, objects: set[str]) -> bool:

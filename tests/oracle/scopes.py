@@ -91,7 +91,7 @@ class Scoper:
     def _rank(self, name: str, home: str, refs: Sequence[FieldRef]) -> tuple[object, ...]:
         declared = self.graph.declared
         against = [ref for ref in refs if not declared.reaches(name, ref.column.object, ref.via)]
-        apart = name not in {ref.column.object for ref in refs}
+        apart = name not in {ref.via or ref.column.object for ref in refs}
         return (not declared.reaches(name, home), len(against), len(declared.descendants(name)), apart, name)
 
     def serves(self, home: str, refs: Sequence[FieldRef]) -> bool:
@@ -209,7 +209,7 @@ class Scoper:
             return False
         way = self._way_to(ref.column.object, subquery.object, subquery.path_name)
         return any(
-            all(self._passes_alone(clause, found) is True for clause in subquery.filters)
+            all(self._passes_alone(clause, subquery.object, found) is True for clause in subquery.filters)
             for found in self._reached(row, way)
         )
 
@@ -231,25 +231,36 @@ class Scoper:
     def _reached(self, row: Row, way: Path) -> list[Row]:
         rows = [row]
         for step in way:
-            rows = [found for here in rows for found in self.world.matches(here, step) if self._is_visible(found)]
+            rows = [found for here in rows for found in self.world.matches(here, step) if self.is_visible(found)]
         return rows
 
-    def _is_visible(self, row: Row) -> bool:
-        """Whether the row policies of its object let a row be seen."""
-        policies = self.world.context.row_policies.get(row.object, ())
-        return all(self._passes_alone(policy, row) is True for policy in policies)
+    def is_visible(self, row: Row | None) -> bool:
+        """Whether the row policies of its object, and of those that it reaches, let a row be seen."""
+        if row is None:
+            return True
+        for name in self.graph.single_valued.descendants(row.object) & self.world.context.row_policies.keys():
+            path = self.graph.single_valued.path(row.object, name)
+            assert path is not None
+            met: Row | None = row
+            for step in path:
+                met = next(iter(self.world.matches(met, step)), None) if met is not None else None
+            policies = self.world.context.row_policies[name]
+            if not all(self._passes_alone(policy, name, met) is True for policy in policies):
+                return False
+        return True
 
-    def _passes_alone(self, clause: FilterNode, row: Row) -> bool | None:
+    def _passes_alone(self, clause: FilterNode, name: str, row: Row | None) -> bool | None:
         """The truth of a sub-filter for a row of the target: its columns first, then dimensions, then Object.Column."""
 
         def value(leaf: Filter) -> v.Value:
-            if leaf.field in self.world.model.objects[row.object].columns:
-                return self.world.value(row, row.object, leaf.field)
+            if leaf.field in self.world.model.objects[name].columns:
+                return self.world.value(row, name, leaf.field)
             ref = self.field(leaf.field)
-            path = self.graph.path_via(row.object, ref.via, ref.column.object)
+            path = self.graph.path_via(name, ref.via, ref.column.object)
             if path is None:
                 raise v.RefusedError("the sub-filter is not reachable", "UNREACHABLE_SUBQUERY_FILTER_OBJECT")
-            return self.world.value(self.world.follow(row, path), ref.column.object, ref.column.column)
+            met = None if row is None else self.world.follow(row, path)
+            return self.world.value(met, ref.column.object, ref.column.column)
 
         return filters.passes(clause, value, filters.FilterWorld(self.world.calendar, self.world.context.now))
 

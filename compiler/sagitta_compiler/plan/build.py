@@ -19,7 +19,7 @@ from sagitta_compiler.plan.raw import raw_select
 from sagitta_compiler.plan.relations import Select
 from sagitta_compiler.plan.subtotals import with_subtotals
 from sagitta_compiler.query.bind import bind_query
-from sagitta_compiler.query.bound import BoundQuery, Clause, Member, values_of
+from sagitta_compiler.query.bound import BoundQuery, Clause, Member, leaves_of, values_of
 from sagitta_compiler.query.query import Query
 from sagitta_compiler.sql.result import Leg
 
@@ -100,10 +100,19 @@ def _check_reach(planner: Planner) -> None:
                 hint="Leave it out, or add a measure whose rows it describes.",
                 context={"dimension": dim.label, "dataObject": dim.members[0].ref.object, "homes": names},
             )
-    for (predicate, member), (measure, home) in planner.unnarrowed.items():
-        _report_own_filter(planner, member, measure, home, reached=(predicate, member) in planner.narrowed)
+    _check_own_filters(planner)
     for (clause, member), homes in planner.unseen.items():
         _report_filter(planner, clause, member, tuple(dict.fromkeys(homes)))
+
+
+def _check_own_filters(planner: Planner) -> None:
+    """A field of a filter must be reached by a measure of the item that it filters, whatever else is asked."""
+    query = planner.query
+    asked = [leaves_of(value) for value in (*(m.value for m in query.measures), *values_of(query.having))]
+    for (leaf, predicate, member), home in planner.unnarrowed.items():
+        items = [leaves for leaves in asked if leaf in leaves] or [(leaf,)]
+        reached = (any((other, predicate, member) in planner.narrowed for other in leaves) for leaves in items)
+        _report_own_filter(planner, member, leaf.name, home, reached=all(reached))
 
 
 def _report_own_filter(planner: Planner, member: Member, measure: str, home: str, *, reached: bool) -> None:

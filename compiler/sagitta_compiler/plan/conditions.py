@@ -177,22 +177,31 @@ class Conditions:
         return self._correlated(self._scope.at(self._route.to_home), back, lambda _: None)
 
     def policies(self) -> list[Scalar]:
-        """The row policies of the objects that the home reaches, and of all that the scope has come to read."""
-        reached = {*self._graph.reach(self._route.home, "many"), *self._scope.read_objects}
-        bound = (p for p in self._policies if all(member.ref.object in reached for member in p.members))
+        """The row policies of what the home and the root reach: whoever may not see a row may not see what is its."""
+        reached = {*self._graph.reach(self._route.home, "many"), *self._graph.reach(self._route.root)}
+        reached |= self._scope.read_objects
+        bound = [p for p in self._policies if all(member.ref.object in reached for member in p.members)]
         groups: list[SemiJoin] = []
         plain = self._sorted(bound, groups)
+        roots = (p for p in bound if any(self._of_root(m) not in (None, self._near(m)) for m in p.members))
+        plain += [self.predicate(policy.predicate, self._place_of_root) for policy in roots]
         return [*plain, *(self._semi_join(group) for group in groups)]
 
-    def _policies_inside(self, inner: Scope, start: str) -> list[Scalar]:
-        """The row policies of the object that a sub-select reads from."""
-        reached = self._graph.reach(start)
+    def _of_root(self, member: Member) -> Path | None:
+        return member_path(self._graph, self._route.root, member)
+
+    def _place_of_root(self, member: Member) -> tuple[Scope, Path] | None:
+        path = self._of_root(member)
+        return None if path is None else (self._scope, path)
+
+    def _policies_inside(self, inner: Scope, back: Path) -> list[Scalar]:
+        """The row policies of what the rows on the way through a sub-select reach."""
 
         def place(member: Member) -> tuple[Scope, Path] | None:
-            path = member_path(self._graph, start, member)
+            path = self._on_the_way(back, member)
             return None if path is None else (inner, path)
 
-        bound = (p for p in self._policies if all(member.ref.object in reached for member in p.members))
+        bound = (p for p in self._policies if all(place(member) is not None for member in p.members))
         return [self.predicate(policy.predicate, place) for policy in bound]
 
     # seeing
@@ -312,7 +321,7 @@ class Conditions:
         inner = Scope(scope.model, self._graph, back[0].source, scope.frames, scope.aliases, within=within)
         tie = None if own else inner.on(back[-1], inner.at(back[:-1], inner=True, reason="filter"), outer)
         condition = build(inner)
-        allowed = self._policies_inside(inner, back[0].source)
+        allowed = self._policies_inside(inner, back)
         where = all_of(part for part in (tie, condition, *allowed) if part is not None)
         return Exists(
             Select(
@@ -334,9 +343,7 @@ class Conditions:
 
         def build(inner: Scope) -> Scalar | None:
             def inside(member: Member) -> tuple[Scope, Path] | None:
-                steps = member_path(self._graph, predicate.target, member)
-                if steps is None:
-                    steps = self._on_the_way(back, member)
+                steps = self._on_the_way(back, member)
                 if steps is None:
                     self._out.error(
                         "UNREACHABLE_SUBQUERY_FILTER_OBJECT",
@@ -352,8 +359,9 @@ class Conditions:
         return Call("not", (exists,)) if predicate.negated else exists
 
     def _on_the_way(self, back: Path, member: Member) -> Path | None:
-        for length in range(1, len(back)):
-            steps = member_path(self._graph, back[length - 1].target, member)
+        """The path to a member that is seen from a row on a way, the one at its start first."""
+        for length, edge in enumerate(back):
+            steps = member_path(self._graph, edge.source, member)
             if steps is not None:
                 return (*back[:length], *steps)
         return None

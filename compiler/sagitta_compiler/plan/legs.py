@@ -39,6 +39,7 @@ def coordinates(
 ) -> Coordinates:
     """The coordinates of a leaf in a query by `dims` under `clauses`."""
     home = planner.home_of(leaf.measure, dims)
+    planner.check_own_filters(leaf, home)
     grain, applied = reach_of(planner, leaf, dims, clauses)
     far = any(planner.path(home, member) is None for part in leaf.filters for member in members_of(part))
     return Coordinates(
@@ -179,9 +180,9 @@ class _Leg:
         for predicate in leaf.filters:
             for member in members_of(predicate):
                 if member in unseen:
-                    planner.unnarrowed[id(predicate), member] = (leaf.name, self._where.home)
+                    planner.unnarrowed[leaf, predicate, member] = self._where.home
                 else:
-                    planner.narrowed.add((id(predicate), member))
+                    planner.narrowed.add((leaf, predicate, member))
         return condition
 
     # once per home row

@@ -10,7 +10,7 @@ from sagitta_compiler.plan.frames import Labels
 from sagitta_compiler.plan.graph import AmbiguousPathError, JoinGraph, Path
 from sagitta_compiler.plan.routes import Route, member_path, route, waypoint
 from sagitta_compiler.plan.scope import ObjectFrames
-from sagitta_compiler.query.bound import BoundDimension, BoundQuery, Clause, Member
+from sagitta_compiler.query.bound import BoundDimension, BoundQuery, Clause, LeafValue, Member, Predicate, members_of
 from sagitta_compiler.sql.result import Leg
 
 
@@ -36,10 +36,10 @@ class Planner:
     """The fields of clauses that some leg reaches."""
     unseen: dict[tuple[Clause, Member], list[str]] = field(default_factory=dict)
     """The fields of clauses that a leg does not reach, with the homes of those legs."""
-    narrowed: set[tuple[int, Member]] = field(default_factory=set)
-    """The fields of measures' own filters (by identity) that some leaf reaches."""
-    unnarrowed: dict[tuple[int, Member], tuple[str, str]] = field(default_factory=dict)
-    """Those that a leaf does not reach: the measure and its home."""
+    narrowed: set[tuple[LeafValue, Predicate, Member]] = field(default_factory=set)
+    """The fields of leaves' own filters that they reach."""
+    unnarrowed: dict[tuple[LeafValue, Predicate, Member], str] = field(default_factory=dict)
+    """Those that a leaf does not reach, with its home."""
     shift: str | None = None
 
     def record_filters(self, home: str, clauses: tuple[Clause, ...], unseen: list[tuple[Clause, Member]]) -> None:
@@ -117,17 +117,26 @@ class Planner:
         """A filter on a fact that is summed beforehand would come too late."""
         far = {name for name in objects if name not in self.graph.reach(home)}
         for clause in self.query.clauses:
-            names = {member.ref.object for member in clause.members} & far
-            if not names or clause.static:
-                continue
-            fact = min(names)
-            raise self.fail(
-                "FILTER_ON_CONFORMED_OBJECT",
-                f"'{clause.text}' filters '{fact}', which '{measure.name}' sums per row of '{home}' beforehand",
-                "where",
-                hint="Filter the measure's own facts in measures of their own, and combine those in a metric.",
-                context={"measure": measure.name, "filter": clause.text, "dataObject": fact},
-            )
+            if not clause.static and (facts := far.intersection(member.ref.object for member in clause.members)):
+                raise self._filters_conformed(measure, home, min(facts), f"'{clause.text}' filters", "where")
+
+    def check_own_filters(self, leaf: LeafValue, home: str) -> None:
+        """A measure's own filter on a fact that it sums beforehand would come too late, too."""
+        measure = leaf.measure
+        far = {name for name in objects_of(measure) if self.graph.any_path(home, name) is None}
+        own = (member.ref.object for part in leaf.filters for member in members_of(part))
+        if far and (facts := far.intersection(own)):
+            path = f"measures.{measure.name}.filters"
+            raise self._filters_conformed(measure, home, min(facts), f"A filter of '{measure.name}' is on", path)
+
+    def _filters_conformed(self, measure: Measure, home: str, fact: str, filtered: str, path: str) -> PlanningError:
+        return self.fail(
+            "FILTER_ON_CONFORMED_OBJECT",
+            f"{filtered} '{fact}', which '{measure.name}' sums per row of '{home}' beforehand",
+            path,
+            hint="Filter the measure's own facts in measures of their own, and combine those in a metric.",
+            context={"measure": measure.name, "dataObject": fact},
+        )
 
     def no_shared_key(self, measure: str, facts: str, shared: tuple[str, ...]) -> PlanningError:
         """There is not exactly one object whose key the facts share."""

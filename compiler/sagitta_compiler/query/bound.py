@@ -266,6 +266,13 @@ def inputs_of(value: Value) -> tuple[Value, ...]:
             return () if value.input is None else (value.input,)
 
 
+def leaves_of(value: Value) -> tuple[LeafValue, ...]:
+    """The measures that a value is computed from, at any depth."""
+    if isinstance(value, LeafValue):
+        return (value,)
+    return tuple(dict.fromkeys(leaf for part in inputs_of(value) for leaf in leaves_of(part)))
+
+
 def values_of(predicates: tuple[Predicate, ...]) -> tuple[Value, ...]:
     """The values that HAVING predicates test."""
     found: list[Value] = []
