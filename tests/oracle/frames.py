@@ -400,8 +400,6 @@ class Frame:
         time = self.position(metric.time_dimension, "POP_TIME_DIMENSION_NOT_IN_SELECT")
         if not row.keeps(time):
             return None
-        if len(row.level) == 1 and any(isinstance(inner, WindowMetric) for inner in self.metrics_inside(metric.name)):
-            raise v.UndecidedError("a comparison of ranks or shifts where gap periods are rows")
         before = self._without_time_filters(metric, added, key_part(self.scoper, metric.time_dimension).members[0][0])
         now = before.shown_formula(metric.expression, added, row)
         here = row.member(time)

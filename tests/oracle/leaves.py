@@ -212,7 +212,7 @@ class Leaves:
         members: dict[Key, list[Context]] = defaultdict(list)
         for context in reading.contexts:
             members[self.key(reading.scope, context, key_parts)].append(context)
-        return {key: self._aggregate(measure, reading, group, refs) for key, group in members.items()}
+        return {key: self._aggregate(measure, reading, group) for key, group in members.items()}
 
     def _check_conformed(self, measure: Measure, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]) -> None:
         """A fact that is summed to a key has no rows left to filter or to group."""
@@ -248,9 +248,7 @@ class Leaves:
                 return value if grain is None else self.world.calendar.truncate(value, grain)
         return None
 
-    def _aggregate(
-        self, measure: Measure, reading: Reading, group: Sequence[Context], refs: Sequence[FieldRef]
-    ) -> v.Value:
+    def _aggregate(self, measure: Measure, reading: Reading, group: Sequence[Context]) -> v.Value:
         """The measure over a group; with `allowFanOut` once per row that the fields bring, for filters bring none."""
         scope = reading.scope
         seen = [context for context in group if all(test(context) for test in reading.tests)]

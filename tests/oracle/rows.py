@@ -69,27 +69,21 @@ class RowReader:
         clauses = flat_clauses((*self.statics, *where, *self._near_policies(home)))
         own = flat_clauses(own_filters)
         self.scoper.check_exists((*clauses, *own))
-        self._check_own(home, own)
         anchor = self.scoper.anchor(home, dims)
         here = [clause for clause in clauses if self._is_here(anchor, clause)]
-        looked_at = [clause for clause in (*here, *own) if self._is_here(anchor, clause)]
         asked = [*(ref for dim in dims for ref in dim), *near]
         dropping = [ref for ref in shown if self._drops(home, ref)]
-        fields = [*asked, *dropping, *self.scoper.clause_fields(looked_at)]
+        walked = [*asked, *dropping, *self._seen_fields(anchor, clauses)]
+        fields = [
+            *walked,
+            *(ref for ref in self._seen_fields(anchor, own) if not self._drops_alone(anchor, ref, walked)),
+        ]
         scope, found = self._contexts(anchor, fields, here)
         groups = self._groups(anchor, [clause for clause in clauses if clause not in here])
         for group in groups:
             found = list(filter(self._membership(scope, group.anchor, group.clauses), found))
         tests = tuple(self._test(scope, anchor, clause, groups) for clause in own)
         return Reading(scope, tuple(found), tuple(asked), tests)
-
-    def _check_own(self, home: str, own: Sequence[FilterNode]) -> None:
-        """A required join drops rows, a measure's own filter no group: the text does not say which wins."""
-        for ref in self.scoper.clause_fields(own):
-            if self.scoper.is_near(home, ref):
-                path = self.scoper.graph.path_via(home, ref.via, ref.column.object)
-                if path is not None and any(step.multiplies and step.join.required for step in path):
-                    raise v.UndecidedError("a measure's own filter across a required many-to-many")
 
     def _is_here(self, anchor: Anchor, clause: FilterNode) -> bool:
         """Whether a clause is tested on the anchor's own rows (a field that nothing reaches is NULL on them)."""
@@ -103,7 +97,7 @@ class RowReader:
         groups: list[Group] = []
         for clause in clauses:
             for group in groups:
-                if self._is_served(group.anchor, [*group.clauses, clause]):
+                if self._is_served(anchor, group.anchor, [*group.clauses, clause]):
                     group.clauses.append(clause)
                     break
             else:
@@ -114,13 +108,13 @@ class RowReader:
         """The rows that a far clause restricts: the anchor's, else the home's."""
         at_home = Anchor(anchor.home, anchor.home)
         for candidate in (anchor, at_home):
-            if self._is_served(candidate, [clause]):
+            if self._is_served(anchor, candidate, [clause]):
                 return candidate
         raise v.UndecidedError(f"no single root serves the fields of a filter on {anchor.home}")
 
-    def _is_served(self, anchor: Anchor, clauses: Sequence[FilterNode]) -> bool:
-        """Whether one root brings all fields of the clauses to the rows of an anchor."""
-        refs = [ref for ref in self.scoper.clause_fields(clauses) if not self.scoper.is_here(anchor, ref)]
+    def _is_served(self, carrier: Anchor, anchor: Anchor, clauses: Sequence[FilterNode]) -> bool:
+        """Whether one root brings the fields of the clauses that the carrier's rows lack to the rows of an anchor."""
+        refs = [ref for ref in self.scoper.clause_fields(clauses) if not self.scoper.is_here(carrier, ref)]
         if any(
             self.scoper.is_reachable(anchor.home, ref) and not self.scoper.is_reachable(anchor.object, ref)
             for ref in refs
@@ -128,19 +122,51 @@ class RowReader:
             return False
         return self.scoper.serves(anchor.object, refs)
 
+    def _seen_fields(self, anchor: Anchor, clauses: Sequence[FilterNode]) -> list[FieldRef]:
+        """Returns the fields of clauses that are read on the anchor's own rows, where nothing reaches them as NULL."""
+        scoper = self.scoper
+        fields = scoper.clause_fields(clauses)
+        return [ref for ref in fields if scoper.is_here(anchor, ref) or scoper.is_hopeless(anchor, ref)]
+
+    def _drops_alone(self, anchor: Anchor, ref: FieldRef, walked: Sequence[FieldRef]) -> bool:
+        """Whether a required join would drop rows for a measure's own filter alone, beyond a join that multiplies.
+
+        A measure's own filter removes no group, so it looks at such rows apart.
+        """
+        path = self.scoper.scope(anchor, [ref]).paths[ref] or ()
+        taken = {step for path in self.scoper.scope(anchor, walked).all_paths() for step in path}
+        required = any(step.join.required for step in path if step not in taken)
+        return required and any(step.multiplies for step in path)
+
     def _membership(self, scope: Scope, anchor: Anchor, clauses: Sequence[FilterNode]) -> Test:
-        """A semi-join: whether the anchor's row of a context has a row of the root that passes the clauses."""
-        inner, found = self._contexts(anchor, self.scoper.clause_fields(clauses), clauses)
-        allowed: set[Row | None] = {context[inner.to_anchor] for context in found}
+        """A semi-join: whether the anchor's row of a context has a row of the root that passes the clauses.
+
+        The fields that the scope has are read there.
+        """
+        far = [ref for ref in self.scoper.clause_fields(clauses) if ref not in scope.paths]
+        inner, found = self._contexts(anchor, far, ())
+        related: dict[Row | None, list[Context]] = {}
+        for context in found:
+            related.setdefault(context[inner.to_anchor], []).append(context)
         path: Path = scope.to_home if anchor.object == anchor.home else scope.to_anchor
-        return lambda context: context[path] in allowed
+
+        def test(context: Context) -> bool:
+            def holds(clause: FilterNode, other: Context) -> bool:
+                return (
+                    self.scoper.holds_at(clause, lambda ref: (inner, other) if ref in far else (scope, context)) is True
+                )
+
+            others = related.get(context[path], ())
+            return any(all(holds(clause, other) for clause in clauses) for other in others)
+
+        return test
 
     def _test(self, scope: Scope, anchor: Anchor, clause: FilterNode, groups: Sequence[Group]) -> Test:
         """The test of a measure's own filter: one more AND for the rows that WHERE leaves."""
-        if self._is_here(anchor, clause):
+        if all(ref in scope.paths for ref in self.scoper.clause_fields([clause])):
             return lambda context: self.scoper.holds(clause, scope, context) is True
         for group in groups:
-            if self._is_served(group.anchor, [*group.clauses, clause]):
+            if self._is_served(anchor, group.anchor, [*group.clauses, clause]):
                 return self._membership(scope, group.anchor, [*group.clauses, clause])
         return self._membership(scope, self._carrier(anchor, clause), [clause])
 

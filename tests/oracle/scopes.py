@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from oracle import filters
@@ -180,15 +180,19 @@ class Scoper:
 
     def holds(self, clause: FilterNode, scope: Scope, context: Context) -> bool | None:
         """Returns the truth of a filter for a context."""
-        return filters.passes(
-            clause,
-            lambda leaf: self.read(scope, context, self.field(leaf.field)),
-            filters.FilterWorld(
-                self.world.calendar,
-                self.world.context.now,
-                lambda leaf: self._exists(leaf, scope, context),
-            ),
-        )
+        return self.holds_at(clause, lambda _: (scope, context))
+
+    def holds_at(self, clause: FilterNode, place: Callable[[FieldRef], tuple[Scope, Context]]) -> bool | None:
+        """Returns the truth of a filter whose fields are read in different places."""
+
+        def value(leaf: Filter) -> v.Value:
+            ref = self.field(leaf.field)
+            return self.read(*place(ref), ref)
+
+        def exists(leaf: Filter) -> bool:
+            return self._exists(leaf, *place(self.field(leaf.field)))
+
+        return filters.passes(clause, value, filters.FilterWorld(self.world.calendar, self.world.context.now, exists))
 
     def check_exists(self, clauses: Iterable[FilterNode]) -> None:
         """Refuses an EXISTS without a way, or with several."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from sagitta_compiler.model.types import Comparison, TimeGrain
+from sagitta_compiler.model.types import Comparison, CumulativeType, TimeGrain
 from sagitta_compiler.plan.casts import typed
 from sagitta_compiler.plan.emptiness import over_nothing
 from sagitta_compiler.plan.frames import Frame, as_select, close, fresh_alias, or_empty, pad
@@ -55,6 +55,24 @@ def time_only(dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], val
     )
 
 
+def reads_apart(dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], value: CompareValue) -> bool:
+    """Whether the current period, too, is read from the frame of both periods.
+
+    That frame has other rows: those that the filters on the compared time leave out, and none that are there for other
+    measures or for a gap.
+    """
+    return bool(time_only(dims, clauses, value)) or _looks_around(value.input)
+
+
+def _looks_around(value: Value) -> bool:
+    """Whether a value depends on which other rows the frame has; a running sum does not, it adds nothing there."""
+    if isinstance(value, WindowValue):
+        return True
+    if isinstance(value, CumulativeValue) and value.metric.function is not CumulativeType.SUM:
+        return True
+    return not isinstance(value, CompareValue) and any(_looks_around(part) for part in inputs_of(value))
+
+
 def add_comparison(
     planner: Planner,
     frame: Frame,
@@ -67,7 +85,7 @@ def add_comparison(
     time = time_labels(dims, value.metric.time_dimension)
     if not time:
         return frame.plus(value, pad(value))
-    dropped = time_only(dims, clauses, value)
+    dropped, apart = time_only(dims, clauses, value), reads_apart(dims, clauses, value)
     wide = tuple(clause for clause in clauses if clause not in dropped)
     outer, planner.shift = planner.shift, f"{value.metric.offset} {value.metric.offset_grain.value}"
     wanted = None
@@ -79,9 +97,8 @@ def add_comparison(
     planner.shift = outer
     source = as_select(periods, planner.labels, "periods", "both periods, unfiltered by time", (value.input,))
     rest = others(dims, time)
-    if dropped:
+    if apart:
         frame, current = _looked_up(planner, frame, source, value, time[0], rest, frame.dims[time[0].label], "this")
-        frame = frame.plus(value.input, current) if value.input not in frame.values else frame
     else:
         current = frame.values[value.input]
     earlier = _shifted(planner, frame.dims[time[0].label], time[0], value)

@@ -300,11 +300,19 @@ class Conditions:
         related = self._correlated(outer, back, build)
         if not itself or not all(may_hold(clause.predicate, self._near) for clause in group.clauses):
             return related
-        if any(edge.join.required for edge in back):
-            return related  # a row without a partner is dropped anyway
+        if self._drops_the_lonely(group, back):
+            return related
         alone = Call("not", (self._correlated(outer, back, lambda _: None),))
         blank = all_of((alone, *(self.predicate(clause.predicate) for clause in group.clauses)))
         return Call("or", (related, blank)) if blank is not None else related
+
+    def _drops_the_lonely(self, group: SemiJoin, back: Path) -> bool:
+        """Whether a required join drops the rows without a partner; one before the partner's is walked for that."""
+        before = tuple(edge.reversed() for edge in reversed(back[1:]))
+        if any(edge.join.required for edge in before):
+            self._scope.at((*group.at, *before), reason="filter")
+        paths = (member_path(self._graph, group.anchor, member, "many") or () for member in group.far)
+        return any(edge.join.required for path in paths for edge in path[len(before) :])
 
     def _back_across(self, group: SemiJoin) -> Path:
         """The way back when the anchor itself is the root: from the far end of its many-to-many step."""

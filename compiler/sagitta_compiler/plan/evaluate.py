@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sagitta_compiler.plan.compare import add_comparison, time_only, with_spine
+from sagitta_compiler.plan.compare import add_comparison, reads_apart, with_spine
 from sagitta_compiler.plan.context import grain_of
 from sagitta_compiler.plan.frames import PRESENCE, Frame, join_back, unite
 from sagitta_compiler.plan.legs import Coordinates, build_leg, coordinates
@@ -100,7 +100,7 @@ def add(
         case WindowValue():
             return add_window(planner, frame, dims, value)
         case CompareValue():
-            if not time_only(dims, clauses, value):
+            if not reads_apart(dims, clauses, value):
                 frame = add(planner, frame, dims, clauses, value.input)
             return add_comparison(planner, frame, dims, clauses, value, evaluate)
         case LeafValue() | NestedValue():
@@ -142,8 +142,8 @@ def _collect(
                 _collect(value.inner, dims, clauses, needs, rows=True, here=False)
         case CompareValue():
             needs.compared[value] = None
-            shifted = bool(time_only(dims, clauses, value))
-            _collect(value.input, dims, clauses, needs, rows=rows, here=here and not shifted)
+            apart = reads_apart(dims, clauses, value)
+            _collect(value.input, dims, clauses, needs, rows=rows, here=here and not apart)
         case _:
             for part in inputs_of(value):
                 _collect(part, dims, clauses, needs, rows=rows, here=here)
@@ -156,7 +156,7 @@ def _place(
     legs: dict[Coordinates, list[LeafValue]] = {}
     sides: dict[Coordinates, list[LeafValue]] = {}
     rest: list[tuple[LeafValue, Coordinates]] = []
-    suppliers: list[tuple[str, tuple[Clause, ...]]] = []
+    suppliers: list[Coordinates] = []
     for leaf in dict.fromkeys((*needs.rows, *needs.here)):
         if isinstance(leaf, NestedValue):
             continue
@@ -165,11 +165,12 @@ def _place(
             legs.setdefault(where, []).extend([leaf] if leaf in needs.here else [])
             continue
         if leaf in needs.rows:
-            suppliers.append((where.home, where.clauses if where.grain == dims else clauses))
+            applied = where.clauses if where.grain == dims else clauses
+            suppliers.append(Coordinates(where.home, dims, applied, demands=where.demands))
         rest.append((leaf, where))
-    for home, applied in dict.fromkeys(suppliers):
-        if not any(where.home == home and where.clauses == applied for where in legs):
-            legs[Coordinates(home, dims, applied)] = []
+    for supplier in dict.fromkeys(suppliers):
+        if not any(where.brings_rows_of(supplier) for where in legs):
+            legs[supplier] = []
     if not legs and not any(isinstance(leaf, NestedValue) for leaf in needs.rows):
         legs[Coordinates(planner.anchor_of(planner.query.dimensions or dims), dims, clauses)] = []
     for leaf, where in rest:

@@ -33,6 +33,11 @@ class Coordinates:
     alone: LeafValue | None = None
     """A leaf that cannot share, because its filter looks at other rows than its home's."""
 
+    def brings_rows_of(self, other: Coordinates) -> bool:
+        """Whether the groups here are at least those of other coordinates."""
+        same = (self.home, self.grain, self.clauses) == (other.home, other.grain, other.clauses)
+        return same and self.demands <= other.demands
+
 
 def coordinates(
     planner: Planner, leaf: LeafValue, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...]
