@@ -24,6 +24,7 @@ from sagitta_compiler.plan.scalars import (
     Scalar,
     all_of,
     coalesce,
+    has_aggregate,
     same,
 )
 from sagitta_compiler.plan.typing import COUNTS
@@ -94,7 +95,9 @@ def columns(frame: Frame, labels: Labels, values: Iterable[Value]) -> tuple[Outp
 def as_select(frame: Frame, labels: Labels, name: str, note: str = "", values: Iterable[Value] | None = None) -> Select:
     """The frame as a relation with its columns."""
     wanted = frame.values if values is None else values
-    shown = columns(frame, labels, wanted) or (Output("rows", Aggregate("count", ())),)
+    shown = columns(frame, labels, wanted)
+    if not shown or (frame.select.group == () and not any(has_aggregate(column.scalar) for column in shown)):
+        shown = (*shown, Output(labels.fresh("rows"), Aggregate("count", ())))  # one group of all rows is one row
     return replace(frame.select, columns=shown, name=name, note=note or frame.select.note)
 
 
