@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -81,14 +82,16 @@ def test_a_changed_fragment_replaces_the_model(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
+def store(tmp_path: Path) -> Iterator[ModelStore]:
     write(tmp_path / "shop.yaml", MODEL)
     settings = Settings(models=ModelSettings(files=(str(tmp_path / "shop.yaml"),), watch_interval_seconds=0))
     compiled = CompiledModels(8)
     served = CuratedModels(settings.models, compiled)
     served.start()
     database = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    return ModelStore(settings, SessionStore(database, settings.sessions), compiled, served)
+    yield ModelStore(settings, SessionStore(database, settings.sessions), compiled, served)
+    served.stop()
+    database.close()
 
 
 def test_every_way_of_changing_a_served_model_is_refused(store: ModelStore) -> None:

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -380,7 +380,7 @@ class FakeSuperset:
         """The first rows; since 6.0 a LIMIT in the text counts for nothing beside the limit that is sent."""
         if self.major >= (6, 0):
             text = re.sub(r"\sLIMIT \d+\s*$", "", text)
-        with sqlite3.connect(":memory:") as connection:
+        with closing(sqlite3.connect(":memory:")) as connection:
             connection.execute("CREATE TABLE orders (id, country, status, amount, order_ts)")
             connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", ORDERS)
             cursor = connection.execute(text)
