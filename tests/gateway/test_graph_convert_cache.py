@@ -123,6 +123,17 @@ def test_rows_15_and_16_failures(client: httpx.Client, path: str) -> None:
     assert client.post(path, json={"input_yaml": "x" * 6_000_000}).status_code == 413
 
 
+def test_a_model_that_inherits_is_given_as_what_it_was_merged_to(client: httpx.Client, place: Place) -> None:
+    child = "version: 1.0\nmetrics: {Twice: {expression: '{[Revenue]} * 2'}}"
+    made = ok(
+        client.post(f"{place.session}/models", json={"model_yaml": child, "inherits": place.model.split("/")[-1]}), 201
+    )
+    osi = ok(client.get(f"{place.session}/models/{made['model_id']}/osi"))
+    assert osi["validation"]["schema_valid"]
+    assert "name: Twice" in osi["output_yaml"]
+    assert "name: Revenue" in osi["output_yaml"]
+
+
 def test_a_model_is_loaded_from_osi_and_given_back_as_osi(client: httpx.Client, place: Place) -> None:
     osi = ok(client.get(f"{place.model}/osi", params={"model_name": "shop"}))
     assert "name: shop" in osi["output_yaml"]

@@ -68,7 +68,9 @@ def obml_to_osi(
     """
     document = spelled(read_mapping(text))
     if document.get("extends") or document.get("inherits"):
-        raise ConversionError("A model with extends or inherits cannot be converted by itself; merge it first.")
+        raise ConversionError(
+            "A model with extends or inherits cannot be converted by itself; convert what it was merged to."
+        )
     loaded = load_model(text)
     if loaded.model is None:
         raise ConversionError(" ".join(f"{error.path}: {error.message}." for error in loaded.errors[:20]))
@@ -195,6 +197,8 @@ class _Writer:
             osi["unique_keys"] = [[self._fields.get(ColumnRef(label, each), each) for each in key] for key in unique]
         if rest.get("joins"):
             del rest["joins"]
+        if rest.get("rowPolicy"):
+            self._warn(f"Data object '{label}'", "a row policy")
         osi |= self._described(rest)
         osi["fields"] = [self._field(ColumnRef(label, name), column) for name, column in written.items()]
         return self._finish(osi, rest, obml_kind="data_object")

@@ -45,7 +45,13 @@ def command(
 
 def converted(file: Path, wanted: str | None, name: str) -> tuple[str, tuple[str, ...]]:
     """Returns the text in the wanted format, and the warnings."""
-    from sagitta_compiler.conversion import ConversionError, InvalidYamlError, obml_to_osi, osi_to_obml
+    from sagitta_compiler.conversion import (
+        ConversionError,
+        InvalidYamlError,
+        obml_to_osi,
+        osi_to_obml,
+        standalone,
+    )
     from sagitta_compiler.conversion.reading import read_mapping
     from sagitta_compiler.ontology import to_turtle
 
@@ -57,7 +63,10 @@ def converted(file: Path, wanted: str | None, name: str) -> tuple[str, tuple[str
         target = wanted or ("obml" if "semantic_model" in read_mapping(text) else "osi")
         if target == "turtle":
             return to_turtle(models.usable(file).model, name), ()
-        conversion = osi_to_obml(text) if target == "obml" else obml_to_osi(text, model_name=name)
+        if target == "obml":
+            conversion = osi_to_obml(text)
+        else:
+            conversion = obml_to_osi(standalone(models.load(file)), model_name=name)
     except UnicodeDecodeError:
         raise Failure("INVALID_YAML", f"{file} is not UTF-8 text") from None
     except InvalidYamlError as error:

@@ -16,6 +16,7 @@ from sagitta_compiler.conversion import (
     Validation,
     obml_to_osi,
     osi_to_obml,
+    standalone,
 )
 
 from sagitta_server.errors import HANDLERS, Reason, ServiceError, service_status
@@ -90,7 +91,7 @@ class ConvertServicer(pb_grpc.ConvertServiceServicer):
     ) -> pb.ExportOsiModelResponse:
         handle = self._models.resolve(request.session_id, request.model_id)
         conversion = obml_to_osi(
-            handle.source.text,
+            standalone(handle.loaded),
             model_name=request.model_name or DEFAULT_NAME,
             model_description=request.model_description,
             ai_instructions=request.ai_instructions,

@@ -133,7 +133,11 @@ def test_the_output_is_valid(text: str) -> None:
             ConversionError,
             "B",
         ),
-        ("extends: [a.yaml]\ndataObjects: {A: {code: a, columns: {x: {}}}}", ConversionError, "merge it first"),
+        (
+            "extends: [a.yaml]\ndataObjects: {A: {code: a, columns: {x: {}}}}",
+            ConversionError,
+            "convert what it was merged to",
+        ),
     ],
 )
 def test_what_cannot_be_read_or_converted_says_why(text: str, error: type[Exception], reason: str) -> None:
