@@ -12,7 +12,7 @@ _MERGED = ("extends", "inherits")
 
 def standalone(loaded: LoadedModel) -> str:
     """Returns a model's own text, or what it was merged to as YAML, with no mention of where the parts came from."""
-    if not loaded.sources:
+    if loaded.stands_alone:
         return loaded.source.text
     document: dict[str, Any] = loaded.document.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return dump({key: value for key, value in document.items() if key not in _MERGED})

@@ -29,6 +29,8 @@ class LoadedModel:
     source: SourceText
     sources: Mapping[str, SourceText] = field(default_factory=dict)
     """The further texts (fragments, the parent) by name."""
+    stands_alone: bool = True
+    """Whether `source` is the whole model: nothing was merged into it."""
 
     def source_of(self, diagnostic: Diagnostic) -> SourceText:
         """Returns the text that a diagnostic is about: the model's own, a fragment's or the parent's."""
@@ -79,7 +81,8 @@ def load_model(
     report.close()
     usable = None if report.diagnostics.has_errors else model
     found = tuple(sorted(report.diagnostics, key=_place))
-    return LoadedModel(usable, merged.document, found, health(model), source, merged.sources)
+    alone = not extends and inherits is None and not parsed.document.extends and not parsed.document.inherits
+    return LoadedModel(usable, merged.document, found, health(model), source, merged.sources, alone)
 
 
 def _place(diagnostic: Diagnostic) -> tuple[str, int, int]:
