@@ -39,7 +39,7 @@ func (raw) Unmarshal(data []byte, v any) error {
 func (raw) Name() string { return "proto" }
 
 func main() {
-	surface := flag.String("surface", "", "http, unary, stream or flight")
+	surface := flag.String("surface", "", "get, http, unary, stream or flight")
 	address := flag.String("address", "", "host:port")
 	path := flag.String("path", "", "the path or the full name of the method")
 	clients := flag.Int("clients", 1, "connections in a closed loop")
@@ -110,8 +110,11 @@ func report(latencies []time.Duration, elapsed time.Duration) error {
 }
 
 func open(surface, address, path string, body []byte) (call, error) {
-	if surface == "http" {
-		return openHTTP(address, path, body)
+	switch surface {
+	case "get":
+		return openHTTP(http.MethodGet, address, path, body)
+	case "http":
+		return openHTTP(http.MethodPost, address, path, body)
 	}
 	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	if surface != "flight" {
@@ -136,13 +139,13 @@ func open(surface, address, path string, body []byte) (call, error) {
 	return nil, fmt.Errorf("no such surface: %q", surface)
 }
 
-func openHTTP(address, path string, body []byte) (call, error) {
+func openHTTP(method, address, path string, body []byte) (call, error) {
 	connection, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	var request bytes.Buffer
-	fmt.Fprintf(&request, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n", path, address)
+	fmt.Fprintf(&request, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n", method, path, address)
 	fmt.Fprintf(&request, "Content-Length: %d\r\n\r\n%s", len(body), body)
 	reader := bufio.NewReader(connection)
 	return func(context.Context) error {

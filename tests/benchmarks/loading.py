@@ -1,0 +1,84 @@
+"""Runs the load generator of `load/`, and tells what each process of the server spent meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Literal
+
+SOURCE = Path(__file__).parent / "load"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+Surface = Literal["get", "http", "unary", "stream", "flight"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every client asks for again and again."""
+
+    surface: Surface
+    """`http` posts, `unary` and `stream` are calls of gRPC, `flight` a query of Flight SQL."""
+    address: str
+    """`host:port`."""
+    path: str = ""
+    """The path, or the full name of the method."""
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of it. Latencies in milliseconds; `cpu` is the processor time per call of each process, too."""
+
+    calls: int
+    rate: float
+    p50: float
+    p99: float
+    cpu: Mapping[str, float] = field(default_factory=dict)
+
+
+@cache
+def generator() -> Path:
+    """Builds the load generator, once per run."""
+    if shutil.which("go") is None:
+        raise SystemExit("The load generator of this benchmark is written in Go: install Go, then run it again.")
+    built = Path(mkdtemp(prefix="sagitta-load-")) / "load"
+    subprocess.run(["go", "build", "-o", str(built), "."], cwd=SOURCE, check=True)
+    return built
+
+
+def load(call: Call, clients: int, duration: float, processes: Mapping[str, list[int]]) -> Load:
+    """Makes so many clients call in a closed loop for some seconds; `processes` are the server's, by name."""
+    before = {name: _cpu_seconds(pids) for name, pids in processes.items()}
+    command = [str(generator()), f"--surface={call.surface}", f"--address={call.address}", f"--path={call.path}"]
+    command += [f"--clients={clients}", f"--seconds={duration:g}"]
+    done = subprocess.run(command, input=call.body, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    told = json.loads(done.stdout)
+    calls = int(told["calls"])
+    spent = {name: (_cpu_seconds(pids) - before[name]) / calls * 1000 for name, pids in processes.items()}
+    return Load(calls, told["rate"], told["p50"], told["p99"], spent)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, and theirs (Linux)."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *children(int(child))]
+    return found
+
+
+def _cpu_seconds(pids: list[int]) -> float:
+    return sum(_cpu_ticks(pid) for pid in pids) / TICKS
+
+
+def _cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
