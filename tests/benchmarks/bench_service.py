@@ -90,7 +90,7 @@ def _ten_countries(path: Path) -> None:
             f"INSERT INTO customers SELECT 10 + i, 'N' || i, 'C' || (i % {COUNTRIES - 3}) FROM range(70) r(i)"
         )
         connection.execute(
-            "INSERT INTO orders SELECT 10 + i, 10 + i % 70, DATE '2024-01-01', i % 900 + 0.5, 'paid' FROM range(999) r(i)"
+            "INSERT INTO orders SELECT 10 + i, 10 + i % 70, DATE '2024-01-01', i % 900, 'paid' FROM range(999) r(i)"
         )
 
 
