@@ -253,7 +253,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         if found.partition.HasField("snapshot"):
             part = found.partition
             caller.at_success(lambda: self.snapshots.read(part.snapshot.name, part.index))
-        return _data_stream(stream, never_empty=_is_java(caller))
+        return _data_stream(stream)
 
     def _review_rows(self, run_rows: RunRows, caller: Caller, ticket: bytes) -> Any:
         """The rows of a review's run; they need the bearer to whom the ticket was given, in every mode."""
@@ -368,16 +368,9 @@ def _notes(plan: Plan, parts: list[pb.Partition]) -> bytes:
     return written
 
 
-def _is_java(caller: Caller) -> bool:
-    return (caller.headers.get("user-agent") or [""])[0].startswith("grpc-java")
-
-
-def _data_stream(stream: ResultStream, *, never_empty: bool) -> Any:
-    """Hands native readers and small results over as they are; others run through a generator that tells failures.
-
-    JDBC drivers up to 18.3 count the columns of a result twice when it comes without a batch; they get an empty one.
-    """
-    if stream.native and not never_empty:
+def _data_stream(stream: ResultStream) -> Any:
+    """Hands native readers and small results over as they are; others run through a generator that tells failures."""
+    if stream.native:
         return flight.RecordBatchStream(stream.reader)
     batches = batches_of(stream)
     first = list(itertools.islice(batches, 1))
@@ -385,8 +378,7 @@ def _data_stream(stream: ResultStream, *, never_empty: bool) -> Any:
         first += itertools.islice(batches, 1)
         if len(first) < 2:
             stream.close()  # the connection is free again before the client has read a row
-            kept = first or [pa.RecordBatch.from_pylist([], stream.schema)] if never_empty else first
-            return flight.RecordBatchStream(pa.Table.from_batches(kept, stream.schema))
+            return flight.RecordBatchStream(pa.Table.from_batches(first, stream.schema))
     return flight.GeneratorStream(stream.schema, _told(itertools.chain(first, batches)))
 
 

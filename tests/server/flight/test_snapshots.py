@@ -202,16 +202,20 @@ def test_the_snapshot_is_given_back_when_every_part_was_read_to_its_end(start: S
 
 
 def test_the_snapshot_is_given_back_when_its_time_is_over_and_renewing_adds_to_it(start: Start) -> None:
-    engine = start(snapshot_seconds=2)
-    client = connect(engine)
-    found = info(client, ROWS, OPTIONS)
-    message = fl.FlightEndpoint.FromString(found.endpoints[0].serialize())
-    assert message.expiration_time.seconds <= time.time() + 2
-    time.sleep(1.2)
+    server: Any = start(snapshot_seconds=100)._flight.server  # type: ignore[union-attr]
+    client = flight.connect(f"grpc://127.0.0.1:{server.port}")
+    later = [0]
+    server.snapshots._now = lambda: time.monotonic() + later[0]
+    server.signer.now = lambda: time.time() + later[0]
+    message = fl.FlightEndpoint.FromString(info(client, ROWS, OPTIONS).endpoints[0].serialize())
+    assert message.expiration_time.seconds <= time.time() + 100
+    later[0] = 80
     act(client, "RenewFlightEndpoint", fl.RenewFlightEndpointRequest(endpoint=message), wrapped=False)
-    time.sleep(1.2)
-    assert held(engine) == 1
-    until(lambda: held(engine) == 0)
+    later[0] = 160
+    server.snapshots.sweep()
+    assert len(server.snapshots) == 1
+    later[0] = 200
+    until(lambda: len(server.snapshots) == 0)
 
 
 def test_a_replica_reads_a_part_while_the_snapshot_is_held_and_refuses_it_afterwards(shop: str, start: Start) -> None:
