@@ -103,15 +103,7 @@ def with_dataset(review: Review, dataset: Dataset, context: Context) -> Review:
     """The review with the dataset and its fields."""
     fields, removed = _merge_fields(review.fields, dataset, context)
     total = len(dataset.columns) + len(dataset.metrics)
-    conditions = list(_removed("field", removed))
-    if total > MAX_FIELDS:
-        conditions.append(
-            Condition(
-                "DATASET_LIMIT_EXCEEDED",
-                f"The dataset has {total} fields; the first {MAX_FIELDS} are reviewed.",
-                "dataset",
-            )
-        )
+    conditions = [*_removed("field", removed), *_over("field", total, MAX_FIELDS)]
     session = replace(review.session, dataset_ref=dataset.ref)
     return with_conditions(replace(review, session=session, dataset=dataset, fields=fields), conditions)
 
@@ -120,7 +112,8 @@ def with_filters(review: Review, found: Iterable[Filter], context: Context) -> R
     """The review with the recovered filters; those that the owner dropped stay dropped, confirmed ones confirmed."""
     known = {natural_key(f): f for f in review.filters}
     merged: list[Filter] = []
-    for item in list(found)[:MAX_FILTERS]:
+    listed = list(found)
+    for item in listed[:MAX_FILTERS]:
         key = natural_key(item)
         if key in review.removed_filters:
             continue
@@ -132,7 +125,7 @@ def with_filters(review: Review, found: Iterable[Filter], context: Context) -> R
     left = {f.filter_id for f in (*merged, *kept)}
     mappings = tuple(m for m in review.mappings if m.filter_id in left)
     changed = replace(review, filters=(*merged, *kept), mappings=mappings)
-    return with_conditions(changed, _removed("filter", gone))
+    return with_conditions(changed, [*_removed("filter", gone), *_over("filter", len(listed), MAX_FILTERS)])
 
 
 def with_variables(review: Review, context: Context) -> Review:
@@ -151,7 +144,8 @@ def with_variables(review: Review, context: Context) -> Review:
     fields = (*review.fields, *_parameter_fields(review, variables, context))
     mappings = tuple(m for m in review.mappings if m.variable_id in left)
     changed = replace(review, variables=variables, mappings=mappings, fields=fields)
-    return with_conditions(changed, (*_template_conditions(discovery), *_removed("variable", list(known))))
+    over = [*_over("variable", len(discovery.variables), MAX_VARIABLES), *_too_long(review.dataset)]
+    return with_conditions(changed, (*_template_conditions(discovery), *_removed("variable", list(known)), *over))
 
 
 def _free_filters(review: Review) -> list[TemplateText]:
@@ -261,6 +255,26 @@ def _removed(what: str, names: list[str]) -> list[Condition]:
     shown = ", ".join(names[:10]) + (" and others" if len(names) > 10 else "")
     message = f"No longer found upstream and removed here ({what}s): {shown}."
     return [Condition("REIMPORT_REMOVED_ITEMS", message, f"{what}s", cause=shown)]
+
+
+def _over(what: str, count: int, limit: int) -> list[Condition]:
+    if count <= limit:
+        return []
+    message = f"There are {count} {what}s; the first {limit} are reviewed."
+    return [Condition("DATASET_LIMIT_EXCEEDED", message, f"{what}s")]
+
+
+def _too_long(dataset: Dataset) -> list[Condition]:
+    """A template that is not searched may read variables that nobody sees: that blocks a launch."""
+    return [
+        Condition(
+            "TEMPLATE_SYNTAX_ERROR",
+            f"The template in {t.origin} has {len(t.text)} characters; at most {MAX_TEMPLATE} can be searched.",
+            t.origin,
+        )
+        for t in dataset.templates
+        if len(t.text) > MAX_TEMPLATE
+    ]
 
 
 def _confirmed(item: Filter) -> Filter:

@@ -49,7 +49,16 @@ class Boundary(grpc.ServerInterceptor):
             return grpc.unary_stream_rpc_method_handler(
                 behaviour, handler.request_deserializer, handler.response_serializer
             )
-        raise NotImplementedError(f"{method}: calls with a stream of requests are not served")
+        if not own:
+            raise NotImplementedError(f"{method}: the semantic services take no stream of requests")
+        if (upload := handler.stream_unary) is not None:
+            return grpc.stream_unary_rpc_method_handler(
+                _measured(upload, method), handler.request_deserializer, handler.response_serializer
+            )
+        talk: Any = handler.stream_stream
+        return grpc.stream_stream_rpc_method_handler(
+            _measured_stream(talk, method), handler.request_deserializer, handler.response_serializer
+        )
 
     def _unary(self, behaviour: Behaviour, method: str) -> Behaviour:
         def handle(request: Any, context: grpc.ServicerContext) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from sagitta_server.reviews.exports.validation import effective_gates
+from sagitta_server.reviews.exports.wording import runs_as
 from sagitta_server.reviews.settle import ordered_findings
 from sagitta_server.reviews.values import CandidateStatus, FieldKind, FieldProvenance, Review
 
@@ -31,7 +32,7 @@ def documentation_json(review: Review, now: datetime) -> bytes:
     document = {
         "format_version": FORMAT_VERSION,
         "session": _plain(review.session),
-        "profile": _plain(review.profile),
+        "profile": {**_plain(review.profile), "runs_as": runs_as(review)},
         "columns": [_plain(f) for f in review.fields if f.field_kind is FieldKind.COLUMN],
         "metrics": [_plain(f) for f in review.fields if f.field_kind is FieldKind.METRIC],
         "filters": [_plain(f) for f in review.filters],

@@ -12,6 +12,7 @@ from sagitta_server.reviews.exports.wording import (
     SUMMARY_SOURCE,
     filter_name,
     moment,
+    runs_as,
     value_text,
     variable_value,
 )
@@ -56,6 +57,8 @@ def _identity(review: Review) -> Iterator[tuple[str, str]]:
         yield "Database", profile.database_name
     if profile.schema_name:
         yield "Schema", profile.schema_name
+    if account := runs_as(review):
+        yield "Read and run as", account
     yield "Owner of the review", session.owner_id
     yield "State", session.readiness_state.value.replace("_", " ")
     yield "Confidence", profile.confidence_state.value.replace("_", " ")

@@ -77,3 +77,10 @@ def mapping_origin(review: Review, mapping: Mapping) -> str:
     given = source is None or source.is_placeholder or mapping.mapping_method == "manual_override"
     origin = "given by the owner" if given or source is None else f"filter {filter_name(source)}"
     return f"{origin} ({mapping.approval_state.value.replace('_', ' ')})"
+
+
+def runs_as(review: Review) -> str | None:
+    """Whose rights the dataset is read and run with, where they are not the reader's own; None otherwise."""
+    if review.dataset is None or not review.dataset.base_url:
+        return None
+    return f"the service account of {review.session.environment_id}: its row-level security applies, not the reader's"
