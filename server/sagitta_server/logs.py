@@ -38,4 +38,5 @@ def configure_logging(settings: LogSettings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.format == "json" else logging.Formatter(CONSOLE))
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(max(logging.WARNING, logging.getLogger().level))
+    for chatty in ("alembic", "httpx", "httpcore"):  # HTTP clients would log URLs with values, and headers with tokens
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

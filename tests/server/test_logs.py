@@ -6,7 +6,9 @@ import json
 import logging
 import sys
 
-from sagitta_server.logs import JsonFormatter
+import pytest
+from sagitta_server.config import LogSettings
+from sagitta_server.logs import JsonFormatter, configure_logging
 
 
 def test_a_json_line_holds_the_message_the_request_and_the_traceback() -> None:
@@ -22,3 +24,15 @@ def test_a_json_line_holds_the_message_the_request_and_the_traceback() -> None:
     assert entry["time"].endswith("Z")
     assert "RuntimeError: broken" in entry["exception"]
     assert "hidden" not in entry["exception"].replace('secret = "hidden"', "")
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpcore.http11"])
+def test_http_clients_log_neither_urls_nor_headers_at_any_level(name: str) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        configure_logging(LogSettings(level="debug"))
+        assert not logging.getLogger(name).isEnabledFor(logging.INFO)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)

@@ -60,6 +60,7 @@ def test_the_walk_can_be_pasted(sagitta, superset, tmp_path):
     assert "v_orders is a virtual dataset (SQL) in shop_sqlite, schema main: 7 columns, 2 metrics" in said
     assert "Gross order value in EUR" in said, "the neighbour's text is in the documentation"
     assert f"{superset.base_url}/sqllab/" in said
+    assert "service account, with its row-level security" in said
 
 
 def test_every_answer_keeps_the_contract(sagitta, superset):

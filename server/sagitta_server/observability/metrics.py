@@ -34,6 +34,10 @@ STATEMENTS = Histogram(
     "sagitta_statement_seconds", "Statements by source and outcome, with their wait and their rows.",
     ("source", "outcome"), buckets=BUCKETS, registry=PROCESS,
 )  # fmt: skip
+SUPERSET_CALLS = Histogram(
+    "sagitta_superset_call_seconds", "Calls of Superset by host and status (`none` without an answer).",
+    ("host", "status"), buckets=BUCKETS, registry=PROCESS,
+)  # fmt: skip
 
 
 class EngineCollector(Collector):

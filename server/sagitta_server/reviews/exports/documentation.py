@@ -52,6 +52,8 @@ def _identity(review: Review) -> Iterator[tuple[str, str]]:
     session, profile = review.session, review.profile
     yield "Dataset", session.dataset_ref
     yield "Environment", session.environment_id
+    if review.dataset is not None and review.dataset.base_url:
+        yield "Compiled and run as", "the environment's service account, with its row-level security"
     yield "Kind", profile.dataset_type.value.replace("_", " ")
     if profile.database_name:
         yield "Database", profile.database_name

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from sagitta_server.observability.metrics import SUPERSET_CALLS
 from sagitta_server.reviews.json_text import InvalidJsonError, Json, dump, load
 from sagitta_server.reviews.superset.settings import Credentials, SupersetSettings
 
@@ -195,12 +196,18 @@ class SupersetClient:
                 data = self._read(response, started + limit)
                 answer = _Answer(response.status_code, *_decoded(response, data))
         except httpx.TimeoutException as error:
+            self._measure(started, "none")
             raise _timeout(limit) from error
         except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError) as error:
+            self._measure(started, "none")
             reason = type(error).__name__
             raise SupersetError(None, "superset_unreachable", f"Superset cannot be reached ({reason}).") from error
+        self._measure(started, str(answer.status))
         log.debug("superset %s %s -> %d in %.3f s", method, path, answer.status, time.monotonic() - started)
         return answer
+
+    def _measure(self, started: float, status: str) -> None:
+        SUPERSET_CALLS.labels(self._settings.host, status).observe(time.monotonic() - started)
 
     def _read(self, response: httpx.Response, deadline: float) -> bytes:
         data = bytearray()

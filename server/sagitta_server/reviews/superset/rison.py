@@ -1,7 +1,6 @@
 """Reads rison, the spelling of JSON that Superset puts into URLs.
 
-Numbers stay exact (`Decimal` for fractions), nesting is bounded, and a bare word that is no number is a text. The
-published Python reader (`prison`) turns fractions into doubles and nests without limit.
+Numbers stay exact (`Decimal` for fractions), nesting is bounded, and a bare word that is no number is a text.
 """
 
 from __future__ import annotations
