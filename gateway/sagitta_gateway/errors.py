@@ -46,6 +46,7 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "UNSUPPORTED_DIALECT": 400,
         "UNKNOWN_TIMEZONE": 400,
         "EXECUTION_UNAVAILABLE": 503,
+        "STATE_UNAVAILABLE": 503,
         "EXECUTION_FAILED": 502,
         "WAREHOUSE_BUSY": 503,
         "QUERY_TIMEOUT": 504,

@@ -7,7 +7,9 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,7 @@ from sagitta_server.reviews.run_rows import RunRows
 from sagitta_server.rpc.polled_queries import PolledQueries
 from sagitta_server.rpc.polled_query_service import open_polled_queries
 from sagitta_server.state import Database, open_database
+from sagitta_server.state import failures as _state_failures  # noqa: F401 (registers what callers learn)
 
 if TYPE_CHECKING:
     from sagitta_server.flight.server import RunningFlight
@@ -156,23 +159,31 @@ class Engine:
             return
         self._draining.set()
         self._stopping.set()
+        for close in self._closings(grace_seconds):
+            try:
+                close()
+            except Exception:
+                log.exception("a part of the engine was not closed in order; the rest is")
+
+    def _closings(self, grace_seconds: float) -> Iterator[Callable[[], None]]:
+        """What ends the parts, in their order; one that fails keeps none of the others."""
         if self._flight is not None:
-            self._flight.stop(grace_seconds)
+            yield partial(self._flight.stop, grace_seconds)
         if self._grpc is not None:
-            self._grpc.stop(grace_seconds)
-        self.reviews.stop()
-        self.models.curated.stop()
+            yield partial(self._grpc.stop, grace_seconds)
+        yield self.reviews.stop
+        yield self.models.curated.stop
         if self._sweeper is not None:
-            self._sweeper.join()
-        self.polled.close()
-        self.sessions.close_store()
+            yield self._sweeper.join
+        yield self.polled.close
+        yield self.sessions.close_store
         for source in self.sources.values():
-            source.close()
-        self.sparql.close()
-        self.cache.close()
-        self.database.close()
+            yield source.close
+        yield self.sparql.close
+        yield self.cache.close
+        yield self.database.close
         if self._endpoint is not None:
-            self._endpoint.stop()
+            yield self._endpoint.stop
 
     def _sweep(self) -> None:
         while not self._stopping.wait(self.settings.sessions.cleanup_interval_seconds):

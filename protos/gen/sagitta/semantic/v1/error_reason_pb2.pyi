@@ -90,6 +90,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the semantic SQL text cannot be translated (REST answers 400)."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 33
     """INTERNAL: a defect of the server; the log holds the request id."""
+    ERROR_REASON_STATE_UNAVAILABLE: _ErrorReason.ValueType  # 34
+    """UNAVAILABLE: the server's own database does not answer, or its disk is full (REST answers 503)."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error, sent as the `reason` of the one `google.rpc.ErrorInfo` (without the prefix) in domain
@@ -164,4 +166,6 @@ ERROR_REASON_SQL_TRANSLATION_FAILED: ErrorReason.ValueType  # 32
 """INVALID_ARGUMENT: the semantic SQL text cannot be translated (REST answers 400)."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 33
 """INTERNAL: a defect of the server; the log holds the request id."""
+ERROR_REASON_STATE_UNAVAILABLE: ErrorReason.ValueType  # 34
+"""UNAVAILABLE: the server's own database does not answer, or its disk is full (REST answers 503)."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
