@@ -243,6 +243,15 @@ def test_a_new_import_keeps_ids_manual_texts_and_answers(desk, superset):
     assert sitting.filters == FILTERS["dashboard_permalink"]
 
 
+@pytest.mark.parametrize("link", ["garbage", "http://elsewhere.example.com/superset/dashboard/1/"])
+def test_another_link_as_an_answer_is_checked_like_the_first(desk, superset, link):
+    sitting = desk.start(f"{superset.links['dashboard']}?native_filters_key=nosuchkey")
+    with pytest.raises(ReviewError) as refused:
+        sitting.answer(sitting.question("filters:state"), link, AnswerKind.CUSTOM)
+    assert refused.value.code == "invalid_answer"
+    assert sitting.review.session.source_input.startswith(superset.base_url)
+
+
 def test_an_inline_form_in_the_url_is_the_urls_own(desk, superset):
     dataset = superset.fixtures["ds_v_orders"]
     form = {

@@ -25,7 +25,7 @@ from sagitta_server.reviews.events import Event, StoredEvent
 from sagitta_server.reviews.exporting import Exporter
 from sagitta_server.reviews.field_decisions import FieldUpdate, find_field, lock, unlock, update_field, with_field
 from sagitta_server.reviews.gates import Gate
-from sagitta_server.reviews.importer import Importer
+from sagitta_server.reviews.importer import Importer, source_request
 from sagitta_server.reviews.lifecycle import change_status, is_running, require_active, require_dataset, run_in_progress
 from sagitta_server.reviews.mapping_decisions import (
     MappingUpdate,
@@ -383,6 +383,8 @@ class ReviewService:
             if answered.is_repeat:
                 return review
             changed = answered.review
+            if changed.session.source_input != review.session.source_input:
+                self._check_new_source(changed)
             if changed.clarification is not None:
                 changed = replace(changed, clarification=replace(changed.clarification, summary_delta=answered.delta))
             return self._with_import(changed, effects) if answered.wants_import else changed
@@ -395,6 +397,14 @@ class ReviewService:
             if f.finding_id not in known or known[f.finding_id].resolution_state is not f.resolution_state
         )
         return AnswerOutcome(after, changed)
+
+    def _check_new_source(self, review: Review) -> None:
+        """An answer may name another link; one that cannot be understood is no answer."""
+        try:
+            _check_source(review.session.source_input, review.session.environment_id)
+            self.environment(review.session.environment_id).check_source(source_request(review))
+        except ReviewError as error:
+            raise ReviewError("invalid_answer", error.message) from error
 
     def resume_clarification(self, principal: Principal, session_id: str, expected: int | None) -> Review:
         """Starts or resumes the conversation."""

@@ -149,6 +149,8 @@ class SupersetEnvironment:
     def filters(self, request: SourceRequest, dataset: Dataset) -> Recovered:
         link = self._link(request)
         found = self._find(link)
+        if found.missing:
+            raise EnvironmentUnavailableError("SOURCE_NOT_FOUND", f"Meanwhile {found.missing} has gone from Superset.")
         read = {
             v.name for v in discover(dataset.templates).variables if v.kind is VariableKind.PARAMETER and v.is_escaped
         }
