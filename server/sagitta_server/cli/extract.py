@@ -23,6 +23,8 @@ from sagitta_server.cli.query import DEFAULT_SERVER
 @click.option("--server", envvar="SAGITTA_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="URI",
               help="The Flight SQL address of a running server.")  # fmt: skip
 @click.option("--token", envvar="SAGITTA_TOKEN", metavar="TOKEN", help="Bearer token or API key.")
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="PEM file of the authority that signed the server's certificate (grpc+tls://).")  # fmt: skip
 @click.option("--restart", is_flag=True, help="Begin anew, whatever the folder holds.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def command(
@@ -35,6 +37,7 @@ def command(
     retries: int,
     server: str,
     token: str | None,
+    ca: Path | None,
     restart: bool,
     quiet: bool,
 ) -> None:
@@ -51,7 +54,8 @@ def command(
     from sagitta_server.extraction.job import ExtractionError, Job
     from sagitta_server.extraction.progress import shown
 
-    job = Job(text, out, kind, partitions=partitions, server=server, token=token, retries=retries)
+    authority = ca.read_bytes() if ca is not None else None
+    job = Job(text, out, kind, partitions=partitions, server=server, token=token, retries=retries, ca=authority)
     try:
         with shown(quiet) as progress:
             manifest = job.run(jobs, progress, restart=restart)

@@ -10,6 +10,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Future
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,8 @@ class Driver:
     """Options of every statement."""
     init_sql: tuple[str, ...] = ()
     """Statements run on every new connection, before the configured ones."""
+    can_cancel: bool = True
+    """Whether the driver ends a statement that runs; where it cannot, its caller at least does not wait for it."""
     explain: str = "EXPLAIN "
     """What is put before a statement to see its plan."""
     explain_options: Mapping[str, str] = field(default_factory=dict)
@@ -115,7 +118,9 @@ class AdbcSource:
             resources.add(self._admission.release)
             resources.add(self._statements.add(token))
             statement = self._statement(sql, token, resources, options, prepare)
-            reader = _run(statement, token)
+            reader = _run(statement, token) if self._driver.can_cancel else _abandonable(statement, token, resources)
+        except _AbandonedError as error:
+            raise token.error() from error
         except (adbc.Error, pa.ArrowException) as error:
             shown = token.error() if token.cancelled else told(error)
             token.cancel()
@@ -213,6 +218,45 @@ def _run(statement: Any, token: CancelToken) -> Any:
     token.raise_if_cancelled()
     handle, _ = statement.execute_query()
     return pa.RecordBatchReader._import_from_c(handle.address)  # noqa: SLF001
+
+
+class _AbandonedError(Exception):
+    """The statement still runs; what it holds is given back when it has ended."""
+
+
+def _abandonable(statement: Any, token: CancelToken, resources: Once) -> Any:
+    """Starts a statement that nothing can end on a thread of its own, and leaves it alone when it is cancelled."""
+    token.raise_if_cancelled()
+    outcome: Future[Any] = Future()
+
+    def abandon() -> None:
+        outcome.cancel()
+
+    remove = token.add_callback(abandon)
+
+    def run() -> None:
+        error: BaseException | None = None
+        reader = None
+        try:
+            reader = _run(statement, CancelToken())
+        except BaseException as failure:  # noqa: BLE001 - whoever waits is told
+            error = failure
+        if not outcome.set_running_or_notify_cancel():
+            if reader is not None:
+                reader.close()
+            resources.close()
+        elif error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(reader)
+
+    threading.Thread(target=run, name="abandonable-statement", daemon=True).start()
+    try:
+        return outcome.result()
+    except CancelledError as error:
+        raise _AbandonedError from error
+    finally:
+        remove()
 
 
 def _cancel(statement: Any) -> None:

@@ -111,6 +111,7 @@ def _sqlite(rest: str, settings: SourceSettings) -> Driver:
         "sqlite",
         {"driver": adbc_driver_sqlite._driver_path(), "uri": uri},  # noqa: SLF001
         statement={"adbc.sqlite.query.batch_rows": "8192"},
+        can_cancel=False,
         explain="EXPLAIN QUERY PLAN ",
     )
 

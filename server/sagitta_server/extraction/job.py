@@ -58,7 +58,16 @@ class Job:
     """Pulls one query into one folder."""
 
     def __init__(
-        self, query: str, folder: Path, kind: str, *, partitions: int, server: str, token: str | None, retries: int
+        self,
+        query: str,
+        folder: Path,
+        kind: str,
+        *,
+        partitions: int,
+        server: str,
+        token: str | None,
+        retries: int,
+        ca: bytes | None = None,
     ) -> None:
         self._query = query
         self._folder = folder
@@ -66,6 +75,7 @@ class Job:
         self._partitions = partitions
         self._server = server
         self._retries = retries
+        self._tls = {"tls_root_certs": ca} if ca else {}
         self._headers = [(b"authorization", b"Bearer " + token.encode())] if token else []
         self._lock = threading.Lock()
         self._manifest: Manifest | None = None
@@ -105,7 +115,7 @@ class Job:
         return _begun(self._query, self._kind, self._server, self._partitions, asked)
 
     def _connect(self) -> Any:
-        return flight.connect(self._server)
+        return flight.connect(self._server, **self._tls)
 
     def _ask(self, client: Any) -> Asked:
         headers = [(PARTITIONS, str(self._partitions).encode()), (COUNT_ROWS, b"true"), *self._headers]
