@@ -67,6 +67,16 @@ class Entry:
     written_at: float = field(default=0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class _LiveModels:
+    """The models of live sessions, as they were read."""
+
+    models: tuple[tuple[str, StoredModel], ...]
+    generation: int
+    read_at: float
+    until: float
+
+
 class SessionStore:
     """The sessions of this server and its siblings; every method may be called from any thread."""
 
@@ -79,6 +89,7 @@ class SessionStore:
         self._creations: dict[str, deque[float]] = {}
         self.generation = 0
         """Grows with every change made here."""
+        self._live_models: _LiveModels | None = None
 
     # ------------------------------------------------------------ public
 
@@ -211,18 +222,31 @@ class SessionStore:
         return source
 
     def live_models(self, limit: int | None = None) -> tuple[tuple[str, StoredModel], ...]:
-        """The models of all live sessions, oldest first, with their sessions."""
+        """The models of all live sessions, oldest first, with their sessions; believed as long as a session is."""
+        now, known = self._now(), self._live_models
+        if known is None or known.generation != self.generation or not known.read_at <= now < known.until:
+            known = self._live_models = self._read_live_models(now)
+        return known.models[:limit]
+
+    def _read_live_models(self, now: float) -> _LiveModels:
+        generation = self.generation  # read before the models: a change made meanwhile makes them stale
         query = (
             select(MODELS.c.session_id, MODELS.c.model_id, MODELS.c.content_key)
+            .add_columns(SESSIONS.c.created_at, SESSIONS.c.last_accessed_at)
             .join(SESSIONS, SESSIONS.c.session_id == MODELS.c.session_id)
-            .where(self._live(self._now()))
+            .where(self._live(now))
             .order_by(MODELS.c.position)
-            .limit(limit)
         )
         self._flush()
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        return tuple((row.session_id, StoredModel(row.model_id, row.content_key)) for row in rows)
+        expiries = (self._expires_at(row.created_at, row.last_accessed_at) for row in rows)
+        return _LiveModels(
+            tuple((row.session_id, StoredModel(row.model_id, row.content_key)) for row in rows),
+            generation,
+            read_at=now,
+            until=min((now + REREAD_SECONDS, *expiries)) if rows else now,  # that there is none is never believed
+        )
 
     def has_live(self) -> bool:
         """Whether any session is active."""

@@ -198,3 +198,33 @@ def test_without_a_name_the_only_model_is_meant(database: Database, clock: Clock
     with pytest.raises(ServiceError) as nameless:
         models.resolve("", PLAIN.plain_id)
     assert reason(nameless) is Reason.INVALID_REQUEST
+
+
+def test_the_live_models_are_asked_for_once_a_second(database: Database, clock: Clock) -> None:
+    (models, store), (sibling, sibling_store) = opened(database, clock), opened(database, clock)
+    first, second = (models.create_session({}).session_id for _ in range(2))
+
+    def loaded(limit: int | None = None) -> list[str]:
+        return [model.model_id for _, model in store.live_models(limit)]
+
+    assert loaded() == []
+    one = sibling.load(first, PLAIN).handle.model_id
+    assert loaded() == [one], "that there is none is never believed"
+    two = sibling.load(second, PLAIN, dedup=False).handle.model_id
+    assert loaded() == [one]
+    three = models.load(second, PLAIN, dedup=False).handle.model_id
+    assert loaded() == [one, two, three], "an own change is seen at once"
+    store.close(first)
+    assert loaded(1) == [two]
+    sibling_store.close(second)
+    clock.now += 1.1
+    assert loaded() == []
+
+
+def test_the_live_models_end_with_their_session(database: Database, clock: Clock) -> None:
+    models, store = opened(database, clock)
+    models.load(models.create_session({}).session_id, PLAIN)
+    clock.now += 99.5
+    assert len(store.live_models()) == 1
+    clock.now += 0.6
+    assert store.live_models() == ()
