@@ -345,6 +345,15 @@ def test_row_14_batch_executes_and_compiles(client: httpx.Client, place: Place) 
     client.delete(created)
 
 
+def test_a_batch_that_wants_too_much_at_once_is_told(client: httpx.Client) -> None:
+    asked = {"model_yaml": MODEL, "queries": [{"query": QUERY}]}
+    told = ok(client.post("/v1/oneshot/batch", json={**asked, "max_parallelism": 100}))["batch_warnings"]
+    assert [(warning["code"], warning["path"], warning["severity"]) for warning in told] == [
+        ("MAX_PARALLELISM_CAPPED", "max_parallelism", "warning")
+    ]
+    assert ok(client.post("/v1/oneshot/batch", json={**asked, "max_parallelism": 8}))["batch_warnings"] == []
+
+
 def test_row_14_a_reused_model_stays_and_a_persisted_one_too(client: httpx.Client, place: Place) -> None:
     session_id = place.session.rsplit("/", 1)[1]
     one = [{"query": QUERY}]

@@ -198,6 +198,7 @@ def test_rule_b_a_second_execution_comes_from_the_cache(cached: Serving, fresh: 
     assert dt.datetime.fromisoformat(second["cached_at"]) <= dt.datetime.now(dt.UTC)
     assert second["rows"] == first["rows"]
     assert second["columns"] == first["columns"]
+    assert isinstance(first["ttl_seconds"], int)
     assert 0 < first["ttl_seconds"] <= 3600
     assert (first["ttl_source"], first["ttl_limiting_table"]) == ("freshness_derived", "main.orders")
     after = ok(cached.client.get("/v1/cache/stats"))

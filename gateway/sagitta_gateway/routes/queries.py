@@ -241,7 +241,7 @@ _RESULT_SCHEMA = {
         "physical_tables": {"type": "array", "items": {"type": "string"}},
         "cached": {"type": "boolean"},
         "cached_at": {"type": ["string", "null"], "format": "date-time"},
-        "ttl_seconds": {"type": ["number", "null"]},
+        "ttl_seconds": {"type": ["integer", "null"]},
         "ttl_source": {"type": ["string", "null"]},
         "ttl_limiting_table": {"type": ["string", "null"]},
     },

@@ -10,6 +10,7 @@ import grpc
 from sagitta.semantic.v1 import batch_service_pb2 as pb
 from sagitta.semantic.v1 import batch_service_pb2_grpc as pb_grpc
 from sagitta.semantic.v1 import model_pb2
+from sagitta_compiler import Diagnostic, Severity
 
 from sagitta_server.config import BatchSettings
 from sagitta_server.errors import Reason, ServiceError
@@ -84,6 +85,7 @@ class BatchServicer(pb_grpc.BatchServiceServicer):
             model_persisted=not model.temporary,
             model_load=model.load,
             results=[_result_message(result, model.handle) for result in results],
+            batch_warnings=diagnostic_messages(capped(request, self._settings)),
         )
 
     def _model(self, request: pb.RunBatchRequest, session_id: str) -> _Model:
@@ -112,6 +114,23 @@ class BatchServicer(pb_grpc.BatchServiceServicer):
         runner = BatchRunner(self._queries, model.handle, limits, _encode)
         context.add_callback(runner.cancel)
         return runner.run(items)
+
+
+def capped(request: pb.RunBatchRequest, settings: BatchSettings) -> tuple[Diagnostic, ...]:
+    """The warning of a batch that asks for more parallel queries than the server runs; the limit is lowered."""
+    cap = settings.max_parallelism
+    if not request.HasField("max_parallelism") or request.max_parallelism <= cap:
+        return ()
+    message = f"At most {cap} queries of a batch run at once here, not {request.max_parallelism}."
+    return (
+        Diagnostic(
+            "MAX_PARALLELISM_CAPPED",
+            message,
+            "max_parallelism",
+            Severity.WARNING,
+            context={"requested": request.max_parallelism, "max_parallelism": cap},
+        ),
+    )
 
 
 def batch_items(request: pb.RunBatchRequest, settings: BatchSettings) -> tuple[BatchItem, ...]:

@@ -271,8 +271,8 @@ class CacheInfo(_message.Message):
     TTL_LIMITING_TABLE_FIELD_NUMBER: _builtins.int
     cached: _builtins.bool
     """Whether the result came from the cache."""
-    ttl_seconds: _builtins.float
-    """The time to live of the entry."""
+    ttl_seconds: _builtins.int
+    """The time to live of the entry, whole seconds."""
     ttl_source: _builtins.str
     """freshness_derived, default_unknown, all_static, caller_capped or no_cache:<reason>."""
     ttl_limiting_table: _builtins.str
@@ -286,7 +286,7 @@ class CacheInfo(_message.Message):
         *,
         cached: _builtins.bool = ...,
         cached_at: _timestamp_pb2.Timestamp | None = ...,
-        ttl_seconds: _builtins.float | None = ...,
+        ttl_seconds: _builtins.int | None = ...,
         ttl_source: _builtins.str | None = ...,
         ttl_limiting_table: _builtins.str | None = ...,
     ) -> None: ...
