@@ -26,6 +26,7 @@ from sagitta_server.observability.endpoint import RunningEndpoint, start_endpoin
 from sagitta_server.observability.metrics import EngineCollector, engine_registry
 from sagitta_server.queries import QueryService
 from sagitta_server.reviews.assembly import Reviews, build_reviews
+from sagitta_server.reviews.metrics import ReviewCollector
 from sagitta_server.reviews.run_rows import RunRows
 from sagitta_server.rpc.polled_queries import PolledQueries
 from sagitta_server.rpc.polled_query_service import open_polled_queries
@@ -120,8 +121,10 @@ class Engine:
         self._grpc = start_grpc(self)
         self.reviews.start()
         if address := self.settings.metrics.address:
-            collector = EngineCollector(self.sources, self.cache, lambda: self.ready)
-            self._endpoint = start_endpoint(address, engine_registry(collector), lambda: self.ready)
+            registry = engine_registry(
+                EngineCollector(self.sources, self.cache, lambda: self.ready), ReviewCollector(self.database)
+            )
+            self._endpoint = start_endpoint(address, registry, lambda: self.ready)
         return ReadyAddresses(self._grpc.address, self.flight_location, self._grpc.local)
 
     @property

@@ -68,9 +68,10 @@ class EngineCollector(Collector):
         yield GaugeMetricFamily("sagitta_cache_hit_rate", "Part of the lookups that found a result.", stats.hit_rate)
 
 
-def engine_registry(collector: EngineCollector) -> CollectorRegistry:
+def engine_registry(*collectors: Collector) -> CollectorRegistry:
     """The metrics of an engine and of the process that it runs in."""
     registry = CollectorRegistry()
     registry.register(PROCESS)  # it collects like a collector
-    registry.register(collector)
+    for collector in collectors:
+        registry.register(collector)
     return registry

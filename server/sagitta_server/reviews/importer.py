@@ -15,6 +15,7 @@ from sagitta_server.reviews.environment import (
 )
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.events import Event, RecoveryStep
+from sagitta_server.reviews.metrics import IMPORTS
 from sagitta_server.reviews.names import norm, schema_overlap
 from sagitta_server.reviews.recovery import (
     STEPS,
@@ -65,7 +66,8 @@ class Importer:
             self._finish(task, lambda r, _: r)
             return
         try:
-            self._steps(task, review)
+            with IMPORTS.labels(review.session.environment_id).time():
+                self._steps(task, review)
         except _StoppedError:
             self._finish(task, _interrupted)
         except EnvironmentUnavailableError as error:

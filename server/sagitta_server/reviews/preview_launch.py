@@ -34,6 +34,7 @@ from sagitta_server.reviews.gates import Gate, failing, gates, is_unsettled, mis
 from sagitta_server.reviews.importer import source_request
 from sagitta_server.reviews.json_text import dump, load
 from sagitta_server.reviews.lifecycle import DATASET_CHANGED, require_dataset
+from sagitta_server.reviews.metrics import LAUNCHES, PREVIEWS
 from sagitta_server.reviews.recovery import with_conditions, without_conditions
 from sagitta_server.reviews.run_tickets import sql_hash
 from sagitta_server.reviews.settle import random_id
@@ -102,15 +103,23 @@ class Previewer:
         if review is None or review.preview is None or review.preview.preview_id != task.reference:
             self._finish(task, None, None)
             return
+        started = time.monotonic()
+        outcome = self._attempt(review)
+        seconds = time.monotonic() - started
+        if isinstance(outcome, Compiled):
+            PREVIEWS.labels(outcome.strategy, "ready").observe(seconds)
+            self._finish(task, outcome, None)
+        else:
+            PREVIEWS.labels("none", "failed").observe(seconds)
+            self._finish(task, None, outcome)
+
+    def _attempt(self, review: Review) -> Compiled | CompilationError:
         try:
-            compiled = self._compile(review)
+            return self._compile(review)
         except CompilationError as error:
-            self._finish(task, None, error)
-            return
+            return error
         except EnvironmentUnavailableError as error:
-            self._finish(task, None, CompilationError(error.code.lower(), error.message))
-            return
-        self._finish(task, compiled, None)
+            return CompilationError(error.code.lower(), error.message)
 
     def abandon(self, task: Task, reason: str) -> None:
         """Fails a preview whose compilation failed again and again."""
@@ -267,6 +276,7 @@ class Launcher:
         assert review.run is not None
         ended = _ended(review.run, outcome, effects)
         self._audit(effects, review, ended, None, "launch.finished")
+        LAUNCHES.labels(ended.environment_id, ended.launch_status.value).inc()
         changed = replace(review, run=ended)
         if ended.launch_status is LaunchStatus.SUCCESS and review.session.status is SessionStatus.ACTIVE:
             changed = replace(changed, session=replace(changed.session, status=SessionStatus.COMPLETED))

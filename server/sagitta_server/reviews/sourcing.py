@@ -11,6 +11,7 @@ from sagitta_server.reviews.candidates import Content
 from sagitta_server.reviews.dictionaries import DictionaryContent, DictionaryReader, StoredFile, new_source
 from sagitta_server.reviews.environment import Environment
 from sagitta_server.reviews.errors import ReviewError
+from sagitta_server.reviews.metrics import AI_CALLS
 from sagitta_server.reviews.names import norm, schema_overlap
 from sagitta_server.reviews.recovery import with_conditions, without_conditions
 from sagitta_server.reviews.semantics import apply_to_review
@@ -91,10 +92,13 @@ class SourceResolver:
             external = not isinstance(provider, EmbeddedProvider)
             summary = provider.write_summary(request, summary_text(review)) if external else None
         except AiUnavailableError as error:
+            AI_CALLS.labels("failed").inc()
             log.warning("the AI provider did not give a usable answer: %s", error)
             message = "The configured AI provider gave no usable answer; the built-in drafts are shown instead."
             entries = EmbeddedProvider().propose_fields(request).entries
             return Resolved(Content(source, entries), condition=Condition(_UNAVAILABLE, message, "ai"))
+        if external:
+            AI_CALLS.labels("ok").inc(drafts.calls + 1)  # and the summary
         note = f"AI provider {provider.name}: {drafts.calls} calls, {drafts.tokens} tokens" if external else None
         return Resolved(Content(source, drafts.entries), summary=summary, note=note)
 

@@ -20,7 +20,7 @@ def ai():
 
 @pytest.fixture(scope="module")
 def service(ai, tmp_path_factory):
-    configured = {"provider": "openai", "base_url": ai.url, "model": "fake", "timeout_s": 0.5, "api_key": "k" * 20}
+    configured = {"provider": "openai", "base_url": ai.url, "model": "fake", "timeout_s": 2, "api_key": "k" * 20}
     with world(tmp_path_factory.mktemp("ai"), ai=configured) as engine:
         yield engine.reviews.service
 
@@ -87,7 +87,7 @@ def test_what_goes_out_holds_no_values_rows_links_or_users(service, ai):
         lambda _: (200, b"x" * 2_000_000),
         lambda _: chat("[1, 2]"),
         lambda _: (200, b"{}"),
-        slow(1.5),
+        slow(5),
     ],
     ids=["prose", "500", "html", "huge", "list", "empty", "slow"],
 )

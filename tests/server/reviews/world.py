@@ -67,7 +67,14 @@ def settings(folder: Path, state_url: str = "", **reviews: Any) -> Settings:
         sources={"default": {"uri": f"duckdb:///{folder}/shop.duckdb"}},
         models={"files": (str(folder / "shop.yaml"),), "watch_interval_seconds": 0},
         flight={"enabled": False},
-        reviews={"mutations_per_minute": 0, "max_sessions_per_user": 100_000, **reviews},
+        reviews={
+            "mutations_per_minute": 0,
+            "max_sessions_per_user": 100_000,
+            "intake_wait_ms": 20_000,  # the machine may be busy
+            "preview_wait_ms": 20_000,
+            "launch_wait_ms": 20_000,
+            **reviews,
+        },
     )
 
 
