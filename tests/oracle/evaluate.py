@@ -108,6 +108,8 @@ class Evaluation:
             raise v.UndecidedError("two measures with one label")
         frame = Frame(self.leaves, parts, query.where, list(asked.values()), query.grouping)
         self._check_having_fields(frame, asked)
+        for name in (*(name for name, _ in frame.asked), *self._having_names()):
+            frame.check_grain(name)
         self._check_reach(frame)
         self._check_having(frame)
         if not any(frame.leaf_measures(name) for name, _ in frame.asked):

@@ -120,6 +120,15 @@ class Frame:
         """Returns the measures inside a name, at any depth, nested aggregations opened."""
         return leaf_measures(self.model, (name,))
 
+    def check_grain(self, name: str) -> None:
+        """A measure's grain may include selected dimensions only, also where there is no row to group."""
+        metric = self.metric(name)
+        if metric is None:
+            self._effective_level(self.measure(name), self.levels[0])
+            return
+        for part in components(metric):
+            self.check_grain(part)
+
     def metrics_inside(self, name: str) -> list[Metric]:
         metric = self.metric(name)
         if metric is None:
