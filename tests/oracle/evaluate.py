@@ -170,7 +170,7 @@ class Evaluation:
             if homes and not any(self.scoper.is_served(home, grouped, ref) for home in homes for ref in part.refs):
                 raise v.RefusedError(f"no leaf reaches {part.label}", "UNREACHABLE_REQUIRED_OBJECT")
         for clause in frame.where:
-            bound = {self.leaves.home(one) for one in measures if frame.is_bound(one, clause)}
+            bound = {self.leaves.home(one) for name in names for one in frame.bound_leaves(name, clause)}
             for ref in self.scoper.clause_fields([clause]):
                 self._reached(bound, [ref], "UNKNOWN_FILTER_FIELD", "UNREACHABLE_REQUIRED_OBJECT")
         for name, added in [*frame.asked, *((name, ()) for name in self._having_names())]:

@@ -196,7 +196,7 @@ class Frame:
         return all(
             any(
                 len(part.members) == 1 and (self.scoper.field(leaf.field), leaf.grain) == part.members[0]
-                for part in self.parts
+                for part in self.shown
             )
             for leaf in leaves(clause)
         )
@@ -252,6 +252,19 @@ class Frame:
         if clause in self.effective_where(measure) or self._speaks_of_shown(clause):
             return True
         return self._effective_level(measure, self.levels[0]) != self.levels[0]
+
+    def bound_leaves(self, name: str, clause: FilterNode) -> list[Measure]:
+        """Returns the measures inside a name that a clause binds; a context that drops it drops it for all within."""
+        metric = self.metric(name)
+        if metric is not None:
+            return [leaf for part in components(metric) for leaf in self.bound_leaves(part, clause)]
+        measure = self.measure(name)
+        if not self.is_bound(measure, clause):
+            return []
+        if not is_nested(measure):
+            return [measure]
+        assert measure.expression is not None
+        return [leaf for part in measure.expression.measures for leaf in self.bound_leaves(part, clause)]
 
     def _effective_level(self, measure: Measure, level: Level) -> Level:
         """Returns the dimensions by which a measure is grouped in rows of a level."""

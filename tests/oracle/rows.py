@@ -143,7 +143,7 @@ class RowReader:
 
         The fields that the scope has are read there.
         """
-        far = [ref for ref in self.scoper.clause_fields(clauses) if ref not in scope.paths]
+        far = [ref for ref in self.scoper.clause_fields(clauses) if scope.paths.get(ref) is None]
         inner, found = self._contexts(anchor, far, ())
         related: dict[Row | None, list[Context]] = {}
         for context in found:
@@ -163,7 +163,8 @@ class RowReader:
 
     def _test(self, scope: Scope, anchor: Anchor, clause: FilterNode, groups: Sequence[Group]) -> Test:
         """The test of a measure's own filter: one more AND for the rows that WHERE leaves."""
-        if all(ref in scope.paths for ref in self.scoper.clause_fields([clause])):
+        fields = self.scoper.clause_fields([clause])
+        if all(scope.paths.get(ref) is not None or self.scoper.is_hopeless(anchor, ref) for ref in fields):
             return lambda context: self.scoper.holds(clause, scope, context) is True
         for group in groups:
             if self._is_served(anchor, group.anchor, [*group.clauses, clause]):

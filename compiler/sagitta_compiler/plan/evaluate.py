@@ -7,12 +7,12 @@ is a further call with other dimensions or filters, so that every feature compos
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sagitta_compiler.plan.compare import add_comparison, reads_apart, with_spine
 from sagitta_compiler.plan.context import grain_of
 from sagitta_compiler.plan.frames import PRESENCE, Frame, join_back, unite
-from sagitta_compiler.plan.legs import Coordinates, build_leg, coordinates
+from sagitta_compiler.plan.legs import Coordinates, build_leg, coordinates, reach_of, supplied_under
 from sagitta_compiler.plan.nested import nested_frame
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.scalars import Literal, Scalar, Template
@@ -67,17 +67,15 @@ def evaluate(
     legs, sides = _place(planner, dims, clauses, needs)
     walked = tuple(dict.fromkeys((*planner.query.dimensions, *dims)))
     frames = [build_leg(planner, where, tuple(leaves), walked) for where, leaves in legs.items()]
-    nested = {leaf: nested_frame(planner, leaf, dims, clauses, evaluate) for leaf in needs.nested}
-    frames += [found for leaf, found in nested.items() if leaf in needs.rows]
-    frame = unite(frames, dims, planner.labels)
+    supplying, beside = _nested(planner, dims, clauses, needs)
+    frame = unite([*frames, *supplying], dims, planner.labels)
     if needs.compared:
         frame = with_spine(planner, frame, dims, tuple(needs.compared))
     if wanted is not None:
         frame = unite([frame.plus(PRESENCE, Literal(1)), wanted], dims, planner.labels, "with those asked for")
     frame = _with_sides(planner, frame, sides, walked)
-    for leaf, found in nested.items():
-        if leaf not in needs.rows:
-            frame = _beside(planner, frame, found)
+    for found in beside:
+        frame = _beside(planner, frame, found)
     for value in (*values, *tested):
         frame = add(planner, frame, dims, clauses, value)
     return frame
@@ -161,12 +159,12 @@ def _place(
         if isinstance(leaf, NestedValue):
             continue
         where = coordinates(planner, leaf, dims, clauses)
-        if leaf in needs.rows and where.grain == dims and leaf.measure.semi_additive is None:
+        under = supplied_under(planner, leaf, dims, clauses)
+        if leaf in needs.rows and (where.grain, where.clauses) == (dims, under) and leaf.measure.semi_additive is None:
             legs.setdefault(where, []).extend([leaf] if leaf in needs.here else [])
             continue
         if leaf in needs.rows:
-            applied = where.clauses if where.grain == dims else clauses
-            suppliers.append(Coordinates(where.home, dims, applied, demands=where.demands))
+            suppliers.append(Coordinates(where.home, dims, under, demands=where.demands))
         rest.append((leaf, where))
     for supplier in dict.fromkeys(suppliers):
         if not any(where.brings_rows_of(supplier) for where in legs):
@@ -178,6 +176,25 @@ def _place(
             shared = where in legs and leaf.measure.semi_additive is None
             (legs if shared else sides).setdefault(where, []).append(leaf)
     return legs, sides
+
+
+def _nested(
+    planner: Planner, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], needs: _Needs
+) -> tuple[list[Frame], list[Frame]]:
+    """The frames of nested aggregations: those that bring rows, and those that are joined back."""
+    supplying: list[Frame] = []
+    beside: list[Frame] = []
+    for value in needs.nested:
+        grain, applied = reach_of(planner, value, dims, clauses)
+        found = nested_frame(planner, value, grain, applied, evaluate)
+        under = supplied_under(planner, value, dims, clauses)
+        if value in needs.rows and under == applied:
+            supplying.append(found)
+            continue
+        beside.append(found)
+        if value in needs.rows:
+            supplying.append(replace(nested_frame(planner, value, dims, under, evaluate), values={}))
+    return supplying, beside
 
 
 def _with_sides(

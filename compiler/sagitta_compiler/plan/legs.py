@@ -68,6 +68,22 @@ def reach_of(
     return grain, applied
 
 
+def supplied_under(
+    planner: Planner, value: LeafValue | NestedValue, dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...]
+) -> tuple[Clause, ...]:
+    """The filters under which a value brings rows: its own at the query's grain, else the query's.
+
+    A row of a subtotal stands for rows of the detail, so that what a clause says of members as shown holds for it, too.
+    """
+    grain, applied = reach_of(planner, value, dims, clauses)
+    if grain != dims:
+        return clauses
+    if value.context is None:
+        return applied
+    shown = (*planner.query.dimensions, *dims)
+    return (*applied, *(c for c in clauses if c not in applied and _on_shown(c, shown)))
+
+
 def _on_shown(clause: Clause, dims: tuple[BoundDimension, ...]) -> bool:
     """Whether a clause speaks of nothing but selected members as shown: those must pass it in every row."""
     shown = {dim.members[0] for dim in dims if len(dim.members) == 1}

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from sagitta_compiler.plan.aggregates import aggregate_of
 from sagitta_compiler.plan.frames import Frame, Labels, close
-from sagitta_compiler.plan.legs import reach_of
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.scalars import Aggregate, coalesce
 from sagitta_compiler.query.bound import BoundDimension, Clause, NestedValue
@@ -30,8 +29,7 @@ def nested_frame(
     clauses: tuple[Clause, ...],
     evaluate: Evaluate,
 ) -> Frame:
-    """The frame of a nested aggregation at its grain: its formula per dimension and `over`, then the aggregate."""
-    dims, clauses = reach_of(planner, value, dims, clauses)
+    """The frame of a nested aggregation by its grain under its filters: its formula per `over`, then the aggregate."""
     finer = (*dims, *_further(value.over, dims))
     inner = evaluate(planner, finer, clauses, (value.inner,))
     over = ", ".join(dim.label for dim in value.over)
