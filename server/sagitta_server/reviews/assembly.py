@@ -107,8 +107,13 @@ def build_reviews(
             return held
         return sources[dictionary.source] if dictionary.source else next(iter(sources.values()))
 
-    reader = DictionaryReader(settings.dictionaries, settings.dictionary_dir, warehouse)
     elsewhere = _superset_environments(settings)
+    reader = DictionaryReader(
+        settings.dictionaries,
+        settings.dictionary_dir,
+        warehouse,
+        lambda environment, dataset, limit: elsewhere[environment].rows(dataset, limit),
+    )
     environments: dict[str, Environment] = {ENVIRONMENT_ID: local, **elsewhere}
     service = ReviewService(database, settings, environments, reader, _provider(settings.ai))
     return Reviews(service, spool, key, (*own.values(), *elsewhere.values()))

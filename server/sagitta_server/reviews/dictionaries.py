@@ -103,6 +103,11 @@ class StoredFile:
     content: bytes
 
 
+def _nowhere(environment: str, dataset: int, limit: int) -> Rows:
+    del dataset, limit
+    raise ReviewError("semantic_source_invalid", f"There is no environment {environment!r} to read a dictionary from.")
+
+
 class DictionaryReader:
     """Reads dictionaries by reference; connected ones are remembered for a while."""
 
@@ -111,10 +116,13 @@ class DictionaryReader:
         dictionaries: Mapping[str, DictionarySettings],
         directory: Path | None,
         warehouse: Callable[[DictionarySettings], Warehouse],
+        elsewhere: Callable[[str, int, int], Rows] = _nowhere,
     ) -> None:
+        """`elsewhere` reads the rows of a dataset: environment, id, and how many at most."""
         self._dictionaries = dictionaries
         self._directory = directory
         self._warehouse = warehouse
+        self._elsewhere = elsewhere
         self._lock = threading.Lock()
         self._cache: dict[str, tuple[float, tuple[tuple[Entry, ...], int, int]]] = {}
 
@@ -198,6 +206,8 @@ class DictionaryReader:
         return read
 
     def _select(self, name: str, settings: DictionarySettings) -> Rows:
+        if settings.dataset is not None:
+            return self._elsewhere(settings.environment, settings.dataset, MAX_ROWS)
         try:
             with closing(self._warehouse(settings).execute(settings.query, timeout_seconds=60)) as stream:
                 tables = []

@@ -16,10 +16,14 @@ class _Section(BaseModel):
 
 
 class DictionarySettings(_Section):
-    """A connected data dictionary: a SELECT whose rows describe fields."""
+    """A connected data dictionary: rows that describe fields, from a SELECT or from a dataset of a Superset."""
 
-    query: str
+    query: str = ""
     """The SELECT; its column names tell what they hold (`column_name`, `table_name`, `label`, `description`, ...)."""
+    environment: str = ""
+    """Instead of a SELECT: name of the review environment, a Superset, that has the dictionary as a dataset."""
+    dataset: int | None = Field(default=None, ge=1)
+    """The id of that dataset; its columns are named as those of a SELECT are."""
     source: str | None = None
     """Name of a configured warehouse; None: the dictionary's own `connection`, else the first warehouse."""
     connection: SourceSettings | None = None
@@ -28,6 +32,13 @@ class DictionarySettings(_Section):
     """What people call it; None: its name."""
     cache_seconds: float = Field(default=900.0, ge=0)
     """How long its rows are believed."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> DictionarySettings:
+        elsewhere = bool(self.environment) and self.dataset is not None
+        if bool(self.query) == elsewhere or bool(self.environment) != (self.dataset is not None):
+            raise ValueError("a dictionary has either a query, or an environment and a dataset")
+        return self
 
 
 class AiSettings(_Section):
@@ -122,6 +133,13 @@ class ReviewSettings(_Section):
     """The gateway as clients reach it, for links in answers; empty: links are paths."""
     ai: AiSettings = AiSettings()
     local: LocalSettings = LocalSettings()
+
+    @model_validator(mode="after")
+    def _dictionaries_exist(self) -> ReviewSettings:
+        for name, dictionary in self.dictionaries.items():
+            if dictionary.environment and dictionary.environment not in self.environments:
+                raise ValueError(f"the dictionary {name} names no configured environment: {dictionary.environment!r}")
+        return self
 
     @field_validator("environments")
     @classmethod

@@ -290,6 +290,10 @@ class FakeSuperset:
         columns = ", ".join(wanted["columns"])
         where = self._outer(held, wanted.get("filters", ()), wanted.get("extras", {}).get("where", ""))
         text = f"SELECT {columns} FROM {inner}{where} LIMIT {wanted['row_limit']}"
+        if body.get("result_type") == "full":
+            rows, names = self._run(text.replace("main.orders", "orders"), wanted["row_limit"])
+            data = [dict(zip(names, values, strict=True)) for values in rows]
+            return Reply(200, {"result": [{"language": "sql", "query": text, "data": data, "rowcount": len(data)}]})
         return Reply(200, {"result": [{"language": "sql", "query": text}]})
 
     def _inner(self, held: dict[str, Any], filters: Any, url_params: dict[str, str]) -> str:

@@ -52,7 +52,7 @@ def reviewing(tmp_path, monkeypatch):
     monkeypatch.setenv("BI_PASSWORD", PASSWORD)
     opened = []
 
-    def run(fake, secret=PASSWORD, **changes):
+    def run(fake, secret=PASSWORD, dictionaries=None, **changes):
         monkeypatch.setenv("BI_PASSWORD", secret)
         context = world(
             tmp_path,
@@ -60,6 +60,7 @@ def reviewing(tmp_path, monkeypatch):
             preview_wait_ms=20_000,
             launch_wait_ms=20_000,
             environments=environments(fake, **changes),
+            dictionaries=dictionaries or {},
         )
         opened.append(context)
         return context.__enter__().reviews.service
@@ -461,6 +462,25 @@ def test_texts_of_a_dataset_that_cannot_be_read_change_nothing(one_superset, rev
     one_superset.trouble = lambda _method, _path: None
     after = service.apply_source(ALICE, review.session_id, SemanticSourceType.REFERENCE_DATASET, "dataset:2", None)
     assert any(f.candidates for f in after.fields)
+
+
+DICTIONARY = "SELECT 'amount' AS column_name, 'Betrag' AS label, 'Was die Bestellung kostet' AS description"
+
+
+def test_a_dictionary_may_be_a_dataset(superset, reviewing):
+    held = superset.add_dataset(3, "dictionary", DICTIONARY)
+    held["columns"] = [{"column_name": name} for name in ("column_name", "label", "description")]
+    service = reviewing(superset, dictionaries={"glossary": {"environment": "bi", "dataset": 3}})
+    amount = next(f for f in start(service, superset).fields if f.field_name == "amount")
+    assert (amount.verbose_name, amount.description) == ("Betrag", "Was die Bestellung kostet")
+    assert (amount.provenance, amount.needs_review) == ("dictionary_exact", False)
+
+
+def test_a_dictionary_that_cannot_be_read_is_told_and_holds_nothing_up(one_superset, reviewing):
+    service = reviewing(one_superset, dictionaries={"glossary": {"environment": "bi", "dataset": 99}})
+    review = start(service, one_superset)
+    assert "SEMANTIC_SOURCE_FAILED" in codes(review)
+    assert review.session.readiness_state == "review_ready"
 
 
 def test_nobody_but_the_configured_host_is_asked(one_superset, reviewing):

@@ -81,3 +81,18 @@ def test_secrets_come_from_the_named_variables_and_are_not_shown() -> None:
 def test_a_missing_secret_is_named() -> None:
     with pytest.raises(CredentialsError, match="BI_TOKEN"):
         credentials("bi", SupersetSettings.model_validate(PLAIN), {})
+
+
+@pytest.mark.parametrize(
+    ("dictionary", "complaint"),
+    [
+        ({}, "either a query"),
+        ({"query": "SELECT 1", "environment": "bi", "dataset": 1}, "either a query"),
+        ({"environment": "bi"}, "either a query"),
+        ({"query": "SELECT 1", "dataset": 3}, "either a query"),
+        ({"environment": "moon", "dataset": 1}, "no configured environment"),
+    ],
+)
+def test_a_dictionary_comes_from_one_place(dictionary: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        ReviewSettings.model_validate({"environments": {"bi": PLAIN}, "dictionaries": {"d": dictionary}})

@@ -49,6 +49,7 @@ from sagitta_server.reviews.superset.datasets import (
 from sagitta_server.reviews.superset.filters import GUESSED, IN_URL, SAVED, dashboard_filters, form_filters, url_filters
 from sagitta_server.reviews.superset.links import Link, LinkKind, parse_source
 from sagitta_server.reviews.superset.publishing import publish
+from sagitta_server.reviews.superset.rows import read_rows
 from sagitta_server.reviews.superset.running import Runner
 from sagitta_server.reviews.superset.settings import SupersetSettings, credentials
 from sagitta_server.reviews.superset.sources import Found, SourceReader, sql_ref
@@ -190,6 +191,19 @@ class SupersetEnvironment:
         reference = source_type is SemanticSourceType.REFERENCE_DATASET
         trust = self._trust(other) if reference else TrustLevel.CANDIDATE
         return DatasetTexts(other.name, trust, entries(other), _overlap(names, other))
+
+    def rows(self, dataset_id: int, limit: int) -> list[dict[str, Json]]:
+        """The first rows of a dataset, for dictionaries that are kept as one.
+
+        Raises:
+            ReviewError: `semantic_source_invalid`, it cannot be read.
+        """
+        try:
+            return read_rows(self._client, dataset_id, limit)
+        except SupersetError as error:
+            raise ReviewError(
+                "semantic_source_invalid", f"Dataset {dataset_id} cannot be read as a dictionary: {error.message[:300]}"
+            ) from error
 
     def compile(self, request: CompileRequest) -> Compiled:
         return self._compiler.compile(request)
