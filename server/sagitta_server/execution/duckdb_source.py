@@ -29,8 +29,15 @@ from sagitta_server.execution.stream import Once, ResultStream, close_quietly, r
 
 _LOG = logging.getLogger(__name__)
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:/[^\s/'\"]+){2,}")
-_CANDIDATES = re.compile(r"\s*Candidate functions:.*", re.DOTALL)
-"""The list of overloads after a type mismatch: dozens of lines that help nobody."""
+_ADVICE = re.compile(r"\s*(?:Candidate functions:|Possible solutions:|See also https?:).*", re.DOTALL)
+"""What DuckDB adds for who types SQL: lists of overloads, settings and addresses."""
+_HINTS: Mapping[type[Exception], str] = {
+    duckdb.OutOfMemoryException: "Ask for fewer rows or groups, or give the source more memory (option memory_limit).",
+    duckdb.CatalogException: "Compare the tables of the model with those of the warehouse.",
+    duckdb.BinderException: "Compare the columns and types of the model with those of the warehouse.",
+}
+"""What to do about an error, by its class."""
+_LOCKED = "Another process has the database open for writing: end it, or let it open a copy."
 _MEMORY = ":memory:"
 
 
@@ -168,6 +175,8 @@ def _told(error: Exception) -> SourceError:
     """Returns the error that a client may see: DuckDB's own text without file paths."""
     if isinstance(error, SourceError):
         return error
-    text = _CANDIDATES.sub("", _PATH.sub("<path>", str(error))).strip()
+    text = _PATH.sub("<path>", _ADVICE.sub("", str(error))).strip()
+    hint = _LOCKED if "Conflicting lock" in text else _HINTS.get(type(error))
+    text = f"{text}\n{hint}" if hint else text
     _LOG.debug("DuckDB refused a statement: %s", text)
     return SourceError(text)
