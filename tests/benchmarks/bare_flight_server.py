@@ -1,4 +1,4 @@
-"""The ceiling of `bench_flight_ceiling`: a Flight server that hands DuckDB's native reader over and does nothing else.
+"""The ceiling of `flight_ceiling`: a Flight server that hands DuckDB's native reader over and does nothing else.
 
 Usage: python bare_flight_server.py DATABASE; prints its port.
 """
