@@ -174,7 +174,8 @@ def _resolve_keys(
             continue
         aliased = by_alias.get(column.name.casefold()) if not column.table else None
         item = names.find(column)
-        if aliased is not None and (alias_first or item is None):
+        is_key = isinstance(column.parent, exp.Ordered)  # inside an expression a name is the table's, if it has it
+        if aliased is not None and ((alias_first and is_key) or item is None):
             column.replace(aliased.copy())
         elif item is None:
             column.meta[ITEM] = names.item(column)

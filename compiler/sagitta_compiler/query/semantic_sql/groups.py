@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from sqlglot import exp
 from sagitta_compiler.model.types import AbstractType, Aggregation, TimeGrain
 from sagitta_compiler.query.query import (
     DimensionItem,
+    Filter,
+    FilterGroup,
     FilterNode,
     Grouping,
     MeasureItem,
@@ -596,7 +598,13 @@ class GroupedSelect:
             and len(set(names)) == len(names)
             and set(keys) == every
             and all(tree.meta.get(KEY) in every for _, tree in order)
+            and not self._hides_a_measure(outputs)
         )
+
+    def _hides_a_measure(self, outputs: list[_Output]) -> bool:
+        """Whether an output has the name of a measure that HAVING compares, and is something else."""
+        compared = {node.field for node in _flat_filters(self._having)}
+        return any(o.name in compared and o.tree.meta.get(KEY) != f"m:{o.name}" for o in outputs)
 
     def _labels(self, outputs: list[_Output]) -> dict[str, str]:
         """The label of each column of the answer: the output's name, else one of its own."""
@@ -607,6 +615,8 @@ class GroupedSelect:
                 continue
             grain = item.grain if isinstance(item, DimensionItem) else None
             label = f"{item.name}:{grain}" if grain else item.name
+            if isinstance(item, MeasureItem) and item.filters:
+                label = f"{label}, filtered"  # HAVING finds labels before measures: a narrowed one is never the measure
             while label in labels.values():
                 label = f"{label}_"
             labels[key] = label
@@ -621,17 +631,27 @@ class GroupedSelect:
         offset: int | None,
     ) -> exp.Select:
         self._refuse_empty()
-        outer = exp.select(*(exp.alias_(_labelled(o.tree, labels), o.name, quoted=True) for o in outputs))
+        outer = exp.select(*(exp.alias_(self._labelled(o.tree, labels), o.name, quoted=True) for o in outputs))
         outer = outer.from_(exp.to_identifier(self._alias))
         for condition in self._after:
-            outer = outer.where(_labelled(condition, labels))
+            outer = outer.where(self._labelled(condition, labels))
         if self._select.args.get("distinct"):
             outer = outer.distinct()
         if order:
-            outer.set("order", exp.Order(expressions=[_with_this(k, _labelled(t, labels)) for k, t in order]))
+            outer.set("order", exp.Order(expressions=[_with_this(k, self._labelled(t, labels)) for k, t in order]))
         if limit is not None:
             outer = outer.limit(limit)
         return outer.offset(offset) if offset is not None else outer
+
+    def _labelled(self, tree: exp.Expr, labels: dict[str, str]) -> exp.Expr:
+        """Gives the columns of the answer their labels and its name: an output may be called like another column."""
+        copied = tree.copy()
+        for column in _outside_queries(copied):
+            key = str(column.meta[KEY])
+            label = f"_g_{labels[key[2:]]}" if key.startswith("g:") else labels[key]
+            column.set("this", exp.to_identifier(label, quoted=True))
+            column.set("table", exp.to_identifier(self._alias))
+        return copied
 
     def _refuse_empty(self) -> None:
         if not self._dimensions and not self._measures:
@@ -643,20 +663,18 @@ class GroupedSelect:
         return row_count(self._select, clause, self._values)
 
 
+def _flat_filters(nodes: Iterable[FilterNode]) -> Iterator[Filter]:
+    for node in nodes:
+        if isinstance(node, Filter):
+            yield node
+        elif isinstance(node, FilterGroup):
+            yield from _flat_filters(node.filters)
+
+
 def _answer(key: str) -> exp.Column:
     column = exp.column(key, quoted=True)
     column.meta[KEY] = key
     return column
-
-
-def _labelled(tree: exp.Expr, labels: dict[str, str]) -> exp.Expr:
-    """Gives the columns of the answer their labels."""
-    copied = tree.copy()
-    for column in _outside_queries(copied):
-        key = str(column.meta[KEY])
-        label = f"_g_{labels[key[2:]]}" if key.startswith("g:") else labels[key]
-        column.set("this", exp.to_identifier(label, quoted=True))
-    return copied
 
 
 def _with_this(key: exp.Ordered, tree: exp.Expr) -> exp.Ordered:

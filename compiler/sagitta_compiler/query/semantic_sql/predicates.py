@@ -141,21 +141,7 @@ class _Reader:
             low, high = high, low
         return self._filter(tree.this, FilterOperator.BETWEEN, low, high)
 
-    def _tuples(self, tree: exp.In) -> FilterNode | bool:
-        """`(a, b) IN ((1, 2), (3, 4))`: one of the rows is equal in every column."""
-        columns, choices = tree.this.expressions, list[exp.Expr]()
-        for row in tree.expressions:
-            values = row.expressions if isinstance(row, exp.Tuple) else []
-            if len(values) != len(columns):
-                raise refused("SQL_SYNTAX_ERROR", f"{readable(tree)} needs {len(columns)} values in each row.")
-            pairs = zip(columns, values, strict=True)
-            choices.append(exp.and_(*(exp.EQ(this=c.copy(), expression=v.copy()) for c, v in pairs), copy=False))
-        written = exp.or_(*choices, copy=False)
-        return self.read(written)
-
     def _in(self, tree: exp.In) -> FilterNode | bool:
-        if isinstance(tree.this, exp.Tuple) and tree.args.get("query") is None:
-            return self._tuples(tree)
         if tree.args.get("query") is not None or tree.args.get("unnest") is not None:
             raise refused(
                 "UNSUPPORTED_SQL_FEATURE",

@@ -34,7 +34,7 @@ def translate_command(tree: exp.Expr, catalog: SqlCatalog) -> Translation | None
         case exp.Query():
             return None
         case exp.Command() if str(tree.this).upper() in ("SHOW", "DESCRIBE", "DESC"):
-            return _show(str(tree.expression.name if tree.expression else ""), catalog)
+            return _show(_text(tree.expression), catalog)
         case exp.Command() if str(tree.this).upper() in ("RESET", "DISCARD", "SET", "SAVEPOINT", "RELEASE"):
             return Acknowledgement(str(tree.this).upper())
         case _ if isinstance(tree, _WRITES):
@@ -43,6 +43,10 @@ def translate_command(tree: exp.Expr, catalog: SqlCatalog) -> Translation | None
             )
         case _:
             raise refused("UNSUPPORTED_SQL_FEATURE", f"{tree.sql()[:60]} is not a query.", "Send a SELECT.")
+
+
+def _text(node: exp.Expr | str | None) -> str:
+    return node.name if isinstance(node, exp.Expr) else str(node or "")
 
 
 def _settings(tree: exp.Set) -> list[tuple[str, str]]:

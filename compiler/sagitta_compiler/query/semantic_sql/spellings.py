@@ -30,6 +30,8 @@ def respell(tree: exp.Expr) -> exp.Expr:
 
 def _respelled(node: exp.Expr) -> exp.Expr | None:
     match node:
+        case exp.In() if isinstance(node.this, exp.Tuple) and node.expressions:
+            return _rows(node)
         case exp.ToChar() if (pattern := _format(node.args.get("format"))) is not None:
             return exp.TimeToStr(this=node.this.copy(), format=pattern)
         case exp.UnixToTime() if (pattern := _format(node.args.get("scale"))) is not None:
@@ -38,6 +40,18 @@ def _respelled(node: exp.Expr) -> exp.Expr | None:
             return write([argument.copy() for argument in node.expressions])
         case _:
             return None
+
+
+def _rows(node: exp.In) -> exp.Expr | None:
+    """`(a, b) IN ((1, 2), (3, 4))` as equalities: engines differ in what a NULL inside a row means."""
+    columns, choices = node.this.expressions, list[exp.Expr]()
+    for row in node.expressions:
+        values = row.expressions if isinstance(row, exp.Tuple) else []
+        if len(values) != len(columns):
+            return None
+        pairs = zip(columns, values, strict=True)
+        choices.append(exp.and_(*(exp.EQ(this=c.copy(), expression=v.copy()) for c, v in pairs), copy=False))
+    return exp.paren(exp.or_(*choices, copy=False), copy=False)
 
 
 def _format(node: exp.Expr | None) -> exp.Literal | None:

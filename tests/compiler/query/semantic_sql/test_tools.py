@@ -103,6 +103,13 @@ PEOPLE = [
     ('SELECT "Country", SUM("Revenue") FROM shop GROUP BY 1 HAVING SUM(CASE WHEN "Status" = \'open\' THEN "Revenue" ELSE 0 END) > 10', "SELECT 'DE', 200.0"),
     ('SELECT "Country", SUM(CASE WHEN "Order Day" >= DATE \'2025-01-01\' THEN "Revenue" END) - SUM(CASE WHEN "Order Day" < DATE \'2025-01-01\' THEN "Revenue" END) d FROM shop GROUP BY 1',
      "SELECT country, sum(amount) FILTER (WHERE ordered_on >= '2025-01-01') - sum(amount) FILTER (WHERE ordered_on < '2025-01-01') FROM o GROUP BY 1"),
+    # an output that has the name of a measure is not that measure in HAVING
+    ('SELECT "Country", "Orders N" AS "Revenue" FROM shop GROUP BY 1 HAVING SUM("Revenue") > 100', "SELECT country, count(*) FROM o GROUP BY 1 HAVING sum(amount) > 100"),
+    ('SELECT "Country" AS "Revenue", SUM("Orders N") FROM shop GROUP BY 1 HAVING SUM("Revenue") > 100', "SELECT country, count(*) FROM o GROUP BY 1 HAVING sum(amount) > 100"),
+    ('SELECT "Country", SUM(CASE WHEN "Status" = \'open\' THEN "Revenue" END) AS "Revenue" FROM shop GROUP BY 1 HAVING SUM("Revenue") > 160',
+     "SELECT 'DE', 80.0"),
+    ('SELECT "Country", SUM(CASE WHEN "Status" = \'open\' THEN "Revenue" END) FROM shop GROUP BY 1 HAVING SUM("Revenue") > 160', "SELECT 'DE', 80.0"),
+    ('SELECT "Country", "Orders N" AS "Revenue" FROM shop GROUP BY 1 ORDER BY SUM("Revenue") DESC LIMIT 1', "SELECT 'DE', 2"),
     # three-valued logic
     ('SELECT "Revenue" FROM shop WHERE ("Country" = \'US\') IS NOT TRUE', "SELECT sum(amount) FROM o WHERE (country = 'US') IS NOT TRUE"),
     ('SELECT "Revenue" FROM shop WHERE ("Country" = \'US\') IS FALSE', "SELECT sum(amount) FROM o WHERE (country = 'US') IS FALSE"),
@@ -179,6 +186,11 @@ def test_top_is_a_name_where_no_number_follows(catalog: SqlCatalog) -> None:
     assert compiled('SELECT "Country" AS top FROM shop', catalog)[1] == ["top"]
 
 
-@pytest.mark.parametrize("sql", ['SELECT * FROM (SELECT 1 AS "COL") AS "SUBQUERY" WHERE 0 = 1', "SELECT 1 AS x"])
+@pytest.mark.parametrize(
+    "sql",
+    ['SELECT * FROM (SELECT 1 AS "COL") AS "SUBQUERY" WHERE 0 = 1', "SELECT 1 AS x", "SHOW VARIABLES", "SHOW search_path",
+     "SHOW TRANSACTION ISOLATION LEVEL",
+     "SELECT c.column_name FROM information_schema.tables t JOIN information_schema.columns c ON t.table_name = c.table_name"],
+)  # fmt: skip
 def test_a_statement_without_a_table_needs_no_warehouse(sql: str, catalog: SqlCatalog) -> None:
     assert isinstance(translate_sql(sql, catalog, now=NOW), CatalogStatement)
