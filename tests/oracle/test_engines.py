@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,7 @@ from oracle.engines import ClickHouse, Engine, Postgres, Spark, SQLite
 from oracle.judge import Outcome, Verdict, describe, judge
 from oracle.matrix import SETTLED, cell, features
 from oracle.queries import Case
+from sagitta_compiler import CompileContext, compile_query, load_model, read_query
 from sagitta_compiler.sql.dialects import DIALECTS
 from server.execution.postgres import start_postgres
 
@@ -78,6 +80,38 @@ def _is_right(outcome: Outcome, dialect: str) -> bool:
             bool(DIALECTS[dialect].unsupported) or outcome.codes == ("UNSUPPORTED_NESTED_ACCESS",)
         )
     return outcome.verdict in SETTLED
+
+
+_VIEW = """CREATE VIEW main.metrics WITH METRICS LANGUAGE YAML AS $$
+version: 0.1
+source: main.sold
+dimensions: [{name: kind, expr: kind}]
+measures: [{name: Total, expr: SUM(amount)}]
+$$"""
+_METRICS = {
+    "version": 1.0,
+    "dataObjects": {
+        "Sold": {"code": "metrics", "schema": "main", "columns": {"Kind": {"code": "kind", "abstractType": "string"}}}
+    },
+    "dimensions": {"Kind": {"dataObject": "Sold", "column": "Kind", "resultType": "string"}},
+    "measures": {"Total": {"aggregation": "measure"}},
+    "metrics": {"Double": {"expression": "{[Total]} * 2"}},
+}
+
+
+def test_a_measure_of_the_warehouse_is_what_its_metric_view_says(tmp_path: Path) -> None:
+    with _opened("spark", tmp_path) as engine:
+        columns = {"kind": "VARCHAR", "amount": "DOUBLE"}
+        engine.load({"sold": {"columns": columns, "rows": [["a", 2.0], ["b", 3.0], ["a", 5.0]]}})
+        engine.run(_VIEW)
+        model = load_model(_METRICS).model
+        assert model is not None
+        select = {"dimensions": ["Kind"], "measures": ["Total", "Double"]}
+        having = [{"field": "Total", "op": "gt", "value": 4}]
+        query, _ = read_query({"select": select, "having": having})
+        assert query is not None
+        assert engine.run(compile_query(model, query, CompileContext("spark")).sql)[1] == [("a", 7.0, Decimal("14.00"))]
+        engine.close()
 
 
 @pytest.mark.parametrize("name", ENGINES)

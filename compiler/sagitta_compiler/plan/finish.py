@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sagitta_compiler.model.types import Direction
+from sagitta_compiler.model.types import Aggregation, Direction
 from sagitta_compiler.plan.casts import typed
 from sagitta_compiler.plan.conditions import combine, test
 from sagitta_compiler.plan.frames import Frame, as_select, close
@@ -17,12 +17,16 @@ from sagitta_compiler.query.bound import (
     BoundQuery,
     Clause,
     Group,
+    LeafValue,
     Member,
     Predicate,
     RowExists,
     Selected,
     Test,
+    Value,
     grouping_flag,
+    inputs_of,
+    values_of,
 )
 from sagitta_compiler.query.query import NullsOrder
 
@@ -59,13 +63,20 @@ def _aggregates(frame: Frame, query: BoundQuery) -> bool:
 def _filtered(planner: Planner, frame: Frame) -> Frame:
     """The finished rows that pass HAVING. A filter over windows reads finished rows."""
     predicates = planner.query.having
-    if frame.windows or any(asks_for_rows(predicate) for predicate in predicates):
+    if frame.windows or any(asks_for_rows(p) for p in predicates) or any(map(_of_warehouse, values_of(predicates))):
         frame = close(frame, planner.labels, "finished")
     condition = all_of(having(planner, predicate, frame) for predicate in predicates)
     assert condition is not None
     if frame.grouped:
         return replace(frame, select=replace(frame.select, having=condition))
     return replace(frame, select=replace(frame.select, where=all_of(c for c in (frame.select.where, condition) if c)))
+
+
+def _of_warehouse(value: Value) -> bool:
+    """Whether a measure that the warehouse defines is in a value: not every engine finds it in HAVING."""
+    if isinstance(value, LeafValue):
+        return value.measure.aggregation is Aggregation.MEASURE
+    return any(_of_warehouse(part) for part in inputs_of(value))
 
 
 def having(planner: Planner, predicate: Predicate, frame: Frame) -> Scalar:

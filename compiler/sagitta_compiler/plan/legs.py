@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sagitta_compiler.model.resolved import ColumnRef
+from sagitta_compiler.model.types import Aggregation
 from sagitta_compiler.plan.aggregates import aggregate, arguments
 from sagitta_compiler.plan.conditions import Conditions, truncated
 from sagitta_compiler.plan.context import clauses_of, grain_of
@@ -185,11 +186,25 @@ class _Leg:
             self._partners.append(self._conditions.has_partner(path))
 
     def _aggregate(self, leaf: LeafValue) -> Scalar:
+        if leaf.measure.aggregation is Aggregation.MEASURE:
+            return self._of_warehouse(leaf)
         condition = self._own_condition(leaf)
         whole = aggregate(self._scope, self._route.to_home, self._where.home, leaf.measure, condition)
         default = leaf.empty
         counts = isinstance(whole, Aggregate) and whole.function == "count"
         return whole if default is None or counts else coalesce(whole, default)
+
+    def _of_warehouse(self, leaf: LeafValue) -> Scalar:
+        """A measure that the warehouse defines; it takes the rows as they are, all of them and each once."""
+        if leaf.filters or self._deduplicates:
+            raise self._planner.fail(
+                "UNSUPPORTED_AGGREGATION",
+                f"'{leaf.name}' is defined in the warehouse: it can be neither filtered alone nor counted once per row",
+                "select.measures",
+                hint="Filter the whole query, and group by what its own rows have.",
+                context={"measure": leaf.name},
+            )
+        return Aggregate("measure", (Field(self._scope.at(self._route.to_home), leaf.measure.name),))
 
     def _own_condition(self, leaf: LeafValue) -> Scalar | None:
         """The condition of the measure's own filters, and the record of what they reach."""

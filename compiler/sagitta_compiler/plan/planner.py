@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import Measure, ResolvedModel
+from sagitta_compiler.model.types import Aggregation
 from sagitta_compiler.plan.frames import Labels
 from sagitta_compiler.plan.graph import AmbiguousPathError, JoinGraph, Path
 from sagitta_compiler.plan.routes import Route, member_path, route, waypoint
@@ -87,6 +88,8 @@ class Planner:
             home: str = memo[key]
             return home
         objects = objects_of(measure)
+        if not objects and measure.aggregation is Aggregation.MEASURE:
+            objects = (measure.anchor or self._only_object(measure),)
         if not objects:
             return self.anchor_of(self.query.dimensions or dims)
         root = self.graph.common_root(objects)
@@ -94,6 +97,18 @@ class Planner:
             return self._conformed_home(measure, objects)
         memo[key] = root
         return root
+
+    def _only_object(self, measure: Measure) -> str:
+        """Where a measure of the warehouse is defined, when its anchor does not say so."""
+        if len(self.model.objects) == 1:
+            return next(iter(self.model.objects))
+        raise self.fail(
+            "ANCHOR_REQUIRED_AMBIGUOUS_KEY",
+            f"'{measure.name}' is defined in the warehouse, and the model does not say on which data object",
+            f"measures.{measure.name}",
+            hint="Name the data object with `anchor`.",
+            context={"measure": measure.name},
+        )
 
     def _conformed_home(self, measure: Measure, objects: tuple[str, ...]) -> str:
         """The object to whose grain facts without a common root are brought: the anchor, or the one they share."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import combinations
 
+from sagitta_compiler.model.types import Aggregation
 from sagitta_compiler.plan.evaluate import evaluate
 from sagitta_compiler.plan.finish import asks_for_rows, finish, order_of
 from sagitta_compiler.plan.frames import Frame, Labels
@@ -92,7 +93,8 @@ def _is_flat(planner: Planner, frame: Frame, legs: int) -> bool:
 
 def _rolls_up(value: Value) -> bool:
     if isinstance(value, LeafValue):
-        return value.grain is None and value.context is None
+        own = value.measure.aggregation is not Aggregation.MEASURE
+        return own and value.grain is None and value.context is None
     return all(_rolls_up(part) for part in inputs_of(value))
 
 

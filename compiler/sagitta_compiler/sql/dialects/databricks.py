@@ -49,6 +49,7 @@ class Databricks(Dialect):
         "supports_from_unnest": True,
     }
     unsupported = frozenset()
+    aggregates: ClassVar = {"measure": lambda args: call("MEASURE", args[0])}
     operators: ClassVar = {"regex": lambda args: exp.RegexpLike(this=args[0], expression=args[1])}
 
     functions: ClassVar = {
