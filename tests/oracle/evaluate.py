@@ -209,6 +209,8 @@ class Evaluation:
     def _members(self, frame: Frame) -> list[RowKey]:
         """Dimensions alone: the distinct members of their common root's rows that have a passing row (rules o, h)."""
         refs = [ref for part in frame.parts for ref in part.refs]
+        if not refs:
+            raise v.UndecidedError("a numbering of rows without dimensions")
         objects = {name for ref in refs for name in (ref.column.object, ref.via) if name is not None}
         home = self.scoper.graph.common_root(objects, self.model.objects)
         if home is None:

@@ -321,6 +321,8 @@ class Frame:
     ) -> dict[Key, v.Value]:
         added = (*measure.filters, *added)
         assert measure.expression is not None
+        if any(not self.leaf_measures(name) for name in measure.expression.measures):
+            raise v.UndecidedError("a numbering of rows that is aggregated again")
         parts = [self.parts[place] for place in level]
         shown = {part.members for part in parts}
         names = dict.fromkeys([*measure.over, *(measure.grain.include if measure.grain else ())])
@@ -333,6 +335,8 @@ class Frame:
             [(name, added) for name in measure.expression.measures],
             shown=self.shown,
         )
+        for name in measure.expression.measures:
+            inner.check_grain(name)
         arguments: dict[Key, list[v.Value]] = {}
         for row in inner.rows:
             value = inner.formula(measure.expression, added, row)

@@ -82,6 +82,7 @@ _OF_THE_QUERY = (
     "UNREACHABLE_REQUIRED_OBJECT",
     "UNKNOWN_FILTER_FIELD",
     "INVALID_MEASURE_FILTER",
+    "GRAIN_NOT_SUBSET",
 )
 """A query with two mistakes may be refused for either."""
 

@@ -78,6 +78,8 @@ def draw_populated(chooser: Chooser, most_rows: int = 10) -> Populated:
     made.extend(_measure(chooser, world, model, pool) for _ in range(chooser.integer(2, 8)))
     for _ in range(chooser.integer(1, 7)):
         made.append(_metric(chooser, world, model, made))
+        if chooser.chance(10):
+            made.append(_nested(chooser, world, model, made))
     if chooser.chance(10):
         model["filters"] = [_static(chooser, world)]
         extra.add("model: static filter")
@@ -132,6 +134,26 @@ def _conformed(chooser: Chooser, model: Document, name: str, other: str) -> Made
     return Made(label, frozenset({"measure: over facts that share a key"}), frozenset({name}))
 
 
+def _nested(chooser: Chooser, world: World, model: Document, made: Sequence[Made]) -> Made:
+    """An aggregation of any measure or metric, finer than the query by what that needs and by something else."""
+    base = chooser.choose([one for one in made if one.numeric])
+    aggregation = chooser.choose(("max", "avg", "sum", "count", "median"))
+    label = f"{aggregation} of {base.name}"
+    over = sorted({*base.needs, f"{chooser.choose(world.near(min(base.homes)))} Kind"})
+    model["measures"][label] = {"aggregation": aggregation, "expression": f"{{[{base.name}]}}", "over": over}
+    if chooser.chance(20):
+        model["measures"][label]["total"] = True
+    return Made(label, base.features | {"measure: nested over anything"}, base.homes)
+
+
+def _within(chooser: Chooser, world: World, home: str, document: Document) -> frozenset[str]:
+    """Lets a metric start anew within a dimension now and then; returns what must be selected for it."""
+    if not chooser.chance(15):
+        return frozenset()
+    document["partitionBy"] = [f"{chooser.choose(world.near(home))} Kind"]
+    return frozenset(document["partitionBy"])
+
+
 def _metric(chooser: Chooser, world: World, model: Document, made: Sequence[Made]) -> Made:
     numeric = [one for one in made if one.numeric]
     base = chooser.choose(numeric)
@@ -145,8 +167,10 @@ def _metric(chooser: Chooser, world: World, model: Document, made: Sequence[Made
     if family == "untimed":
         kind = chooser.choose(tuple(f.UNTIMED))
         label = f"{kind} of {base.name}"
-        model["metrics"][label] = f.UNTIMED[kind](base.name, "")
-        return Made(label, base.features | {f"metric: {kind}"}, base.homes, base.needs)
+        metric = f.UNTIMED[kind](base.name, "")
+        needs = base.needs | _within(chooser, world, min(base.homes), metric)
+        model["metrics"][label] = metric
+        return Made(label, base.features | {f"metric: {kind}"}, base.homes, needs)
     kind = chooser.choose(tuple(f.TIMED))
     home = chooser.choose(sorted(base.homes))
     time = f"{chooser.choose(world.near(home))} {chooser.choose(('Month', 'Month', 'Day'))}"
@@ -241,14 +265,12 @@ def _selected(
     for _ in range(chooser.choose((1, 2) if alone else (0, 1, 1, 2))):
         objects = near if chooser.chance(80) else world.objects
         name = _dimension_of(chooser, populated, chooser.choose(objects))
-        if (
-            name not in taken
-            and f"{name.rsplit(' ', 1)[0]} {'Day' if name.endswith('Month') else 'Month'}" not in taken
-        ):
+        if name not in taken:
             taken.add(name)
             dimensions.append(_grained(chooser, name, used))
     if chooser.chance(6) and len(world.objects) > 1:
-        pair = [f"{world.objects[0]} Kind", f"{chooser.choose(world.objects[1:])} Kind"]
+        kind = chooser.choose(("Kind", "Kind", "Month", "Day"))
+        pair = [f"{world.objects[0]} {kind}", f"{chooser.choose(world.objects[1:])} {kind}"]
         if not set(pair) & taken:
             dimensions.append({"coalesce": pair, "as": "Either"})
             used.add("clause: coalesce")
@@ -259,7 +281,7 @@ def _selected(
 def _dimension_of(chooser: Chooser, populated: Populated, name: str) -> str:
     kinds: tuple[str, ...] = ("Kind", "Kind", "Size", "Month", "Day")
     if f"{name} Class" in populated.model["dimensions"]:
-        kinds = ("Class", *kinds)
+        kinds = ("Class", "Rank", *kinds)
     if name == "Cat" and populated.world.shape.startswith("triangle"):
         return chooser.choose(("Cat Kind by Bee", "Cat Kind by Bee", "Cat Kind"))
     return f"{name} {chooser.choose(kinds)}"
@@ -284,8 +306,9 @@ def _measures(chooser: Chooser, items: Sequence[Made], near: Sequence[str], used
     for one in items:
         if chooser.chance(10):
             used.add("clause: measure filtered by the query")
-            condition = {"field": f"{chooser.choose(near)}.Kind", "op": "equals", "value": "x"}
-            selected.append({"measure": one.name, "filter": [condition], "as": f"x {one.name}"})
+            for kind in ("x", "y") if chooser.chance(30) else ("x",):
+                condition = {"field": f"{chooser.choose(near)}.Kind", "op": "equals", "value": kind}
+                selected.append({"measure": one.name, "filter": [condition], "as": f"{kind} {one.name}"})
         else:
             selected.append(one.name)
     return selected
@@ -311,7 +334,13 @@ def _having(chooser: Chooser, populated: Populated, query: Document, used: set[s
         pool = [f"{populated.world.objects[0]} sum"]
     operator, value = chooser.choose((("gt", 1), ("lte", 2), ("notset", None), ("between", [0, 5]), ("set", None)))
     condition = {"field": chooser.choose(pool), "op": operator}
-    return condition if value is None else {**condition, "value": value}
+    condition = condition if value is None else {**condition, "value": value}
+    plain = [name for name in query["select"]["dimensions"] if isinstance(name, str) and name.endswith("Kind")]
+    if plain and chooser.chance(30):
+        used.add("clause: having on a dimension")
+        member = {"field": chooser.choose(plain), "op": chooser.choose(("set", "notset"))}
+        return {"logic": chooser.choose(("and", "or")), "filters": [condition, member]}
+    return condition
 
 
 def _shape(chooser: Chooser, query: Document, items: Sequence[Made], used: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from oracle.features import UNTIMED
 from oracle.worlds import COLUMN_TYPES, Chooser, Document, World
 
 UNION, DERIVED = "Gnu", "Hen"
@@ -51,13 +52,17 @@ def _add_union(chooser: Chooser, world: World, model: Document) -> None:
 def _add_derived(chooser: Chooser, world: World, model: Document) -> None:
     name = chooser.choose(world.objects)
     select = {"dimensions": [f"{name} Kind", f"{name} Month"], "measures": [f"{name} sum", f"{name} tally"]}
-    model["dataObjects"][DERIVED] = {
-        "query": {"select": select},
-        "columns": {
-            "Kind": {"code": f"{name} Kind", "abstractType": "string"},
-            **derived_columns(f"{name} Month", f"{name} sum", f"{name} tally"),
-        },
+    columns = {
+        "Kind": {"code": f"{name} Kind", "abstractType": "string"},
+        **derived_columns(f"{name} Month", f"{name} sum", f"{name} tally"),
     }
+    model["dataObjects"][DERIVED] = {"query": {"select": select}, "columns": columns}
+    if chooser.chance(50):
+        model["dimensions"][f"{name} Id"] = {"dataObject": name, "column": "Id", "resultType": "int"}
+        select["dimensions"].append(f"{name} Id")
+        columns["Owner"] = {"code": f"{name} Id", "abstractType": "int"}
+        join = {"joinType": "many-to-one", "joinTo": name, "columnsFrom": ["Owner"], "columnsTo": ["Id"]}
+        model["dataObjects"][DERIVED]["joins"] = [join]
 
 
 def derived_columns(day: str, amount: str, count: str) -> Document:
@@ -77,12 +82,15 @@ def derived_columns(day: str, amount: str, count: str) -> Document:
 
 
 def add_lifetime(world: World, model: Document, name: str) -> None:
-    """Gives the rows of an object the sum of what belongs to each, and a class by it."""
+    """Gives the rows of an object the sum of what belongs to each, a class by it and a rank among the others."""
     many = [other for other in world.objects if name in world.near(other)]
     columns = model["dataObjects"][name]["columns"]
     columns["Lifetime"] = {"expression": f"{{[{many[-1]} sum]}}", "abstractType": "float"}
     test = f"CASE WHEN {{[{many[-1]} sum]}} > 1 THEN 'large' ELSE 'small' END"
     columns["Class"] = {"expression": test, "abstractType": "string"}
+    model.setdefault("metrics", {})[f"{name} standing"] = UNTIMED["rank"](f"{many[-1]} sum", "")
+    columns["Rank"] = {"expression": f"{{[{name} standing]}}", "abstractType": "int"}
+    model["dimensions"][f"{name} Rank"] = {"dataObject": name, "column": "Rank", "resultType": "int"}
     model["dimensions"][f"{name} Class"] = {"dataObject": name, "column": "Class", "resultType": "string"}
     model["measures"][f"{name} lifetime"] = {
         "aggregation": "sum",

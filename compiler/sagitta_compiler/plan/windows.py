@@ -61,10 +61,10 @@ def add_cumulative(planner: Planner, frame: Frame, dims: tuple[BoundDimension, .
     time = time_labels(dims, metric.time_dimension)
     frame = ready(planner, frame, value.input)
     argument = typed(value.input, frame.values[value.input])
-    if PRESENCE in frame.values:
-        argument = when(Call("is_not_null", (frame.values[PRESENCE],)), argument)
     if not time:
         return frame.plus(value, _alone(metric.function, argument))
+    if PRESENCE in frame.values:
+        argument = when(Call("is_not_null", (frame.values[PRESENCE],)), argument)
     moment = frame.dims[time[0].label]
     parts = others(dims, time) if metric.partition_by is None else named(dims, metric.partition_by)
     partition: list[Scalar] = [frame.dims[dim.label] for dim in parts]
