@@ -44,7 +44,7 @@ from sagitta_compiler.plan.scalars import (
     WindowFrame,
 )
 from sagitta_compiler.sql.dialects import Dialect
-from sagitta_compiler.sql.membership import as_membership
+from sagitta_compiler.sql.membership import among_outer_rows, as_membership
 from sagitta_compiler.sql.syntax import E, case, cast, column, name, number, text, wrap
 from sagitta_compiler.sql.templates import lower_template
 
@@ -68,6 +68,10 @@ class _Lowering:
         self._taken: set[str] = set()
         self._ctes: list[exp.CTE] = []
         self._recursive = False
+        self._made: list[Select] = []
+        """What was made on the way; kept, for frames are known by identity."""
+        self._open: list[Select] = []
+        """The selects around the expression that is written, the innermost last."""
 
     def statement(self, select: Select) -> exp.Query:
         query = self._select(select)
@@ -78,6 +82,13 @@ class _Lowering:
     # relations
 
     def _select(self, select: Select) -> exp.Select:
+        self._open.append(select)
+        try:
+            return self._statement(select)
+        finally:
+            self._open.pop()
+
+    def _statement(self, select: Select) -> exp.Select:
         source = None if select.source is None else self._source(select.source)
         joins = [self._join(join) for join in select.joins]
         parts: dict[str, Any] = {"expressions": [self._output(output) for output in select.columns]}
@@ -196,7 +207,8 @@ class _Lowering:
         start = exp.Alias(
             this=exp.Min(this=column(source, self._short(spine.column))), alias=name(self._short(spine.column))
         )
-        first = exp.Select(expressions=[start], from_=rows)
+        begins = exp.Not(this=exp.Is(this=start.this.copy(), expression=exp.Null()))
+        first = exp.Select(expressions=[start], from_=rows, having=exp.Having(this=begins))  # no row from no period
         following = self._dialect.shift(column(own, self._short(spine.column)), 1, spine.grain, spine.type)
         last = exp.Select(expressions=[exp.Max(this=column(source, self._short(spine.column)))], from_=rows.copy())
         step = exp.Select(
@@ -282,9 +294,10 @@ class _Lowering:
 
     def _exists(self, exists: Exists) -> E:
         """EXISTS; as membership where the engine cannot look at the outer row."""
-        found = None if self._dialect.correlates else as_membership(exists.select)
-        if found is None:
+        if self._dialect.correlates or not self._open:
             return exp.Exists(this=self._select(exists.select))
+        found = as_membership(exists.select) or among_outer_rows(exists.select, self._open[-1])
+        self._made.append(found[1])
         keys = [self.scalar(key) for key in found[0]]
         subject = keys[0] if len(keys) == 1 else exp.Tuple(expressions=keys)
         members = exp.In(this=wrap(subject), query=exp.Subquery(this=self._select(found[1])))

@@ -1,15 +1,18 @@
 """EXISTS as membership, for engines that cannot (or not everywhere) look at the outer row from inside.
 
-`EXISTS(SELECT 1 FROM b WHERE b.k = a.k AND p(b))` is `a.k IN (SELECT b.k FROM b WHERE p(b))`.
+`EXISTS(SELECT 1 FROM b WHERE b.k = a.k AND p(b))` is `a.k IN (SELECT b.k FROM b WHERE p(b))`. Where equalities do not
+say it all, the outer rows are read once more inside: `EXISTS(SELECT 1 FROM b WHERE p(a, b))` is
+`a.x IN (SELECT a.x FROM a CROSS JOIN b WHERE p(a, b))` for the columns `x` of `a` that `p` reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from sagitta_compiler.plan.relations import Output, Select
-from sagitta_compiler.plan.scalars import Call, Exists, Field, Scalar, all_of, rewrite
+from sagitta_compiler.model.types import DataType
+from sagitta_compiler.plan.relations import JoinKind, JoinTo, Output, Select, Source
+from sagitta_compiler.plan.scalars import Call, Cast, Exists, Field, Literal, Scalar, all_of, rewrite
 
 
 def as_membership(select: Select) -> tuple[tuple[Scalar, ...], Select] | None:
@@ -28,6 +31,76 @@ def as_membership(select: Select) -> tuple[tuple[Scalar, ...], Select] | None:
         return None
     columns = tuple(Output(f"key {place}", inner) for place, (_, inner) in enumerate(pairs, 1))
     return tuple(outer for outer, _ in pairs), replace(select, columns=columns, where=all_of(rest))
+
+
+def among_outer_rows(select: Select, outer: Select) -> tuple[tuple[Scalar, ...], Select]:
+    """The outer values, as texts so that NULLs are equal too, and the select of those that have a row."""
+    own = _aliases(select)
+    fields = tuple(dict.fromkeys(field for field in _fields(select) if field.source not in own))
+    alias = _fresh("outer rows", own | _aliases(outer))
+    labels = {field: Field(alias, f"outer {place}") for place, field in enumerate(fields, 1)}
+    columns = tuple(Output(label.name, field) for field, label in labels.items())
+    rows = Select(columns, outer.source, outer.joins, distinct=True, name=alias, note="the rows that are asked about")
+    assert select.source is not None
+    inside = _renamed(select, labels)
+    where = inside.where
+    found = Select(
+        tuple(Output(f"key {place}", key) for place, key in enumerate(_keys(labels.values()), 1)),
+        Source(rows, alias),
+        (JoinTo(select.source, None, JoinKind.CROSS), *inside.joins),
+        where,
+        name=select.name,
+    )
+    return tuple(_keys(labels)), found
+
+
+def _keys(fields: Iterable[Field]) -> Iterator[Scalar]:
+    for field in fields:
+        yield Call("is_null", (field,))
+        yield Call("coalesce", (Cast(field, DataType("string")), Literal("")))
+
+
+def _fresh(wanted: str, taken: frozenset[str]) -> str:
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted} {number}", number + 1
+    return name
+
+
+def _fields(select: Select) -> Iterator[Field]:
+    """The columns that a select reads of whatever source, also from inside its own subqueries."""
+    read = [select.where, *(join.on for join in select.joins), *(column.scalar for column in select.columns)]
+    for scalar in read:
+        if scalar is not None:
+            yield from _read(scalar)
+
+
+def _read(scalar: Scalar) -> Iterator[Field]:
+    found: list[Field] = []
+
+    def look(part: Scalar) -> Scalar | None:
+        if isinstance(part, Field):
+            found.append(part)
+        elif isinstance(part, Exists):
+            inner = _aliases(part.select)
+            found.extend(field for field in _fields(part.select) if field.source not in inner)
+        return None
+
+    rewrite(scalar, look)
+    yield from found
+
+
+def _renamed(select: Select, labels: Mapping[Field, Field]) -> Select:
+    """The select with some columns replaced, also inside its own subqueries."""
+
+    def change(part: Scalar) -> Scalar | None:
+        if isinstance(part, Field):
+            return labels.get(part)
+        return Exists(_renamed(part.select, labels)) if isinstance(part, Exists) else None
+
+    joins = tuple(replace(join, on=None if join.on is None else rewrite(join.on, change)) for join in select.joins)
+    where = None if select.where is None else rewrite(select.where, change)
+    return replace(select, joins=joins, where=where)
 
 
 def _conjuncts(where: Scalar | None) -> Iterator[Scalar]:
@@ -56,19 +129,4 @@ def _aliases(select: Select) -> frozenset[str]:
 
 def _sources(scalar: Scalar) -> frozenset[str]:
     """The sources that an expression reads, also from inside its own subqueries."""
-    found: set[str] = set()
-
-    def look(part: Scalar) -> Scalar | None:
-        if isinstance(part, Field):
-            found.add(part.source)
-        elif isinstance(part, Exists):
-            found.update(_outside(part.select))
-        return None
-
-    rewrite(scalar, look)
-    return frozenset(found)
-
-
-def _outside(select: Select) -> frozenset[str]:
-    read = [select.where, *(join.on for join in select.joins), *(column.scalar for column in select.columns)]
-    return frozenset().union(*(_sources(scalar) for scalar in read if scalar is not None)) - _aliases(select)
+    return frozenset(field.source for field in _read(scalar))

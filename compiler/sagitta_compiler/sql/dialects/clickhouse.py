@@ -66,7 +66,7 @@ class ClickHouse(Dialect):
         "ends_with": lambda args: call("endsWith", *args),
         "regex": lambda args: call("match", *args),
         "length": lambda args: call("lengthUTF8", *args),
-        "div": lambda args: _divided(*args),
+        "div": lambda args: exp.Div(this=call("toFloat64", args[0]), expression=wrap(args[1]), typed=False, safe=False),
     }
     aggregates: ClassVar = {
         "median": lambda args: _parametric("quantileExactInclusive", number(0.5), args[0]),
@@ -91,12 +91,15 @@ class ClickHouse(Dialect):
         return call("toInt64", window) if function in _NUMBERING else window
 
     def result_cast(self, arg: E, type_: DataType) -> E:
-        """Decimals are cut, not rounded, when they are cast: a wider one is rounded first."""
+        """Decimals are rounded before they are cast, which would cut them.
+
+        Below a NULL there may be an infinity or NaN, on which a plain cast fails; nothing else is too wide for the first.
+        """
         if type_.precision is None:
             return super().result_cast(arg, type_)
         scale = type_.scale or 0
-        wide = typed(exp.DType.DECIMAL, min(type_.precision + _GUARD, self.max_precision), scale + _GUARD)
-        return super().result_cast(call("round", cast(arg, wide), number(scale)), type_)
+        wide = call("accurateCastOrNull", arg, text(f"Decimal({self.max_precision}, {scale + _GUARD})"))
+        return super().result_cast(call("round", wide, number(scale)), type_)
 
     def date_trunc(self, grain: TimeGrain, arg: E) -> E:
         return call(_STARTS[grain], arg)
@@ -120,7 +123,8 @@ class ClickHouse(Dialect):
         return call("toTimeZone", placed, text(zone))
 
     def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
-        count = call("range", exp.Add(this=self._between(first, last, grain), expression=number(1)))
+        periods = exp.Add(this=self._between(first, last, grain), expression=number(1))
+        count = call("range", exp.Coalesce(this=periods, expressions=[number(0)]))
         step = {TimeGrain.FISCAL_YEAR: TimeGrain.YEAR, TimeGrain.FISCAL_QUARTER: TimeGrain.QUARTER}.get(grain, grain)
         moved = call(f"add{step.value.capitalize()}s", first.copy(), exp.Column(this=exp.Identifier(this="i")))
         return call(
@@ -154,15 +158,6 @@ class ClickHouse(Dialect):
         settings = [exp.EQ(this=exp.Var(this=setting), expression=number(1)) for setting in _SETTINGS[:2]]
         query.set("settings", settings)
         return query
-
-
-def _divided(dividend: E, divisor: E) -> E:
-    """A quotient of doubles. The divisor is never 0, not even below a NULL, where a cast would still meet infinity."""
-    if isinstance(divisor, exp.Literal):
-        return exp.Div(this=call("toFloat64", dividend), expression=divisor, typed=False, safe=False)
-    filled = exp.Coalesce(this=divisor.copy(), expressions=[number(1)])
-    quotient = exp.Div(this=call("toFloat64", dividend), expression=filled, typed=False, safe=False)
-    return case([(exp.Not(this=exp.Is(this=wrap(divisor), expression=exp.Null())), quotient)], None)
 
 
 def _of_pairs(one: E, other: E) -> E:

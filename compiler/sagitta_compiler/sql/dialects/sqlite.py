@@ -7,7 +7,7 @@ from typing import ClassVar
 from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, Aggregation, DataType, TimeGrain
-from sagitta_compiler.sql.dialects.base import Dialect
+from sagitta_compiler.sql.dialects.base import Dialect, UnsupportedError
 from sagitta_compiler.sql.syntax import E, binary, call, cast, number, text, typed
 
 _STARTS = {
@@ -67,6 +67,13 @@ class SQLite(Dialect):
             this=call("SUBSTR", args[0], exp.Neg(this=call("LENGTH", args[1].copy()))), expression=args[1]
         ),
     }
+
+    def operator(self, function: str, args: tuple[E, ...]) -> E:
+        if function == "regex":
+            raise UnsupportedError(
+                "UNSUPPORTED_FUNCTION", "SQLite has no regular expressions; use `like` or `contains`"
+            )
+        return super().operator(function, args)
 
     def date(self, day: str) -> E:
         return text(day)
