@@ -88,7 +88,7 @@ class Planner:
             home: str = memo[key]
             return home
         objects = objects_of(measure)
-        if not objects and measure.aggregation is Aggregation.MEASURE:
+        if not objects and measure.aggregation is Aggregation.MEASURE and not self.out.has_errors:
             objects = (measure.anchor or self._only_object(measure),)
         if not objects:
             return self.anchor_of(self.query.dimensions or dims)

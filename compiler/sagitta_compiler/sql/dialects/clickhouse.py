@@ -93,7 +93,7 @@ class ClickHouse(Dialect):
     def result_cast(self, arg: E, type_: DataType) -> E:
         """Decimals are rounded before they are cast, which would cut them.
 
-        Below a NULL there may be an infinity or NaN, on which a plain cast fails; nothing else is too wide for the first.
+        Below a NULL there may be an infinity or NaN, on which a plain cast fails; nothing else fails it.
         """
         if type_.precision is None:
             return super().result_cast(arg, type_)
