@@ -21,6 +21,8 @@ VERSION = os.environ.get("SS_VERSION", "5.0.0")
 ROOT = Path(os.environ.get("SS_ROOT", Path(__file__).parents[2] / ".superset"))
 EXTRA: tuple[str, ...] = ("adbc-driver-flightsql>=1.13",)
 """Packages that tests want beside Superset: what our own SQLAlchemy dialect stands on."""
+NO_PYTHON = 77
+"""Exit code where no interpreter can run Superset; its tests are skipped then."""
 USERS = (("gina", "Gamma"), ("sam", "Alpha"))
 """Beside `admin`; every password is the name. Gina sees nothing, sam reads everything and owns nothing."""
 
@@ -130,7 +132,10 @@ def _interpreter(version: str) -> str:
         check = "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))"
         if subprocess.run([found, "-c", check], check=False).returncode == 0:  # pyenv's shims may lead nowhere
             return found
-    raise SystemExit(f"Superset {version} needs Python 3.10 or 3.11; install one, or name it in SS_PYTHON.")
+    if shutil.which("uv") is not None:
+        return "3.11"  # uv fetches one
+    print(f"Superset {version} needs Python 3.10 or 3.11; install one, or name it in SS_PYTHON.", file=sys.stderr)
+    raise SystemExit(NO_PYTHON)
 
 
 def _metadata(made: Installation) -> None:

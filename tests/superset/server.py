@@ -66,10 +66,10 @@ class Superset:
         self.process = None
 
 
-def start(made: Installation, home: Path, *, templates: bool = True, port: int = 0) -> Superset:
+def start(made: Installation, home: Path, *, port: int = 0) -> Superset:
     """A Superset in `home`, which begins as a copy of the installation's, with the shop in it."""
     shutil.copytree(made.seed, home, dirs_exist_ok=True)
-    write_config(home, templates=templates)
+    write_config(home)
     shop.make_databases(home)
     _add_our_dialect(home)
     port = port or _free_port()
@@ -90,6 +90,15 @@ def _add_our_dialect(home: Path) -> None:
     built = next(WheelBuilder(str(DIALECT)).build(directory=str(home / "wheels"), versions=["standard"]))
     with zipfile.ZipFile(built) as wheel:
         wheel.extractall(home / "packages")
+
+
+def restart(running: Superset, *, templates: bool) -> None:
+    """The same Superset at the same address, with template processing on or off."""
+    running.stop()
+    write_config(running.home, templates=templates)
+    made = Installation(running.version, running.venv.parent)
+    running.process = _serve(made, running.home, int(running.base_url.rpartition(":")[2]))
+    _await(running)
 
 
 def _serve(made: Installation, home: Path, port: int) -> subprocess.Popen[bytes]:

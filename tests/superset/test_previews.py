@@ -8,6 +8,7 @@ import pytest
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.values import ApprovalState, PreviewStatus
 
+from superset.server import restart
 from superset.shop import explore_link, make_dashboard, native_filter
 
 pytestmark = pytest.mark.xdist_group("superset")
@@ -236,3 +237,19 @@ def test_a_broken_template_is_a_failed_preview_or_none_at_all(desk, superset, ap
     assert preview.error_code == "compilation_failed"
     assert preview.error_details
     assert "PREVIEW_FAILED" in failing.codes
+
+
+def test_a_superset_that_renders_no_templates_is_recognised(desk, superset):
+    restart(superset, templates=False)
+    try:
+        for link in (superset.links["dashboard_permalink"], superset.links["sqllab_saved_query"]):
+            sitting = desk.start(link)
+            assert sitting.preview().error_code == "unresolved_template"
+            assert "TEMPLATE_PROCESSING_DISABLED" in sitting.codes
+        required = desk.select(superset.fixtures["ds_v_required"])
+        required.give("min_amount", 10)
+        assert required.preview().error_code == "unresolved_template"
+        assert desk.select(superset.fixtures["ds_orders"]).preview().preview_status is PreviewStatus.READY
+    finally:
+        restart(superset, templates=True)
+    assert desk.start(superset.links["dashboard_permalink"]).preview().preview_status is PreviewStatus.READY

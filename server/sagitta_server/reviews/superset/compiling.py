@@ -22,6 +22,7 @@ from sagitta_server.reviews.values import Condition, Dataset
 
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _TIME_LITERAL = re.compile(r"(>=|<)[^'<>=]*'(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?)'")
+_TRIAL, _RENDERED = "SELECT {{ 1 }} AS rendered", "SELECT 1 AS rendered"
 _UNREAD = "rv_unread"
 """A parameter for texts that have none: without any, Superset lays the text out and does not render it."""
 _MAX_URL = 3500
@@ -57,6 +58,12 @@ class Compiler:
         """
         payload, inputs = payload_of(request.dataset), inputs_of(request)
         try:
+            return self._compiled(payload, request, inputs)
+        except CompilationError as error:
+            raise self._explained(payload, error) from error
+
+    def _compiled(self, payload: Payload, request: CompileRequest, inputs: Inputs) -> Compiled:
+        try:
             if payload.dataset_id is not None and not inputs.overrides:
                 sql, strategy = self._chart_data(payload.dataset_id, request, inputs), "chart_data"
             else:
@@ -64,7 +71,8 @@ class Compiler:
         except SupersetError as error:
             raise CompilationError(_CODES.get(error.code, error.code), error.message) from error
         text = sql.strip().rstrip(";").rstrip()
-        _check_rendered(payload, text)
+        if _is_unrendered(payload, text):
+            raise _templates_are_off()
         return Compiled(text, payload.dialect, strategy, kind="superset", warnings=_not_applied(request, inputs, text))
 
     def formats(self, database_id: int) -> bool:
@@ -76,6 +84,24 @@ class Compiler:
         if self._learnt.formats is None:
             self._formatted(database_id, "SELECT 1", {}, {})
         return bool(self._learnt.formats)
+
+    def _explained(self, payload: Payload, error: CompilationError) -> CompilationError:
+        """Where templates are switched off, Superset complains about their marks as SQL; say what is wrong instead."""
+        if error.code != "compilation_failed" or not has_template_marks(payload.sql or ""):
+            return error
+        return error if self._renders(payload) else _templates_are_off()
+
+    def _renders(self, payload: Payload) -> bool:
+        """Templates are rendered at all, as far as it can be found out."""
+        try:
+            text = self._formatted(payload.database_id, _TRIAL, {}, {}) if self._learnt.formats is not False else None
+            if text is None:
+                text = self._probed(payload, _TRIAL, {}, Inputs()) if self._allow_probe else _RENDERED
+        except CompilationError:
+            return False
+        except SupersetError as error:
+            return error.code != "superset_error"
+        return " ".join(text.split()) == _RENDERED
 
     def _chart_data(self, dataset_id: int, request: CompileRequest, inputs: Inputs) -> str:
         filters = list(inputs.filters)
@@ -238,15 +264,16 @@ def _template_params(dataset: Dataset, inputs: Inputs) -> dict[str, Json]:
     return {**(stored if isinstance(stored, dict) else {}), **times, **inputs.values}
 
 
-def _check_rendered(payload: Payload, text: str) -> None:
-    """Where templates are switched off, they come back as they were sent."""
-    if payload.sql is None or not has_template_marks(payload.sql):
-        return
-    tags = _TAG.findall(payload.sql)
-    if tags and all(tag in text for tag in tags):
-        message = "Superset does not render templates (ENABLE_TEMPLATE_PROCESSING is off), so this dataset cannot run."
-        condition = Condition("TEMPLATE_PROCESSING_DISABLED", message, "dataset")
-        raise CompilationError("unresolved_template", message, (condition,))
+def _is_unrendered(payload: Payload, text: str) -> bool:
+    """The template came back as it was sent."""
+    tags = _TAG.findall(payload.sql or "")
+    return bool(tags) and all(tag in text for tag in tags)
+
+
+def _templates_are_off() -> CompilationError:
+    message = "Superset does not render templates (ENABLE_TEMPLATE_PROCESSING is off), so this dataset cannot run."
+    condition = Condition("TEMPLATE_PROCESSING_DISABLED", message, "dataset")
+    return CompilationError("unresolved_template", message, (condition,))
 
 
 def _not_applied(request: CompileRequest, inputs: Inputs, text: str) -> tuple[str, ...]:
