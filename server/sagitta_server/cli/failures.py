@@ -69,6 +69,7 @@ STARTING = {
     ("sagitta_server.app", "EngineStartError"): "CANNOT_START",
     ("sagitta_server.models.curated", "CuratedModelError"): "MODEL_INVALID",
     ("sagitta_server.config", "ConfigFileError"): "INVALID_SETTING",
+    ("sagitta_server.reviews.superset.settings", "CredentialsError"): "INVALID_SETTING",
     ("sagitta_server.listening", "ListenError"): "ADDRESS_UNAVAILABLE",
     ("sagitta_server.state.database", "StateDatabaseError"): "STATE_UNAVAILABLE",
     ("sagitta_server.demo.tpch", "DemoError"): "DEMO_DATA",
