@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
 from contextvars import ContextVar
@@ -142,7 +143,9 @@ def _header(scope: Scope, name: bytes) -> str:
 
 def _request_id(given: str) -> str:
     """The id of the request as sent, if it is short and printable; else a new one."""
-    return given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else str(uuid.uuid4())
+    if 0 < len(given) <= 128 and given.isascii() and given.isprintable():
+        return given
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 def _client(scope: dict[str, Any] | Scope, proxies: int) -> str:

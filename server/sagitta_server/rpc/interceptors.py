@@ -28,16 +28,24 @@ class Boundary(grpc.ServerInterceptor):
 
     def __init__(self, access: AccessControl) -> None:
         self._access = access
+        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        """By method: the server asks anew for every call."""
 
     def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        handler = continuation(handler_call_details)
         method = handler_call_details.method
+        if (known := self._wrapped.get(method)) is not None:
+            return known
+        handler = continuation(handler_call_details)
         if handler is None or not method.startswith("/sagitta."):
             return handler
+        wrapped = self._wrapped[method] = self._wrap(handler, method)
+        return wrapped
+
+    def _wrap(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> grpc.RpcMethodHandler[Any, Any]:
         own = method.startswith(OWN_BOUNDARY)
         if (unary := handler.unary_unary) is not None:
             behaviour = _measured(unary if own else self._unary(unary, method), method)
