@@ -15,7 +15,7 @@ from oracle.frames import Asked, Frame, RowKey, key_part
 from oracle.leaves import KeyPart, Leaves
 from oracle.relations import FieldRef, Graph, Row, Tables, World, joins_of, steps_of
 from oracle.rows import RowReader
-from oracle.scopes import Scoper
+from oracle.scopes import Scoper, flat_clauses
 from sagitta_compiler.context import CompileContext
 from sagitta_compiler.model.resolved import ColumnRef, ResolvedModel
 from sagitta_compiler.model.types import DataType, Direction
@@ -214,7 +214,9 @@ class Evaluation:
         objects = {name for ref in refs for name in (ref.column.object, ref.via) if name is not None}
         home = self.scoper.graph.common_root(objects, self.model.objects)
         if home is None:
-            raise v.UndecidedError("dimensions without a common root")
+            if any(len(part.members) > 1 for part in frame.parts):
+                raise v.UndecidedError("coalesced dimensions without a common root")
+            raise v.RefusedError("no object reaches all dimensions", "UNREACHABLE_REQUIRED_OBJECT")
         self._filters_reached(home)
         reading = self.leaves.rows(home, [part.refs for part in frame.parts], frame.where, frame.parts)
         found: dict[RowKey, None] = {}
@@ -307,18 +309,26 @@ class Evaluation:
         return self._ordered(labels, rows, tuple(None for _ in labels))
 
     def _missing_combinations(self) -> Result:
-        """The combinations of members that no row has (reading 19)."""
-        if self.query.where or self.model.filters:
-            raise v.UndecidedError("absent combinations under filters")
+        """The combinations of members that no passing row has; filters that a member's own row can see narrow those."""
         parts = self._parts()
-        frame = Frame(self.leaves, parts, (), ())
-        existing = {row.members for row in self._members(frame)}
+        existing = {row.members for row in self._members(Frame(self.leaves, parts, self.query.where, ()))}
         candidates: list[tuple[v.Value, ...]] = [()]
         for part in parts:
-            members = {row.members[0] for row in self._members(Frame(self.leaves, [part], (), ()))} - {None}
+            frame = Frame(self.leaves, [part], self._seen_by(part), ())
+            members = {row.members[0] for row in self._members(frame)} - {None}
             candidates = [(*before, member) for before in candidates for member in members]
         rows = [candidate for candidate in candidates if candidate not in existing]
         return self._ordered(tuple(part.label for part in parts), rows, tuple(None for _ in parts))
+
+    def _seen_by(self, part: KeyPart) -> list[FilterNode]:
+        """Returns the filters of which the rows of a dimension's own object see every field."""
+        near = self.scoper.graph.single_valued.descendants(part.refs[0].via or part.refs[0].column.object)
+        clauses = flat_clauses(self.query.where)
+        return [
+            clause
+            for clause in clauses
+            if all((ref.via or ref.column.object) in near for ref in self.scoper.clause_fields([clause]))
+        ]
 
 
 def _qualified(object_name: str, node: FilterNode) -> FilterNode:

@@ -448,14 +448,11 @@ class Frame:
     ) -> Frame:
         """The compared value alone, without the clauses that speak only of the compared time column."""
         if (metric.name, added) not in self._before:
-            kept = []
-            for clause in self.where:
-                columns = {ref.column for ref in self.scoper.clause_fields([clause])}
-                if columns == {time.column}:
-                    continue
-                if time.column in columns:
-                    raise v.UndecidedError("a clause that speaks of the compared time and of something else")
-                kept.append(clause)
+            kept = [
+                clause
+                for clause in self.where
+                if {ref.column for ref in self.scoper.clause_fields([clause])} != {time.column}
+            ]
             asked = [(name, added) for name in components(metric)]
             if any(not self.leaf_measures(name) for name, _ in asked):
                 raise v.UndecidedError("a numbering of rows in another period")

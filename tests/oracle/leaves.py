@@ -252,21 +252,18 @@ class Leaves:
         """The measure over a group; with `allowFanOut` once per row that the fields bring, for filters bring none."""
         scope = reading.scope
         seen = [context for context in group if all(test(context) for test in reading.tests)]
-        if measure.allow_fan_out:
+        if measure.allow_fan_out or self._spans_a_bridge(measure, scope):
             chosen = reading.joined_rows(seen)
         else:
-            self._check_single_valued(measure, scope)
             chosen = list({context[scope.to_home]: context for context in reversed(seen)}.values())
             chosen.sort(key=lambda context: context[scope.to_home].index)  # type: ignore[union-attr]
         value = combine(measure, [self._contribution(measure, scope, context) for context in chosen])
         return exact_default(measure) if value is None else value
 
-    def _check_single_valued(self, measure: Measure, scope: Scope) -> None:
-        for ref in self.own_refs(measure):
-            path = scope.paths[ref]
-            beyond = () if path is None else path[len(scope.to_home) :]
-            if any(step.multiplies for step in beyond):
-                raise v.UndecidedError("an argument on the far side of a join that multiplies")
+    def _spans_a_bridge(self, measure: Measure, scope: Scope) -> bool:
+        """Whether a measure reads both sides of a join that multiplies: it aggregates the joined rows."""
+        paths = (scope.paths[ref] for ref in self.own_refs(measure))
+        return any(step.multiplies for path in paths if path is not None for step in path[len(scope.to_home) :])
 
     def _contribution(self, measure: Measure, scope: Scope, context: Context) -> Contribution:
         row = context[scope.to_home]
