@@ -225,7 +225,10 @@ def _absent(chooser: Chooser, world: World, used: set[str]) -> Document:
     names = list(dict.fromkeys(names))
     if len(names) < 2:
         names = [f"{near[0]} Kind", f"{near[0]} Size"]
-    return {"select": {"dimensions": names}, "dimensionsExclude": True}
+    query: Document = {"select": {"dimensions": names}, "dimensionsExclude": True}
+    if chooser.chance(40):
+        query["where"] = [_predicate(chooser, near, used)]
+    return query
 
 
 def _grouped(chooser: Chooser, populated: Populated, used: set[str], *, alone: bool) -> Document:
