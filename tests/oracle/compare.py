@@ -120,7 +120,8 @@ def _same_number(expected: v.Number, actual: Any, declared: DataType | None) -> 
     if isinstance(actual, float) and not math.isfinite(actual):
         return False
     distance = abs(Fraction(expected) - Fraction(actual))
-    if declared is not None and declared.name == "decimal" and (declared.scale or 0) > 2:
+    coarse = isinstance(expected, v.Halfway) or (declared is not None and (declared.scale or 0) > 2)
+    if declared is not None and declared.name == "decimal" and coarse:
         return distance <= Fraction(1, 10 ** (declared.scale or 0))
     return distance <= Fraction(1, 10**9) * max(1, abs(Fraction(expected)))
 

@@ -38,6 +38,7 @@ from sagitta_compiler.model.resolved import (
     WindowMetric,
 )
 from sagitta_compiler.model.types import (
+    Aggregation,
     Comparison,
     CumulativeType,
     Direction,
@@ -350,11 +351,14 @@ class Frame:
 
     def finished(self, asked: Asked, row: RowKey) -> v.Value:
         """Returns the value shown: the raw one, cast to its result type."""
-        value = self.raw(asked, row)
-        metric = self.metric(asked[0])
-        if metric is None:
-            return result_types.cast(value, result_types.measure_type(self.model, self.measure(asked[0])))
-        return result_types.cast(value, result_types.metric_type(self.model, metric))
+        value, metric = self.raw(asked, row), self.metric(asked[0])
+        measured = result_types.measure_type(self.model, self.measure(asked[0])) if metric is None else None
+        data_type = measured if metric is None else result_types.metric_type(self.model, metric)
+        found = result_types.cast(value, data_type)
+        if data_type is not None and v.is_number(value) and v.is_halfway(value, data_type.scale or 0):
+            noisy = any(leaf.aggregation in _OF_FLOATS for leaf in self.leaf_measures(asked[0]))
+            return v.Halfway(found) if noisy else found
+        return found
 
     def raw(self, asked: Asked, row: RowKey) -> v.Value:
         if (asked, row) not in self._values:
@@ -543,6 +547,17 @@ _FINENESS: list[TimeGrain | None] = [
     TimeGrain.SECOND,
     None,
 ]
+_OF_FLOATS = {
+    Aggregation.STDDEV,
+    Aggregation.STDDEV_POP,
+    Aggregation.VARIANCE,
+    Aggregation.VAR_POP,
+    Aggregation.CORR,
+    Aggregation.COVAR_POP,
+    Aggregation.COVAR_SAMP,
+    Aggregation.REGR_SLOPE,
+    Aggregation.REGR_INTERCEPT,
+}
 _BY_TIME = (WindowFunction.LAG, WindowFunction.LEAD, WindowFunction.FIRST_VALUE, WindowFunction.LAST_VALUE)
 _CUMULATIVE = {
     CumulativeType.SUM: lambda values: sum(values) if values else None,

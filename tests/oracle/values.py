@@ -73,6 +73,17 @@ def is_number(value: Value) -> bool:
     return isinstance(value, (int, Fraction, float)) and not isinstance(value, bool)
 
 
+class Halfway(Fraction):
+    """A number that was rounded from the middle between two: the noise of an engine's floats decides to which."""
+
+    __slots__ = ()
+
+
+def is_halfway(number: Number, scale: int) -> bool:
+    """Whether a number lies in the middle between two numbers of a scale."""
+    return (Fraction(number) * 10**scale * 2) % 2 == 1
+
+
 def round_half_away(number: Number, scale: int) -> Fraction:
     """Rounds as a cast to DECIMAL does."""
     scaled = Fraction(number) * 10**scale

@@ -18,6 +18,7 @@ from sagitta_compiler.plan.relations import GroupingKind, Output, Select, Source
 from sagitta_compiler.plan.scalars import Call, Field, Literal
 from sagitta_compiler.query.bound import BoundDimension, LeafValue, Value, grouping_flag, inputs_of, values_of
 from sagitta_compiler.query.query import Grouping
+from sagitta_compiler.sql.result import Leg
 
 Dims = tuple[BoundDimension, ...]
 
@@ -28,7 +29,7 @@ def with_subtotals(planner: Planner, grouping: Grouping, *, native: bool) -> Sel
     legs = len(planner.legs)
     frame = _level(planner, query.dimensions)
     finished = any(asks_for_rows(predicate) for predicate in query.having)
-    if native and not finished and _is_flat(planner, frame, len(planner.legs) - legs):
+    if native and not finished and _is_flat(planner, frame, planner.legs[legs:]):
         return _flat(planner, frame, grouping)
     levels = [query.dimensions, *coarser(query.dimensions, grouping)]
     above = replace(planner, seen=set())  # a dimension that the detail does not reach is not reached
@@ -75,10 +76,19 @@ def _shown(planner: Planner, bare: object, frame: Frame, kept: Dims) -> Select:
     return replace(select, name="level")
 
 
-def _is_flat(planner: Planner, frame: Frame, legs: int) -> bool:
-    """Whether the frame is one SELECT over tables whose aggregates the engine can roll up."""
+def _is_flat(planner: Planner, frame: Frame, legs: list[Leg]) -> bool:
+    """Whether the frame is one SELECT over tables whose aggregates the engine can roll up.
+
+    The rows must be those of the home whatever the dimensions: a root, or a partner of many, is there for a dimension.
+    """
     select = frame.select
-    if legs != 1 or not frame.grouped or select.source is None or not isinstance(select.source.relation, Table):
+    if (
+        len(legs) != 1
+        or legs[0].fans_out
+        or not frame.grouped
+        or select.source is None
+        or not isinstance(select.source.relation, Table)
+    ):
         return False
     if any(not isinstance(join.source.relation, Table) for join in select.joins):
         return False

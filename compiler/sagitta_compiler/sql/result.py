@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sagitta_compiler.diagnostics import Diagnostic
-from sagitta_compiler.model.types import AbstractType, DataType
+from sagitta_compiler.model.types import AbstractType, Cardinality, DataType
 
 
 class Role(StrEnum):
@@ -62,6 +62,12 @@ class Leg:
     joins: tuple[JoinStep, ...] = ()
     filters: tuple[str, ...] = ()
     shift: str | None = None
+
+    @property
+    def fans_out(self) -> bool:
+        """Whether a row of the home may be met several times."""
+        many = Cardinality.MANY_TO_MANY.value
+        return self.home != self.root or any(step.cardinality == many for step in self.joins)
 
 
 @dataclass(frozen=True, slots=True)
