@@ -122,13 +122,21 @@ class Conditions:
     """Turns predicates into conditions of one scope; a field that cannot be seen is NULL there, with a warning."""
 
     def __init__(
-        self, scope: Scope, graph: JoinGraph, route: Route, out: Diagnostics, policies: tuple[Clause, ...] = ()
+        self,
+        scope: Scope,
+        graph: JoinGraph,
+        route: Route,
+        out: Diagnostics,
+        policies: tuple[Clause, ...] = (),
+        bridges: tuple[Path, ...] = (),
     ) -> None:
+        """`bridges` are the paths across joins that multiply which are walked besides those to the dimensions."""
         self._scope = scope
         self._graph = graph
         self._route = route
         self._out = out
         self._policies = policies
+        self._walked = (*(path for path in route.paths.values() if path is not None), *bridges)
         self._groups: list[SemiJoin] = []
         self.unseen: list[tuple[Clause, Member]] = []
 
@@ -215,7 +223,7 @@ class Conditions:
             return path
         if (path := self._on_the_way_home(member)) is not None:
             return path
-        return self._beside_a_dimension(member) if route.fans else None
+        return self._on_a_joined_row(member) if self._walked else None
 
     def _on_the_way_home(self, member: Member) -> Path | None:
         """The path to a member that is seen from a row between the root and the home."""
@@ -226,8 +234,8 @@ class Conditions:
                 return (*to_home[:length], *further)
         return None
 
-    def _beside_a_dimension(self, member: Member) -> Path | None:
-        """The path to a member across the same many-to-many step that a dimension takes: it is the same joined row."""
+    def _on_a_joined_row(self, member: Member) -> Path | None:
+        """The path to a member across a many-to-many step that is walked anyway: it is the same joined row."""
         route = self._route
         for start, lead in {route.home: route.to_home, route.root: ()}.items():
             path = member_path(self._graph, start, member, "many")
@@ -235,7 +243,7 @@ class Conditions:
                 continue
             path = (*lead, *path)
             across = max(at for at, edge in enumerate(path, start=1) if edge.multiplies)
-            if any(taken is not None and taken[:across] == path[:across] for taken in route.paths.values()):
+            if any(taken[:across] == path[:across] for taken in self._walked):
                 return path
         return None
 

@@ -29,6 +29,8 @@ class Coordinates:
     grain: tuple[BoundDimension, ...]
     clauses: tuple[Clause, ...]
     fans_out: bool = False
+    bridges: frozenset[Path] = frozenset()
+    """The paths across joins that multiply which the measure's argument walks: it counts the joined rows."""
     demands: frozenset[Path] = frozenset()
     """The paths with required joins that the measure itself walks: they drop rows, for it alone."""
     alone: LeafValue | None = None
@@ -48,11 +50,13 @@ def coordinates(
     planner.check_own_filters(leaf, home)
     grain, applied = reach_of(planner, leaf, dims, clauses)
     far = any(planner.path(home, member) is None for part in leaf.filters for member in members_of(part))
+    bridges = _bridges(planner, home, leaf)
     return Coordinates(
         home,
         grain,
         applied,
-        leaf.measure.allow_fan_out or _spans_bridge(planner, home, leaf),
+        leaf.measure.allow_fan_out or bool(bridges),
+        bridges,
         _demands(planner, home, leaf),
         leaf if far else None,
     )
@@ -91,10 +95,9 @@ def _on_shown(clause: Clause, dims: tuple[BoundDimension, ...]) -> bool:
     return bool(clause.members) and all(member in shown for member in clause.members)
 
 
-def _spans_bridge(planner: Planner, home: str, leaf: LeafValue) -> bool:
-    """Whether a measure reads objects on both sides of a many-to-many join: it counts the joined rows."""
+def _bridges(planner: Planner, home: str, leaf: LeafValue) -> frozenset[Path]:
     paths = (planner.graph.any_path(home, name) for name in objects_of(leaf.measure) if name != home)
-    return any(edge.multiplies for path in paths for edge in path or ())
+    return frozenset(path for path in paths if path and any(edge.multiplies for edge in path))
 
 
 def _demands(planner: Planner, home: str, leaf: LeafValue) -> frozenset[Path]:
@@ -131,7 +134,14 @@ class _Leg:
             planner.frames,
             numbered=where.home if numbered else None,
         )
-        self._conditions = Conditions(self._scope, planner.graph, self._route, planner.out, planner.query.policies)
+        self._conditions = Conditions(
+            self._scope,
+            planner.graph,
+            self._route,
+            planner.out,
+            planner.query.policies,
+            tuple((*self._route.to_home, *path) for path in where.bridges),
+        )
         self._partners: list[Scalar] = []
 
     def frame(self) -> Frame:
