@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from clients.conftest import WIDE
 from clients.drivers import CLIENTS, GO, JDBC, NODE, RUST, Program
 from clients.test_adbc import SLOW
 from clients.values import ASKED, differences
 from sagitta_server.app import Engine
 from sagitta_server.config import Settings
+from sqlalchemy.dialects import registry
 
 pytestmark = [pytest.mark.xdist_group("programs"), pytest.mark.timeout(900)]  # the first one may build a client
 
+registry.register("sagitta", "sagitta_sqlalchemy.dialect", "SagittaDialect")
 every_client = pytest.mark.parametrize("client", CLIENTS)
 PROGRAMS = {"go": GO, "rust": RUST, "node": NODE, "jdbc": JDBC}
 every_program = pytest.mark.parametrize("program", PROGRAMS)
@@ -141,3 +144,17 @@ def test_the_key_is_the_password(program: str, guarded: str) -> None:
     assert ask(guarded, *command, user="anyone", password=KEY).code == 0
     assert ask(guarded, *command, user="anyone", password="wrong").code == 3
     assert ask(guarded, *command).code == 3
+
+
+def test_the_key_is_the_password_in_the_url_of_sqlalchemy(guarded: str) -> None:
+    address = guarded.removeprefix("grpc://")
+    known = sa.create_engine(f"sagitta://anyone:{KEY}@{address}")
+    assert sa.inspect(known).get_schema_names() == []
+    known.dispose()
+    bearer = sa.create_engine(f"sagitta://{address}?token={KEY}")
+    assert sa.inspect(bearer).get_schema_names() == []
+    bearer.dispose()
+    unknown = sa.create_engine(f"sagitta://anyone:wrong@{address}")
+    with pytest.raises(sa.exc.DBAPIError, match="API key"), unknown.connect() as connection:
+        connection.execute(sa.text("SELECT 1"))
+    unknown.dispose()
