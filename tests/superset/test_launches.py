@@ -81,6 +81,15 @@ def test_a_text_of_sql_lab_is_reviewed_rendered_and_run(desk, superset):
     assert (run.launch_status, run.diverged) == (LaunchStatus.SUCCESS, False)
 
 
+def test_a_text_that_does_not_name_its_columns_runs_all_the_same(desk, superset):
+    sql = "SELECT * FROM countries"
+    sitting = desk.start(f"{superset.base_url}/sqllab?dbid={superset.fixtures['db_sqlite']}&sql={quote(sql)}")
+    assert [f for f in sitting.review.fields if f.field_kind.value == "column"] == []
+    assert "DATASET_EMPTY_SCHEMA" not in sitting.codes
+    sitting.preview()
+    assert sitting.launch().row_count == 4
+
+
 def test_a_run_that_fails_in_the_database_leaves_the_review_open(desk, superset):
     sql = "SELECT abs(-9223372036854775807 - order_id) AS x FROM orders"
     sitting = desk.start(f"{superset.base_url}/sqllab?dbid={superset.fixtures['db_sqlite']}&sql={quote(sql)}")
