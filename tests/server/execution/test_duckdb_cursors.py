@@ -67,6 +67,34 @@ def test_a_statement_sees_a_table_that_was_made_anew(source: DuckDBSource) -> No
         rows(source, everything)
 
 
+def test_a_statement_sees_what_another_connection_changed(source: DuckDBSource) -> None:
+    everything = "SELECT * FROM things WHERE id < 1"
+    assert rows(source, everything) == [{"id": 0}]
+    with source._database.cursor() as other:
+        other.execute("ALTER TABLE things ADD COLUMN name VARCHAR DEFAULT 'a'")
+    assert source.result_schema(everything).names == ["id", "name"]
+    assert rows(source, everything) == [{"id": 0, "name": "a"}]
+    with source._database.cursor() as other:
+        other.execute("ALTER TABLE things ALTER id TYPE DOUBLE")
+        other.execute("INSERT INTO things VALUES (0.5, 'b')")
+    assert sorted(row["id"] for row in rows(source, everything)) == [0.0, 0.5]
+    assert source.result_schema(everything).field("id").type == pa.float64()
+
+
+def test_a_kept_statement_keeps_no_rows(source: DuckDBSource) -> None:
+    large = "SELECT i, 'a text that is too long to be kept inside of its cell ' || i AS t FROM range(1000000) r(i)"
+    memory = "SELECT sum(memory_usage_bytes) AS bytes FROM duckdb_memory()"
+    rows(source, memory)
+    before = rows(source, memory)[0]["bytes"]
+    for _ in range(3):
+        stream = source.execute(large)
+        assert sum(batch.num_rows for batch in batches_of(stream)) == 1_000_000
+        stream.close()
+    (cursor,) = source._cursors._idle
+    assert large in cursor._relations
+    assert rows(source, memory)[0]["bytes"] < before + 4_000_000
+
+
 def test_a_sequence_counts_on(source: DuckDBSource) -> None:
     numbers = [rows(source, "SELECT nextval('numbers') AS n")[0]["n"] for _ in range(3)]
     assert numbers == [1, 2, 3]
