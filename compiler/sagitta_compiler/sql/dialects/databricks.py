@@ -7,8 +7,9 @@ from typing import ClassVar
 from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, TimeGrain
+from sagitta_compiler.plan.scope import ELEMENT
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, call, case, cast, number, text, typed, wrap
+from sagitta_compiler.sql.syntax import E, call, case, cast, name, number, text, typed, wrap
 
 
 def _cut(arg: E, digits: E | None = None) -> E:
@@ -36,6 +37,7 @@ class Databricks(Dialect):
     sqlglot = "databricks"
     table_parts = 3
     windows_need_order = True
+    unnests = True
     capabilities: ClassVar = {
         "supports_cte": True,
         "supports_qualify": False,
@@ -71,6 +73,12 @@ class Databricks(Dialect):
     def at_zone(self, arg: E, zone: str, source: str | None) -> E:
         placed = arg if source is None else call("TO_UTC_TIMESTAMP", arg, text(source))
         return call("FROM_UTC_TIMESTAMP", placed, text(zone))
+
+    def unnest(self, array: E, alias: str) -> E:
+        """The elements of an array of structures, for a join beside the row that holds it."""
+        element = exp.Alias(this=call("EXPLODE", array), alias=name(ELEMENT))
+        rows = exp.Subquery(this=exp.Select(expressions=[element]))
+        return exp.Lateral(this=rows, alias=exp.TableAlias(this=name(alias)))
 
     def percentile(self, arg: E, fraction: float, *, discrete: bool) -> E:
         if discrete:
