@@ -7,6 +7,7 @@ speaks. The modules that they need are optional: ClickHouse is `chdb`, Spark is 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -96,6 +97,8 @@ def _sqlite_literal(value: Any) -> str:
             return f"'{value:%Y-%m-%d %H:%M:%S}'"
         case bool():
             return str(int(value))
+        case list():
+            return _literal(json.dumps(value))
         case _:
             return _literal(value)
 
@@ -312,10 +315,10 @@ class Postgres(_Held):
     def _fill(self, tables: TableTexts) -> None:
         self._execute("DROP SCHEMA IF EXISTS main CASCADE; CREATE SCHEMA main; SET search_path = main")
         for name, table in tables.items():
-            columns = ", ".join(f'"{column}" {_POSTGRES.get(t, t)}' for column, t in table["columns"].items())
+            columns = ", ".join(f'"{column}" {_postgres_type(t)}' for column, t in table["columns"].items())
             self._execute(f'CREATE TABLE "{name}" ({columns})')
             if table["rows"]:
-                rows = ", ".join("(" + ", ".join(map(_literal, row)) + ")" for row in table["rows"])
+                rows = ", ".join("(" + ", ".join(map(_postgres_literal, row)) + ")" for row in table["rows"])
                 self._execute(f'INSERT INTO "{name}" VALUES {rows}')
 
     def _execute(self, sql: str) -> Any:
@@ -330,3 +333,11 @@ class Postgres(_Held):
 
 
 _POSTGRES = {"DOUBLE": "DOUBLE PRECISION", "VARCHAR": "TEXT"}
+
+
+def _postgres_type(sql_type: str) -> str:
+    return "JSONB" if sql_type.endswith("[]") else _POSTGRES.get(sql_type, sql_type)
+
+
+def _postgres_literal(value: Any) -> str:
+    return _literal(json.dumps(value) if isinstance(value, list) else value)

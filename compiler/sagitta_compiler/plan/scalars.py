@@ -27,6 +27,8 @@ class Path:
 
     arg: Scalar
     steps: tuple[str, ...]
+    type: AbstractType | None = None
+    """The type of the member, for engines whose structures are JSON."""
 
 
 @dataclass(frozen=True, slots=True)

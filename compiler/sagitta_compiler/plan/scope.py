@@ -232,7 +232,7 @@ class Scope:
     def _stored(self, alias: str, ref: ColumnRef, column: Column) -> Scalar:
         """A physical column; of an unnested array it is a member of the element."""
         if self.unnests(ref.object):
-            return ElementPath(Field(alias, ELEMENT), tuple(column.code.split(".")))
+            return ElementPath(Field(alias, ELEMENT), tuple(column.code.split(".")), column.type)
         return Field(alias, column.code)
 
     def unnests(self, name: str) -> bool:

@@ -287,10 +287,7 @@ class _Lowering:
             case Exists():
                 return self._exists(scalar)
             case Path():
-                whole = self.scalar(scalar.arg)
-                for step in scalar.steps:
-                    whole = exp.Dot(this=whole, expression=name(step))
-                return whole
+                return dialect.member(self.scalar(scalar.arg), scalar.steps, scalar.type)
 
     def _exists(self, exists: Exists) -> E:
         """EXISTS; as membership where the engine cannot look at the outer row."""

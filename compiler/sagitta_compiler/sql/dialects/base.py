@@ -227,6 +227,12 @@ class Dialect:
         kind = typed(exp.DType.DECIMAL) if type_ is AbstractType.FLOAT else self.abstract_type(type_)
         return cast(exp.Null(), kind)
 
+    def member(self, arg: E, steps: tuple[str, ...], type_: AbstractType | None) -> E:
+        """A member inside a structured value."""
+        for step in steps:
+            arg = exp.Dot(this=arg, expression=name(step))
+        return arg
+
     def unnest(self, array: E, alias: str) -> E:
         """The elements of an array as a row source."""
         raise UnsupportedError("UNSUPPORTED_NESTED_ACCESS", f"{self.name} cannot unnest arrays in FROM")

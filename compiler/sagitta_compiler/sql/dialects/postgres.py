@@ -7,8 +7,9 @@ from typing import ClassVar
 from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, TimeGrain
+from sagitta_compiler.plan.scope import ELEMENT
 from sagitta_compiler.sql.dialects.base import Dialect
-from sagitta_compiler.sql.syntax import E, call, cast, number, text, typed, wrap
+from sagitta_compiler.sql.syntax import E, call, cast, name, number, text, typed, wrap
 
 
 class Postgres(Dialect):
@@ -31,6 +32,7 @@ class Postgres(Dialect):
         "supports_from_unnest": True,
     }
     typed_nulls = True
+    unnests = True
     aggregates: ClassVar = {
         "median": lambda args: _within(exp.PercentileCont(this=number(0.5)), args[0]),
         "mode": lambda args: _within(call("MODE"), args[0]),
@@ -62,6 +64,16 @@ class Postgres(Dialect):
     def spine(self, first: E, last: E, grain: TimeGrain, type_: AbstractType) -> E:
         series = call("GENERATE_SERIES", first, last, self.step(grain))
         return cast(series, typed(exp.DType.DATE)) if type_ is AbstractType.DATE else series
+
+    def unnest(self, array: E, alias: str) -> E:
+        """The elements of a JSON array."""
+        elements = call("JSONB_ARRAY_ELEMENTS", cast(array, typed(exp.DType.JSONB)))
+        return exp.Table(this=elements, alias=exp.TableAlias(this=name(alias), columns=[name(ELEMENT)]))
+
+    def member(self, arg: E, steps: tuple[str, ...], type_: AbstractType | None) -> E:
+        """A member of a JSON value, as its own type."""
+        found = call("JSONB_EXTRACT_PATH_TEXT", arg, *(text(step) for step in steps))
+        return found if type_ in (None, AbstractType.STRING) else cast(found, self.abstract_type(type_))
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
         if isinstance(arg, exp.Distinct):

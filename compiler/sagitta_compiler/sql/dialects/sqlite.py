@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, Aggregation, DataType, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect, UnsupportedError
-from sagitta_compiler.sql.syntax import E, binary, call, cast, number, text, typed
+from sagitta_compiler.sql.syntax import E, binary, call, cast, name, number, text, typed
 
 _STARTS = {
     TimeGrain.YEAR: ("start of year",),
@@ -37,6 +37,7 @@ class SQLite(Dialect):
     grouping_sets = False
     aliases_all = True
     counts_periods = False
+    unnests = True
     capabilities: ClassVar = {
         "supports_cte": True,
         "supports_qualify": False,
@@ -74,6 +75,17 @@ class SQLite(Dialect):
                 "UNSUPPORTED_FUNCTION", "SQLite has no regular expressions; use `like` or `contains`"
             )
         return super().operator(function, args)
+
+    def unnest(self, array: E, alias: str) -> E:
+        """The elements of a JSON array, in the column `value`."""
+        return exp.Table(this=call("JSON_EACH", array), alias=exp.TableAlias(this=name(alias)))
+
+    def member(self, arg: E, steps: tuple[str, ...], type_: AbstractType | None) -> E:
+        """A member of a JSON value."""
+        assert isinstance(arg, exp.Column)
+        value = exp.Column(this=name("value"), table=arg.args["table"])
+        quoted = ".".join('"' + step.replace('"', "") + '"' for step in steps)
+        return call("JSON_EXTRACT", value, text(f"$.{quoted}"))
 
     def date(self, day: str) -> E:
         return text(day)
