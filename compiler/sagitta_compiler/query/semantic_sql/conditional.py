@@ -59,10 +59,13 @@ def _argument(tree: exp.Expr) -> exp.Expr | None:
 def _single_case(tree: exp.Expr) -> tuple[exp.Expr, exp.Expr, exp.Expr | None] | None:
     """The condition, the value and what stands for the other rows: nothing, NULL or 0."""
     match tree:
-        case exp.Case() if tree.this is None and len(tree.args["ifs"]) == 1:
+        case exp.Case() if len(tree.args["ifs"]) == 1:
             branch, otherwise = tree.args["ifs"][0], tree.args.get("default")
+            condition = branch.this
+            if tree.this is not None:
+                condition = exp.EQ(this=tree.this.copy(), expression=condition.copy())
         case exp.If():
-            branch, otherwise = tree, tree.args.get("false")
+            branch, otherwise, condition = tree, tree.args.get("false"), tree.this
         case _:
             return None
     otherwise = otherwise.unnest() if otherwise is not None else None
@@ -71,7 +74,7 @@ def _single_case(tree: exp.Expr) -> tuple[exp.Expr, exp.Expr, exp.Expr | None] |
     if otherwise is not None and not (isinstance(otherwise, exp.Literal) and _is_number(otherwise, 0)):
         return None
     value: exp.Expr = branch.args["true"].unnest()
-    return branch.this, value, otherwise
+    return condition, value, otherwise
 
 
 def _over(tree: exp.Expr, value: exp.Expr) -> exp.Expr | None:

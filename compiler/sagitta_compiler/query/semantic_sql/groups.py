@@ -124,7 +124,7 @@ class GroupedSelect:
         if explicit is None:
             explicit = [part for _, tree in self._projections for part in self._implicit_groups(tree)]
         for tree in explicit:
-            if not is_constant(tree) and not _has_aggregate(tree):
+            if not is_constant(tree) and not _has_aggregate(tree) and _outside_queries(tree):
                 self._group(tree)
 
     def _explicit_groups(self, group: exp.Group) -> list[exp.Expr]:

@@ -94,7 +94,11 @@ PEOPLE = [
     ('SELECT "Country", SUM("Revenue") / (SELECT SUM("Revenue") FROM shop) AS pct FROM shop GROUP BY 1', "SELECT country, sum(amount) / 380 FROM o GROUP BY 1"),
     ('WITH top AS (SELECT "Country" c, SUM("Revenue") r FROM shop GROUP BY 1 ORDER BY 2 DESC LIMIT 1) SELECT "Country", "Status", SUM("Revenue") FROM shop.model WHERE "Country" IN (SELECT c FROM top) GROUP BY 1, 2',
      "SELECT country, status, sum(amount) FROM o WHERE country = 'DE' GROUP BY 1, 2"),
+    ('SELECT "Country", "Revenue", (SELECT "Revenue" FROM shop) AS total FROM shop', "SELECT country, sum(amount), 380.0 FROM o GROUP BY 1"),
+    ('SELECT "Status", SUM("Amount") FROM shop."Orders" WHERE "Amount" > (SELECT AVG("Amount") FROM shop."Orders") GROUP BY 1',
+     "SELECT status, sum(amount) FROM orders WHERE amount > (SELECT avg(amount) FROM orders) GROUP BY 1"),
     # aggregates of some rows
+    ('SELECT "Country", SUM(CASE "Status" WHEN \'open\' THEN "Revenue" ELSE 0 END) FROM shop GROUP BY 1', "SELECT country, sum(CASE status WHEN 'open' THEN amount ELSE 0 END) FROM o GROUP BY 1"),
     ('SELECT COUNT(*) FILTER (WHERE "Status" = \'paid\') FROM shop', "SELECT count(*) FILTER (WHERE status = 'paid') FROM o"),
     ('SELECT "Country", SUM("Revenue") FILTER (WHERE "Status" = \'open\') p, SUM("Revenue") t FROM shop GROUP BY 1',
      "SELECT country, sum(amount) FILTER (WHERE status = 'open'), sum(amount) FROM o GROUP BY 1"),
