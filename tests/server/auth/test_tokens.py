@@ -35,7 +35,8 @@ def test_permissions_are_the_union_of_claims_scope_and_roles():
     principal = authenticator.authenticate(
         hs256(permissions=["dataset:session:read"], scope="dataset:session:manage other", roles=["runner"], jti="t1")
     )
-    assert principal.permissions == {*Permission, "other"}
+    granted = {Permission.SESSION_READ, Permission.SESSION_MANAGE, Permission.EXECUTION_LAUNCH}
+    assert principal.permissions == {*granted, "other"}
     assert (principal.user_id, principal.token_id, principal.roles) == ("alice", "t1", {"runner"})
 
 
@@ -148,3 +149,8 @@ def test_settings_that_cannot_verify_anything_are_refused(tmp_path):
     for settings in ({"mode": "hs256"}, {"mode": "hs256", "secret": "short"}, {"mode": "jwks"}, {"mode": "none"}):
         with pytest.raises(ValidationError):
             AuthSettings(**settings)
+
+
+def test_claims_that_policies_may_read_are_scalars_and_lists_of_them():
+    principal = shared().authenticate(hs256(country="DE", limits=[1, 2], nested={"a": 1}, mixed=[1, {}], jti="t2"))
+    assert dict(principal.claims) == {"country": ("DE",), "limits": (1, 2), "sub": ("alice",)}
