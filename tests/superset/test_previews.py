@@ -234,7 +234,7 @@ def test_a_broken_template_is_a_failed_preview_or_none_at_all(desk, superset, ap
     failing = desk.select(broken)
     preview = failing.preview()
     assert preview.preview_status is PreviewStatus.FAILED
-    assert preview.error_code == "compilation_failed"
+    assert (preview.error_code, preview.compiler_kind, preview.strategy) == ("compilation_failed", "superset", "")
     assert preview.error_details
     assert "PREVIEW_FAILED" in failing.codes
 

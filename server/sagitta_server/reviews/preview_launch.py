@@ -85,6 +85,7 @@ class Previewer:
             if status is PreviewStatus.PENDING or (status is PreviewStatus.READY and not force):
                 return review
         preview_id = context.new_id()
+        kind = self._environments(review.session.environment_id).kind
         pending = Preview(
             preview_id=preview_id,
             preview_status=PreviewStatus.PENDING,
@@ -93,6 +94,8 @@ class Previewer:
             task_id=effects.enqueue(review.session_id, TaskKind.PREVIEW, preview_id),
             revision=review.dataset.revision if review.dataset else "",
             uses_relative_time=uses_relative_time(review),
+            compiler_kind=kind,
+            strategy="local" if kind == "local" else "",
         )
         return replace(review, preview=pending)
 

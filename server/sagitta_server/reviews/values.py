@@ -688,6 +688,7 @@ class Preview:
     compiler_kind: str = "local"
     """`superset` or `local`: who compiled, where the contract's enum can only say `superset`."""
     strategy: str = "local"
+    """How it was compiled; empty while the environment has not chosen, or where it failed."""
     executed_rows: int = 0
     revision: str = ""
     uses_relative_time: bool = False
