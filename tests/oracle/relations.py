@@ -163,6 +163,11 @@ class Graph:
         return Graph(tuple(step for step in self.steps if not step.multiplies))
 
     @cached_property
+    def forward(self) -> Graph:
+        """The joins that do not multiply, each in the direction in which it is declared."""
+        return Graph(tuple(step for step in self.steps if step.forward and not step.multiplies))
+
+    @cached_property
     def declared(self) -> Graph:
         """The same joins in the directions in which they are declared; only one-to-one also against them."""
         one_to_one = Cardinality.ONE_TO_ONE

@@ -117,14 +117,14 @@ class Scoper:
         most = max(shown(name) for name, refs in served.items() if refs)
         best = [refs for name, refs in served.items() if refs and shown(name) == most]
         roots = {name: refs for refs in best if (name := self.root_for(home, refs)) is not None}
-        single = self.graph.single_valued
-        return min(
-            roots,
-            key=lambda name: (
-                name not in self._reaching(single, home, roots[name]),
-                self._rank(name, home, roots[name]),
-            ),
-        )
+        return min(roots, key=lambda name: self._first(name, home, roots[name]))
+
+    def _first(self, name: str, home: str, refs: Sequence[FieldRef]) -> tuple[object, ...]:
+        """Ranks roots of different fields: joined as declared, without joins that multiply, the smallest, the name."""
+        forward, single = self.graph.forward, self.graph.single_valued
+        as_declared = name in self._reaching(forward, home, refs)
+        size = len(forward.descendants(name))
+        return (not as_declared, name not in self._reaching(single, home, refs), size, name)
 
     def _sees(self, name: str, ref: FieldRef) -> bool:
         return self.graph.reaches(name, ref.column.object, ref.via)
