@@ -57,7 +57,6 @@ from sagitta_server.reviews.values import (
 from sagitta_server.reviews.work import Effects, ReviewWork, utc_now
 
 MAX_ERROR = 4000
-MAX_PREVIEW_TEXT = 1_048_576
 PREVIEW_CONDITIONS = frozenset({"TEMPLATE_PROCESSING_DISABLED"})
 """What a failed compilation says about its environment; the next one says it again or not."""
 _CANCELLED = "The run was cancelled."
@@ -141,7 +140,7 @@ class Previewer:
                 user_id=review.session.owner_id,
             )
         )
-        _check_text(compiled)
+        _check_text(compiled, self._work.settings.limits.preview_bytes)
         return compiled
 
     def _finish(self, task: Task, compiled: Compiled | None, error: CompilationError | None) -> None:
@@ -364,11 +363,11 @@ def _incomplete(code: str, message: str, refs: tuple[str, ...]) -> ReviewError:
     )
 
 
-def _check_text(compiled: Compiled) -> None:
+def _check_text(compiled: Compiled, limit: int) -> None:
     if not compiled.sql.strip():
         raise CompilationError("empty_compilation", "The environment compiled the dataset to nothing.")
-    if len(compiled.sql.encode()) > MAX_PREVIEW_TEXT:
-        raise CompilationError("compilation_failed", "The compiled text is larger than 1 MiB.")
+    if len(compiled.sql.encode()) > limit:
+        raise CompilationError("compilation_failed", f"The compiled text is larger than {limit} bytes.")
     if is_unrendered(compiled.sql):
         raise CompilationError("unresolved_template", "The compiled text still holds template marks.")
     if not is_read_only(compiled.sql, compiled.dialect):

@@ -36,7 +36,6 @@ from sagitta_server.reviews.values import (
     VariableKind,
 )
 
-MAX_OPEN = 25
 MAX_OPTIONS = 10
 _GUESS_LENGTH = 200
 USE, DROP, APPROVE, CONFIRM = "use", "drop", "approve", "confirm"
@@ -84,9 +83,13 @@ def wanted_questions(review: Review) -> tuple[WantedQuestion, ...]:
 
 
 def reconcile(
-    existing: tuple[Question, ...], wanted: tuple[WantedQuestion, ...], now: datetime, new_id: Callable[[], str]
+    existing: tuple[Question, ...],
+    wanted: tuple[WantedQuestion, ...],
+    now: datetime,
+    new_id: Callable[[], str],
+    limit: int,
 ) -> tuple[Question, ...]:
-    """The questions after a change; at most `MAX_OPEN` are open, the most important ones."""
+    """The questions after a change; at most `limit` are open, the most important ones."""
     asked = {(w.topic_ref, w.topic, w.cause): w for w in wanted}
     kept: list[Question] = []
     for question in existing:
@@ -98,7 +101,7 @@ def reconcile(
         else:
             kept.append(question)
     fresh = [_question(w, now, new_id) for w in asked.values()]
-    return _limited((*kept, *fresh))
+    return _limited((*kept, *fresh), limit)
 
 
 def next_question(questions: tuple[Question, ...]) -> Question | None:
@@ -145,12 +148,12 @@ def cause_of(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
-def _limited(questions: tuple[Question, ...]) -> tuple[Question, ...]:
+def _limited(questions: tuple[Question, ...], limit: int) -> tuple[Question, ...]:
     open_ones = sorted(
         (q for q in questions if q.state is QuestionState.OPEN),
         key=lambda q: (-q.priority, q.created_at, q.question_id),
     )
-    dropped = {q.question_id for q in open_ones[MAX_OPEN:]}
+    dropped = {q.question_id for q in open_ones[limit:]}
     return tuple(q for q in questions if q.question_id not in dropped)
 
 

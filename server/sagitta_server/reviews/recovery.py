@@ -45,10 +45,6 @@ STEPS = (
     "summary",
 )
 """The steps of an import, in order."""
-MAX_FIELDS = 2000
-MAX_FILTERS = 200
-MAX_VARIABLES = 200
-MAX_TEMPLATE = 1_048_576
 _KEPT_CONDITIONS = frozenset(
     {
         "SEMANTIC_SOURCE_NO_OVERLAP",
@@ -103,7 +99,7 @@ def with_dataset(review: Review, dataset: Dataset, context: Context) -> Review:
     """The review with the dataset and its fields."""
     fields, removed = _merge_fields(review.fields, dataset, context)
     total = len(dataset.columns) + len(dataset.metrics)
-    conditions = [*_removed("field", removed), *_over("field", total, MAX_FIELDS)]
+    conditions = [*_removed("field", removed), *_over("field", total, context.limits.fields)]
     session = replace(review.session, dataset_ref=dataset.ref)
     return with_conditions(replace(review, session=session, dataset=dataset, fields=fields), conditions)
 
@@ -113,7 +109,7 @@ def with_filters(review: Review, found: Iterable[Filter], context: Context) -> R
     known = {natural_key(f): f for f in review.filters}
     merged: list[Filter] = []
     listed = list(found)
-    for item in listed[:MAX_FILTERS]:
+    for item in listed[: context.limits.filters]:
         key = natural_key(item)
         if key in review.removed_filters:
             continue
@@ -125,7 +121,7 @@ def with_filters(review: Review, found: Iterable[Filter], context: Context) -> R
     left = {f.filter_id for f in (*merged, *kept)}
     mappings = tuple(m for m in review.mappings if m.filter_id in left)
     changed = replace(review, filters=(*merged, *kept), mappings=mappings)
-    return with_conditions(changed, [*_removed("filter", gone), *_over("filter", len(listed), MAX_FILTERS)])
+    return with_conditions(changed, [*_removed("filter", gone), *_over("filter", len(listed), context.limits.filters)])
 
 
 def with_variables(review: Review, context: Context) -> Review:
@@ -134,17 +130,21 @@ def with_variables(review: Review, context: Context) -> Review:
         return review
     params = load(review.dataset.template_params)
     given = params if isinstance(params, dict) else {}
-    texts = [t for t in (*review.dataset.templates, *_free_filters(review)) if len(t.text) <= MAX_TEMPLATE]
-    discovery = discover(texts, frozenset(given))
+    limits = context.limits
+    texts = (*review.dataset.templates, *_free_filters(review))
+    too_long = [t for t in texts if len(t.text.encode()) > limits.template_bytes]
+    discovery = discover([t for t in texts if t not in too_long], frozenset(given))
     known = {v.variable_name: v for v in review.variables}
-    variables = tuple(
-        _variable(found, known.pop(found.name, None), given, context) for found in discovery.variables[:MAX_VARIABLES]
-    )
+    reviewed = discovery.variables[: limits.variables]
+    variables = tuple(_variable(found, known.pop(found.name, None), given, context) for found in reviewed)
     left = {v.variable_id for v in variables}
     fields = (*review.fields, *_parameter_fields(review, variables, context))
     mappings = tuple(m for m in review.mappings if m.variable_id in left)
     changed = replace(review, variables=variables, mappings=mappings, fields=fields)
-    over = [*_over("variable", len(discovery.variables), MAX_VARIABLES), *_too_long(review.dataset)]
+    over = [
+        *_over("variable", len(discovery.variables), limits.variables),
+        *_too_long(too_long, limits.template_bytes),
+    ]
     return with_conditions(changed, (*_template_conditions(discovery), *_removed("variable", list(known)), *over))
 
 
@@ -193,7 +193,7 @@ def _merge_fields(
     ]
     merged = [
         _with_own_texts(known.pop((item.name, kind), None), item, kind, trust, context)
-        for item, kind in described[:MAX_FIELDS]
+        for item, kind in described[: context.limits.fields]
     ]
     others = [f for f in known.values() if f.field_kind in {FieldKind.PARAMETER, FieldKind.FILTER_DIMENSION}]
     gone = [f.field_name for f in known.values() if f not in others]
@@ -264,16 +264,15 @@ def _over(what: str, count: int, limit: int) -> list[Condition]:
     return [Condition("DATASET_LIMIT_EXCEEDED", message, f"{what}s")]
 
 
-def _too_long(dataset: Dataset) -> list[Condition]:
+def _too_long(texts: Iterable[TemplateText], limit: int) -> list[Condition]:
     """A template that is not searched may read variables that nobody sees: that blocks a launch."""
     return [
         Condition(
             "TEMPLATE_SYNTAX_ERROR",
-            f"The template in {t.origin} has {len(t.text)} characters; at most {MAX_TEMPLATE} can be searched.",
+            f"The template in {t.origin} has {len(t.text.encode())} bytes; at most {limit} are searched.",
             t.origin,
         )
-        for t in dataset.templates
-        if len(t.text) > MAX_TEMPLATE
+        for t in texts
     ]
 
 

@@ -70,7 +70,6 @@ from sagitta_server.reviews.work import Effects, ReviewWork, session_not_found
 from sagitta_server.state import Database
 
 log = logging.getLogger("sagitta.reviews")
-MAX_SOURCE_BYTES = 16_384
 MAX_KEY = 128
 MAX_NOTE = 2000
 _LISTED = (SessionStatus.ACTIVE, SessionStatus.PAUSED, SessionStatus.COMPLETED)
@@ -195,7 +194,7 @@ class ReviewService:
     ) -> Started:
         """Starts a review and waits a short while for its import."""
         principal.require(Permission.SESSION_MANAGE)
-        _check_source(source_input, environment_id)
+        _check_source(source_input, environment_id, self.settings.limits.source_bytes)
         _check_key(key)
         environment = self.environment(environment_id)
         environment.check_source(SourceRequest(source_kind, source_input, principal.user_id))
@@ -401,7 +400,8 @@ class ReviewService:
     def _check_new_source(self, review: Review) -> None:
         """An answer may name another link; one that cannot be understood is no answer."""
         try:
-            _check_source(review.session.source_input, review.session.environment_id)
+            session = review.session
+            _check_source(session.source_input, session.environment_id, self.settings.limits.source_bytes)
             self.environment(review.session.environment_id).check_source(source_request(review))
         except ReviewError as error:
             raise ReviewError("invalid_answer", error.message) from error
@@ -765,12 +765,12 @@ class ReviewService:
 _ENDING = frozenset({SessionStatus.ARCHIVED, SessionStatus.CANCELLED})
 
 
-def _check_source(source_input: str, environment_id: str) -> None:
+def _check_source(source_input: str, environment_id: str, limit: int) -> None:
     violations = []
     if not source_input.strip():
         violations.append(Violation("body.source_input", "must not be empty"))
-    if len(source_input.encode()) > MAX_SOURCE_BYTES:
-        violations.append(Violation("body.source_input", "may have 16 KiB"))
+    if len(source_input.encode()) > limit:
+        violations.append(Violation("body.source_input", f"may have {limit} bytes"))
     if not environment_id.strip():
         violations.append(Violation("body.environment_id", "must not be empty"))
     if violations:

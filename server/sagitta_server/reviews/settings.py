@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from sagitta_server.execution.settings import SourceSettings
+from sagitta_server.reviews.limits import LimitSettings
 from sagitta_server.reviews.superset.settings import SupersetSettings
 
 
@@ -131,6 +132,7 @@ class ReviewSettings(_Section):
     """Superset environments by name, beside the embedded one, `local`."""
     public_url: str = ""
     """The gateway as clients reach it, for links in answers; empty: links are paths."""
+    limits: LimitSettings = LimitSettings()
     ai: AiSettings = AiSettings()
     local: LocalSettings = LocalSettings()
 

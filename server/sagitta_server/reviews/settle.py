@@ -15,6 +15,7 @@ from sagitta_server.reviews.catalogue import CATALOGUE
 from sagitta_server.reviews.decision import Facts, decide
 from sagitta_server.reviews.fingerprint import preview_status, stale_because
 from sagitta_server.reviews.gates import failing, gates, is_unsettled, missing_required
+from sagitta_server.reviews.limits import DEFAULT_LIMITS, LimitSettings
 from sagitta_server.reviews.mappings import pair, status_of
 from sagitta_server.reviews.values import (
     ApprovalState,
@@ -51,12 +52,13 @@ def random_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a change may not look up by itself: the time, fresh ids, who asks."""
+    """What a change may not look up by itself: the time, fresh ids, who asks, what is configured."""
 
     now: datetime
     user_id: str = ""
     new_id: Callable[[], str] = random_id
     preview_ttl: timedelta = timedelta(days=1)
+    limits: LimitSettings = DEFAULT_LIMITS
 
 
 def settle(review: Review, context: Context) -> Review:
@@ -153,7 +155,8 @@ def _with_statuses(review: Review) -> Review:
 
 def _with_questions(review: Review, context: Context) -> Review:
     wanted = questions.wanted_questions(review)
-    asked = questions.reconcile(review.questions, wanted, context.now, context.new_id)
+    limit = context.limits.open_questions
+    asked = questions.reconcile(review.questions, wanted, context.now, context.new_id, limit)
     held = review.clarification or Clarification(clarification_session_id=context.new_id())
     return replace(review, questions=asked, clarification=questions.advance(held, asked))
 

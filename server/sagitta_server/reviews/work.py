@@ -70,7 +70,12 @@ class ReviewWork:
 
     def context(self, user_id: str = "") -> Context:
         """The context of a change that happens now."""
-        return Context(now=self.clock(), user_id=user_id, preview_ttl=timedelta(seconds=self.settings.preview_ttl_s))
+        return Context(
+            now=self.clock(),
+            user_id=user_id,
+            preview_ttl=timedelta(seconds=self.settings.preview_ttl_s),
+            limits=self.settings.limits,
+        )
 
     def read(self, principal: Principal, session_id: str) -> Review:
         """The review as its owner sees it now.

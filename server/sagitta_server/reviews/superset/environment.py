@@ -82,7 +82,7 @@ class SupersetEnvironment:
         self._name = name
         self._settings = settings
         self._client = client
-        self._sources = SourceReader(client)
+        self._sources = SourceReader(client, settings.max_rison_depth)
         self._compiler = Compiler(client, allow_probe=settings.allow_probe)
         self._runner = Runner(client, settings.launch_timeout_s)
 

@@ -20,30 +20,37 @@ class InvalidRisonError(ValueError):
     """The text is not rison."""
 
 
-def read(text: str) -> Json:
+class _TooDeepError(InvalidRisonError):
+    """It nests deeper than may be read."""
+
+
+def read(text: str, max_depth: int = MAX_DEPTH) -> Json:
     """The value of a rison text.
 
     Raises:
-        InvalidRisonError: it is none, or nests deeper than 32.
+        InvalidRisonError: it is none, or nests deeper than `max_depth`.
     """
-    value, end = _value(text, 0, 0)
+    try:
+        value, end = _value(text, 0, max_depth)
+    except _TooDeepError as error:
+        raise InvalidRisonError(f"it nests deeper than {max_depth}") from error
     if end != len(text):
         raise InvalidRisonError(f"something follows the value at character {end + 1}")
     return value
 
 
-def _value(text: str, at: int, depth: int) -> tuple[Json, int]:
-    if depth > MAX_DEPTH:
-        raise InvalidRisonError(f"it nests deeper than {MAX_DEPTH}")
+def _value(text: str, at: int, levels: int) -> tuple[Json, int]:
+    if levels < 0:
+        raise _TooDeepError
     match text[at : at + 1]:
         case "(":
-            return _object(text, at + 1, depth)
+            return _object(text, at + 1, levels)
         case "'":
             return _quoted(text, at + 1)
         case "!":
             mark = text[at + 1 : at + 2]
             if mark == "(":
-                return _array(text, at + 2, depth)
+                return _array(text, at + 2, levels)
             if mark not in _SIMPLE:
                 raise InvalidRisonError(f"unknown mark at character {at + 1}")
             return _SIMPLE[mark], at + 2
@@ -51,7 +58,7 @@ def _value(text: str, at: int, depth: int) -> tuple[Json, int]:
             return _word(text, at)
 
 
-def _object(text: str, at: int, depth: int) -> tuple[Json, int]:
+def _object(text: str, at: int, levels: int) -> tuple[Json, int]:
     found: dict[str, Json] = {}
     if text[at : at + 1] == ")":
         return found, at + 1
@@ -59,18 +66,18 @@ def _object(text: str, at: int, depth: int) -> tuple[Json, int]:
         key, at = _quoted(text, at + 1) if text[at : at + 1] == "'" else _bare(text, at)
         if text[at : at + 1] != ":":
             raise InvalidRisonError(f"a colon is missing at character {at + 1}")
-        found[key], at = _value(text, at + 1, depth + 1)
+        found[key], at = _value(text, at + 1, levels - 1)
         if text[at : at + 1] == ")":
             return found, at + 1
         at = _comma(text, at)
 
 
-def _array(text: str, at: int, depth: int) -> tuple[Json, int]:
+def _array(text: str, at: int, levels: int) -> tuple[Json, int]:
     found: list[Json] = []
     if text[at : at + 1] == ")":
         return found, at + 1
     while True:
-        item, at = _value(text, at, depth + 1)
+        item, at = _value(text, at, levels - 1)
         found.append(item)
         if text[at : at + 1] == ")":
             return found, at + 1

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from sagitta_server.reviews.superset.rison import MAX_DEPTH
+
 
 class CredentialsError(ValueError):
     """A variable that should hold a secret is not set; the message names it."""
@@ -45,6 +47,8 @@ class SupersetSettings(BaseModel):
     """How long a run may take."""
     max_response_mib: int = Field(default=32, ge=1)
     """Largest answer that is read."""
+    max_rison_depth: int = Field(default=MAX_DEPTH, ge=1, le=128)
+    """How deep the filters in a link may nest; deeper ones are left out, and the review says so."""
     allow_probe: bool = True
     """Permits compiling by running a query that returns no rows, where Superset offers nothing better."""
     run_row_limit: int = Field(default=1000, ge=1, le=10_000_000)

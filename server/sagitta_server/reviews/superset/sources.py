@@ -55,8 +55,9 @@ class SourceReader:
         SupersetError: a call failed for another reason than that the named thing does not exist.
     """
 
-    def __init__(self, client: SupersetClient) -> None:
+    def __init__(self, client: SupersetClient, max_depth: int) -> None:
         self._client = client
+        self._max_depth = max_depth
 
     def find(self, link: Link) -> Found:
         """What a source names."""
@@ -141,7 +142,7 @@ class SourceReader:
         number = integer(raw.get("id")) or 0
         dashboard = read_dashboard(raw, results_of(self._client.get(f"/api/v1/dashboard/{number}/charts")))
         state, lost = self._state(link, number, saved)
-        in_url, conditions = _mask_in_url(link)
+        in_url, conditions = _mask_in_url(link, self._max_depth)
         if lost:
             conditions = (*conditions, _state_lost())
         counts = dashboard.datasets()
@@ -299,12 +300,12 @@ def _text_of(held: Mapping[str, Json], database: Json, name: str, params: str) -
     )
 
 
-def _mask_in_url(link: Link) -> tuple[Mask, tuple[Condition, ...]]:
+def _mask_in_url(link: Link, max_depth: int) -> tuple[Mask, tuple[Condition, ...]]:
     given = link.param("native_filters")
     if given is None:
         return {}, ()
     try:
-        mask = read_rison(given)
+        mask = read_rison(given, max_depth)
     except InvalidRisonError as error:
         return {}, (_unreadable("native_filters", str(error)),)
     if not isinstance(mask, dict):

@@ -46,6 +46,9 @@ def test_nesting_is_bounded():
     read("!(" * MAX_DEPTH + ")" * MAX_DEPTH)
     with pytest.raises(InvalidRisonError, match="deeper"):
         read("!(" * 100_000)
+    assert read("!(!())", 2) == [[]]
+    with pytest.raises(InvalidRisonError, match=r"deeper than 1$"):
+        read("!(!(!()))", 1)
 
 
 def written(value):
