@@ -130,6 +130,13 @@ class Frame:
         for part in components(metric):
             self.check_grain(part)
 
+    def check_compared(self, name: str) -> None:
+        """What a numbering of rows is in another period no text says, also where there is no row to number."""
+        for metric in self.metrics_inside(name):
+            compared = isinstance(metric, PeriodOverPeriodMetric)
+            if compared and not all(self.leaf_measures(part) for part in components(metric)):
+                raise v.UndecidedError("a numbering of rows in another period")
+
     def metrics_inside(self, name: str) -> list[Metric]:
         metric = self.metric(name)
         if metric is None:
@@ -457,9 +464,8 @@ class Frame:
                 for clause in self.where
                 if {ref.column for ref in self.scoper.clause_fields([clause])} != {time.column}
             ]
+            self.check_compared(metric.name)
             asked = [(name, added) for name in components(metric)]
-            if any(not self.leaf_measures(name) for name, _ in asked):
-                raise v.UndecidedError("a numbering of rows in another period")
             frame = Frame(self.leaves, self.parts, kept, asked, self.grouping, shown=self.shown)
             self._before[metric.name, added] = frame
         return self._before[metric.name, added]
@@ -548,6 +554,7 @@ _FINENESS: list[TimeGrain | None] = [
     None,
 ]
 _OF_FLOATS = {
+    Aggregation.AVG,
     Aggregation.STDDEV,
     Aggregation.STDDEV_POP,
     Aggregation.VARIANCE,

@@ -145,10 +145,10 @@ class RowReader:
         """
         far = [ref for ref in self.scoper.clause_fields(clauses) if scope.paths.get(ref) is None]
         inner, found = self._contexts(anchor, far, ())
-        related: dict[Row | None, list[Context]] = {}
+        there, here = self._ties(scope, anchor, inner)
+        related: dict[tuple[Row | None, ...], list[Context]] = {}
         for context in found:
-            related.setdefault(context[inner.to_anchor], []).append(context)
-        path: Path = scope.to_home if anchor.object == anchor.home else scope.to_anchor
+            related.setdefault(tuple(context[path] for path in there), []).append(context)
 
         def test(context: Context) -> bool:
             def holds(clause: FilterNode, other: Context) -> bool:
@@ -156,10 +156,18 @@ class RowReader:
                     self.scoper.holds_at(clause, lambda ref: (inner, other) if ref in far else (scope, context)) is True
                 )
 
-            others = related.get(context[path], ())
+            others = related.get(tuple(context[path] for path in here), ())
             return any(all(holds(clause, other) for clause in clauses) for other in others)
 
         return test
+
+    @staticmethod
+    def _ties(scope: Scope, anchor: Anchor, inner: Scope) -> tuple[Sequence[Path], Sequence[Path]]:
+        """Where two row sources show the same rows: at the anchor, or all along what they walk from one root."""
+        if inner.root == scope.root:
+            shared = sorted(_prefixes(inner) & _prefixes(scope), key=len)
+            return shared, shared
+        return (inner.to_anchor,), (scope.to_home if anchor.object == anchor.home else scope.to_anchor,)
 
     def _test(self, scope: Scope, anchor: Anchor, clause: FilterNode, groups: Sequence[Group]) -> Test:
         """The test of a measure's own filter: one more AND for the rows that WHERE leaves."""
@@ -207,3 +215,7 @@ class RowReader:
             return False
         path = self.scoper.graph.path_via(home, ref.via, ref.column.object)
         return path is not None and any(step.join.required for step in path)
+
+
+def _prefixes(scope: Scope) -> set[Path]:
+    return {path[:length] for path in scope.all_paths() for length in range(len(path) + 1)}

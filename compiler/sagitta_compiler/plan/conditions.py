@@ -173,10 +173,44 @@ class Conditions:
     def own(self, predicates: tuple[Predicate, ...]) -> Scalar | None:
         """The condition of a measure's own filters. A related row must pass them together with the query's."""
         clauses = [Clause(predicate, members_of(predicate), "") for predicate in predicates]
+        apart = {clause: found for clause in clauses if (found := self._dropped_beyond(clause))}
         groups = list(self._groups)
-        plain = self._sorted(clauses, groups)
+        plain = self._sorted((clause for clause in clauses if clause not in apart), groups)
+        plain += [self._beside_joined_rows(clause, tuple(paths), {}) for clause, paths in apart.items()]
         changed = (group for group in groups if group not in self._groups)
         return all_of([*plain, *(self._semi_join(group) for group in changed)])
+
+    def _dropped_beyond(self, clause: Clause) -> dict[Path, None]:
+        """The required joins by which a clause on joined rows alone would drop rows; none if it needs a semi-join."""
+        found: dict[Path, None] = {}
+        for member in clause.members:
+            if self._near(member) is None:
+                return {}
+            path = None if self._of_one_row(member) is not None else self._on_a_joined_row(member)
+            for at, edge in enumerate(path or (), start=1):
+                assert path is not None
+                if edge.join.required and not any(taken[:at] == path[:at] for taken in self._walked):
+                    found[path[:at]] = None
+                    break
+        return found
+
+    def _beside_joined_rows(self, clause: Clause, paths: tuple[Path, ...], seen: dict[Path, Scope]) -> Scalar:
+        """A clause as a test that drops no row: whether the joined row has the rows beyond, and they pass."""
+        if paths:
+            first, *rest = paths
+            near = self._scope.at(first[:-1], reason="filter")
+            back = (first[-1].reversed(),)
+            return self._correlated(
+                near, back, lambda inner: self._beside_joined_rows(clause, tuple(rest), {**seen, first: inner})
+            )
+
+        def place(member: Member) -> tuple[Scope, Path] | None:
+            path = self._near(member)
+            assert path is not None
+            inside = ((inner, path[len(start) :]) for start, inner in seen.items() if path[: len(start)] == start)
+            return next(inside, (self._scope, path))
+
+        return self.predicate(clause.predicate, place)
 
     def has_partner(self, path: Path) -> Scalar:
         """Whether a home row meets a row at the end of the required part of a path."""
@@ -216,14 +250,17 @@ class Conditions:
 
     def _near(self, member: Member) -> Path | None:
         """The path on which one row of the scope meets at most one row of the member."""
+        path = self._of_one_row(member)
+        return self._on_a_joined_row(member) if path is None and self._walked else path
+
+    def _of_one_row(self, member: Member) -> Path | None:
+        """The path to a member of which a row of the home, of the root or between them has one."""
         route = self._route
         if (path := member_path(self._graph, route.home, member)) is not None:
             return (*route.to_home, *path)
         if (path := member_path(self._graph, route.root, member)) is not None:
             return path
-        if (path := self._on_the_way_home(member)) is not None:
-            return path
-        return self._on_a_joined_row(member) if self._walked else None
+        return self._on_the_way_home(member)
 
     def _on_the_way_home(self, member: Member) -> Path | None:
         """The path to a member that is seen from a row between the root and the home."""

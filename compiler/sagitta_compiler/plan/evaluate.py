@@ -136,8 +136,10 @@ def _collect(
                 needs.here[value] = None
             if rows and grain_of(value.grain, dims) == dims:
                 needs.rows[value] = None
-            elif rows:  # a coarser one supplies the rows of what it is made of
-                _collect(value.inner, dims, clauses, needs, rows=True, here=False)
+            elif rows:  # a coarser one supplies the rows of what it is made of, but not the gaps between them
+                inside = _Needs()
+                _collect(value.inner, dims, clauses, inside, rows=True, here=False)
+                needs.rows |= inside.rows
         case CompareValue():
             needs.compared[value] = None
             apart = reads_apart(dims, clauses, value)
