@@ -111,7 +111,7 @@ class TaskRunner:
         try:
             self._perform(task)
         except Exception as error:
-            log.exception("review task %s (%s) failed", task.task_id, task.kind)
+            log.exception("review task %s (%s) failed", task.task_id, task.kind, extra={"session_id": task.session_id})
             if task.attempts >= MAX_ATTEMPTS:
                 self._abandon(task, type(error).__name__)
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from sagitta_server.reviews.values import PreviewStatus, Review
 from sagitta_server.state import Database
 
 Clock = Callable[[], datetime]
+log = logging.getLogger("sagitta.reviews")
 
 
 def utc_now() -> datetime:
@@ -126,7 +128,7 @@ class ReviewWork:
             if needs_active:
                 require_active(review)
             after = self.apply(connection, review, mutation, self.context(principal.user_id), user_change=True)
-        self.notify()
+        self._committed(review, after)
         return self.shown(after)
 
     @contextmanager
@@ -147,7 +149,7 @@ class ReviewWork:
             if review is None:
                 return None
             after = self.apply(connection, review, mutation, self.context(), user_change=False)
-        self.notify()
+        self._committed(review, after)
         return after
 
     def apply(
@@ -177,6 +179,13 @@ class ReviewWork:
                 f"The session has version {actual}, not {expected}; read it again.",
                 {"expected": expected, "actual": actual},
             )
+
+    def _committed(self, before: Review, after: Review) -> None:
+        """Logs and tells a change that is stored."""
+        version = after.session.version
+        if version != before.session.version:
+            log.debug("review changed", extra={"session_id": after.session_id, "session_version": version})
+        self.notify()
 
     def notify(self) -> None:
         """Wakes everybody who waits for a change."""

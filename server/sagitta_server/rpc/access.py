@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sagitta_server.models import ModelHandle, ModelStore
 
 REQUEST_ID = "x-request-id"
+SESSION_VERSION = "session-version"
+"""Trailing metadata that tell the version of the review that a call read or changed."""
 CLIENT = "x-sagitta-client"
 """Metadata with which the gateway tells the address of its own client."""
 DETAIL_ROOM = "x-sagitta-detail-bytes"

@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 
 from sagitta_server.errors import is_defect, to_status
 from sagitta_server.observability.metrics import CALLS
-from sagitta_server.rpc.access import CALL, AccessControl, Call
+from sagitta_server.rpc.access import CALL, REQUEST_ID, SESSION_VERSION, AccessControl, Call, metadata_of
 
 log = logging.getLogger("sagitta.rpc")
 
@@ -48,12 +48,12 @@ class Boundary(grpc.ServerInterceptor):
     def _wrap(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> grpc.RpcMethodHandler[Any, Any]:
         own = method.startswith(OWN_BOUNDARY)
         if (unary := handler.unary_unary) is not None:
-            behaviour = _measured(unary if own else self._unary(unary, method), method)
+            behaviour = _measured(_told(unary, method) if own else self._unary(unary, method), method)
             return grpc.unary_unary_rpc_method_handler(
                 behaviour, handler.request_deserializer, handler.response_serializer
             )
         if (stream := handler.unary_stream) is not None:
-            behaviour = _measured_stream(stream if own else self._stream(stream, method), method)
+            behaviour = _measured_stream(_told_stream(stream, method) if own else self._stream(stream, method), method)
             return grpc.unary_stream_rpc_method_handler(
                 behaviour, handler.request_deserializer, handler.response_serializer
             )
@@ -61,11 +61,13 @@ class Boundary(grpc.ServerInterceptor):
             raise NotImplementedError(f"{method}: the semantic services take no stream of requests")
         if (upload := handler.stream_unary) is not None:
             return grpc.stream_unary_rpc_method_handler(
-                _measured(upload, method), handler.request_deserializer, handler.response_serializer
+                _measured(_told(upload, method), method), handler.request_deserializer, handler.response_serializer
             )
         talk: Any = handler.stream_stream
         return grpc.stream_stream_rpc_method_handler(
-            _measured_stream(talk, method), handler.request_deserializer, handler.response_serializer
+            _measured_stream(_told_stream(talk, method), method),
+            handler.request_deserializer,
+            handler.response_serializer,
         )
 
     def _unary(self, behaviour: Behaviour, method: str) -> Behaviour:
@@ -127,10 +129,66 @@ def _measured_stream(behaviour: Behaviour, method: str) -> Behaviour:
 
 
 def _observe(method: str, context: Any, started: float) -> None:
+    CALLS.labels("grpc", method, _code(context)).observe(time.perf_counter() - started)
+
+
+def _code(context: Any) -> str:
+    """How a call ended."""
     code = context.code()
     ended = "OK" if context.is_active() else "CANCELLED"
-    name = ended if code is None else getattr(code, "name", str(code))
-    CALLS.labels("grpc", method, name).observe(time.perf_counter() - started)
+    return ended if code is None else getattr(code, "name", str(code))
+
+
+def _told(behaviour: Behaviour, method: str) -> Behaviour:
+    """Logs a review call with its session and the version that it answered with."""
+
+    def handle(request: Any, context: grpc.ServicerContext) -> Any:
+        started, response = time.perf_counter(), None
+        try:
+            response = behaviour(request, context)
+            return response
+        finally:
+            _log_review(method, session_of(request) or session_of(response), context, started)
+
+    return handle
+
+
+def _told_stream(behaviour: Behaviour, method: str) -> Behaviour:
+    """Logs a review call that streams, when it ends."""
+
+    def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        started, session_id = time.perf_counter(), session_of(request)
+        try:
+            for response in behaviour(request, context):
+                session_id = session_id or session_of(response)
+                yield response
+        finally:
+            _log_review(method, session_id, context, started)
+
+    return handle
+
+
+def session_of(message: Any) -> str:
+    """The review session that a message is about; empty when it names none."""
+    session, event = getattr(message, "session", None), getattr(message, "event", None)
+    for part in (message, session, getattr(event, "summary", None)):
+        if session_id := getattr(part, "session_id", ""):
+            return str(session_id)[:64]
+    return ""
+
+
+def _log_review(method: str, session_id: str, context: Any, started: float) -> None:
+    code = _code(context)
+    level = logging.DEBUG if code in {"OK", "CANCELLED"} else logging.INFO
+    if not log.isEnabledFor(level):
+        return
+    subject: dict[str, object] = {"request_id": metadata_of(context).get(REQUEST_ID, "")[:128]}
+    if session_id:
+        subject["session_id"] = session_id
+    version = dict(context.trailing_metadata() or ()).get(SESSION_VERSION)
+    if version is not None:
+        subject["session_version"] = int(version)
+    log.log(level, "%s %s %.1f ms", method, code, (time.perf_counter() - started) * 1000, extra=subject)
 
 
 def _fail(error: Exception, method: str, call: Call, context: grpc.ServicerContext) -> None:

@@ -55,13 +55,13 @@ from sagitta_server.reviews.values import (
 )
 from sagitta_server.reviews.watch import follow_events
 from sagitta_server.rpc import review_convert as convert
+from sagitta_server.rpc.access import REQUEST_ID, SESSION_VERSION, metadata_of
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
 
 log = logging.getLogger("sagitta.rpc")
 ERROR_KEY = "review-error-bin"
-VERSION_KEY = "session-version"
 REPLAY_KEY = "idempotent-replay"
 CHUNK = 65_536
 RESULT_CHUNK = 1_048_576
@@ -138,7 +138,7 @@ def refuse_nul(request: Message | None) -> None:
 
 def fail(context: Context, error: Exception) -> NoReturn:
     """Ends a call with the status of an error."""
-    known = as_review_error(error)
+    known = as_review_error(error, metadata_of(context).get(REQUEST_ID, "")[:128])
     detail = convert.error_detail(known, http_status(known.code), "" if known.details is None else dump(known.details))
     info = AnyMessage()
     info.Pack(error_details_pb2.ErrorInfo(reason=known.code.upper(), domain="sagitta.review"))
@@ -150,7 +150,7 @@ def fail(context: Context, error: Exception) -> NoReturn:
     raise AssertionError("unreachable")
 
 
-def as_review_error(error: Exception) -> ReviewError:
+def as_review_error(error: Exception, request_id: str = "") -> ReviewError:
     """Every failure as an error of the contract; a defect tells its trace id and nothing else."""
     match error:
         case ReviewError():
@@ -161,7 +161,7 @@ def as_review_error(error: Exception) -> ReviewError:
             return ReviewError("permission_denied", str(error), {"required": list(error.required)})
         case _:
             trace_id = uuid.uuid4().hex
-            log.error("review call failed (trace %s)", trace_id, exc_info=error)
+            log.error("review call failed (trace %s)", trace_id, exc_info=error, extra={"request_id": request_id})
             return ReviewError(
                 "internal_error", f"Something went wrong here (trace {trace_id}).", {"trace_id": trace_id}
             )
@@ -175,7 +175,7 @@ def expected(request: Any) -> int | None:
 def tell(context: Context, review: Review, *, replayed: bool = False) -> None:
     """Sends the session's version with the answer."""
     extra = ((REPLAY_KEY, "true"),) if replayed else ()
-    context.set_trailing_metadata(((VERSION_KEY, str(review.session.version)), *extra))
+    context.set_trailing_metadata(((SESSION_VERSION, str(review.session.version)), *extra))
 
 
 def alive(context: Context, principal: Principal) -> Callable[[], bool]:

@@ -1,5 +1,6 @@
 """The review services over gRPC: streams, the words of errors, and the routes that their annotations name."""
 
+import logging
 import queue
 
 import grpc
@@ -171,6 +172,28 @@ def test_errors_carry_the_contract_s_words_and_a_status(client):
     with pytest.raises(grpc.RpcError) as refused:
         client.sessions.GetSession(review_sessions_service_pb2.GetSessionRequest(session_id="x"))
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_call_is_logged_with_its_request_its_session_and_its_version_and_no_values(client, caplog):
+    caplog.set_level(logging.DEBUG, logger="sagitta")
+    source = selection({"first_day": "2024-02-01"})
+    session_id = started(client, source)
+    request = review_sessions_service_pb2.GetSessionRequest(session_id=session_id)
+    metadata = (*client.metadata, ("x-request-id", "ask-7"))
+    _, call = client.sessions.GetSession.with_call(request, metadata=metadata, timeout=60)
+    unknown = review_sessions_service_pb2.GetSessionRequest(session_id="nobody")
+    with pytest.raises(grpc.RpcError):
+        client.sessions.GetSession(unknown, metadata=metadata, timeout=60)
+    told = [r for r in caplog.records if r.getMessage().split("/")[-1].startswith(("StartSession ", "GetSession "))]
+    begun, read, failed = told
+    assert (begun.session_id, begun.levelname) == (session_id, "DEBUG")
+    version = int(dict(call.trailing_metadata())["session-version"])
+    assert (read.request_id, read.session_id, read.session_version) == ("ask-7", session_id, version)
+    assert (failed.request_id, failed.session_id, failed.levelname) == ("ask-7", "nobody", "INFO")
+    assert "GetSession NOT_FOUND" in failed.getMessage()
+    changes = [(r.session_id, r.session_version) for r in caplog.records if r.getMessage() == "review changed"]
+    assert (session_id, version) in changes
+    assert "2024-02-01" not in "".join(str(r.__dict__) for r in caplog.records)
 
 
 def test_every_value_of_every_enumeration_converts_both_ways():
