@@ -141,11 +141,15 @@ def _header(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in headers if key == name), "")
 
 
+_RANDOM = random.Random()  # noqa: S311 (ids are no secrets)
+"""Of its own: the process's generator may have been seeded by somebody who wants the same numbers again."""
+
+
 def _request_id(given: str) -> str:
     """The id of the request as sent, if it is short and printable; else a new one."""
     if 0 < len(given) <= 128 and given.isascii() and given.isprintable():
         return given
-    return str(uuid.UUID(int=random.getrandbits(128), version=4))
+    return str(uuid.UUID(int=_RANDOM.getrandbits(128), version=4))
 
 
 def _client(scope: dict[str, Any] | Scope, proxies: int) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, note
 from oracle.database import Database
 from oracle.judge import describe, judge
 from oracle.queries import Case
 from oracle.reduce import as_yaml
 from properties.strategies import cases
+
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+"""Threads of servers that other tests of this process started may draw numbers while a strategy runs."""
 
 
 @given(case=cases())

@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle.database import Database
@@ -16,6 +17,9 @@ from oracle.reading import read_case
 from oracle.worlds import Document
 from properties.strategies import populated_worlds
 from sagitta_compiler import compile_query
+
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+"""Threads of servers that other tests of this process started may draw numbers while a strategy runs."""
 
 Rows = list[tuple[Any, ...]]
 
@@ -41,9 +45,9 @@ def total(rows: Sequence[tuple[Any, ...]], place: int = -1) -> Decimal:
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[Populated, str, list[str]]:
-    """A world without comparisons in the way, an object of it, and two dimensions that it reaches."""
+    """A world without policies and filters of its own, an object of it, and two dimensions that it reaches."""
     populated = draw(populated_worlds())
-    populated = replace(populated, policies={}, model={**populated.model, "filters": [], "metrics": {}})
+    populated = replace(populated, policies={}, model={**populated.model, "filters": []})
     home = draw(st.sampled_from(populated.world.objects))
     dimensions = dimensions_of(populated, home)
     return populated, home, draw(st.lists(st.sampled_from(dimensions), min_size=2, max_size=2, unique=True))

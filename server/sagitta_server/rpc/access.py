@@ -109,9 +109,13 @@ class AccessControl:
         return KEY_HOLDER
 
 
+_RANDOM = random.Random()  # noqa: S311 (ids are no secrets)
+"""Of its own: the process's generator may have been seeded by somebody who wants the same numbers again."""
+
+
 def new_request_id() -> str:
     """A UUID; not a secret, so not from the system's source of secrets, which costs the interpreter lock."""
-    return str(uuid.UUID(int=random.getrandbits(128), version=4))
+    return str(uuid.UUID(int=_RANDOM.getrandbits(128), version=4))
 
 
 def metadata_of(context: grpc.ServicerContext) -> dict[str, str]:
