@@ -31,7 +31,7 @@ def load(text: str) -> Json:
         InvalidJsonError: the text is not JSON, or nests too deeply.
     """
     try:
-        value: Json = simplejson.loads(text, use_decimal=True, parse_constant=_refuse_constant)
+        value: Json = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise InvalidJsonError("not a JSON value") from error
     return value
@@ -75,3 +75,7 @@ def describe_masked(text: JsonText | str) -> str:
 
 def _refuse_constant(name: str) -> Json:
     raise InvalidJsonError(f"{name} is not JSON")
+
+
+_DECODER = simplejson.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
+"""Made once: a review holds hundreds of short texts."""

@@ -7,7 +7,7 @@ and nested values or tuples as JSON text.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -51,6 +51,12 @@ def from_row(cls: type[T], row: Mapping[Any, Any]) -> T:
     return cls(**{name: decode(row[name]) for name, decode in _row_decoders(key)})
 
 
+def from_columns(cls: type[T], values: Iterable[Any]) -> T:
+    """As `from_row`, from the values of exactly the fields' columns in the fields' order."""
+    key: Any = cls
+    return cls(*[decode(value) for decode, value in zip(_column_decoders(key), values, strict=True)])
+
+
 def is_nested(hint: Any) -> bool:
     """The field is stored as JSON text."""
     inner = _without_none(hint)
@@ -75,6 +81,11 @@ def _row_decoders(cls: Any) -> tuple[tuple[str, _Decode], ...]:
         (name, _load_nested(_plain_decoder(hint)) if is_nested(hint) else _scalar_in(hint))
         for name, hint in field_hints(cls)
     )
+
+
+@lru_cache(maxsize=64)
+def _column_decoders(cls: Any) -> tuple[_Decode, ...]:
+    return tuple(decode for _, decode in _row_decoders(cls))
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from sagitta_server.reviews.changes import Change, changes_between
 from sagitta_server.reviews.events import Event, Payload, RecoveryStep, StoredEvent, events_between
 from sagitta_server.reviews.json_text import dump, load
 from sagitta_server.reviews.store import tables
-from sagitta_server.reviews.store.codec import from_plain, from_row, to_plain, to_row
+from sagitta_server.reviews.store.codec import field_hints, from_columns, from_plain, from_row, to_plain, to_row
 from sagitta_server.reviews.values import (
     Condition,
     Field,
@@ -392,8 +392,9 @@ def _single(connection: Connection, table: Table, cls: type, session_id: str) ->
 
 
 def _children(connection: Connection, table: Table, cls: type, session_id: str) -> tuple[Any, ...]:
-    query = select(table).where(table.c.session_id == session_id).order_by(table.c.position)
-    return tuple(from_row(cls, row) for row in connection.execute(query).mappings())
+    columns = [table.c[name] for name, _ in field_hints(cls)]
+    query = select(*columns).where(table.c.session_id == session_id).order_by(table.c.position)
+    return tuple(from_columns(cls, row) for row in connection.execute(query))
 
 
 def _by_key(connection: Connection, table: Table, cls: type, key: str, identity: str | None) -> Any:
