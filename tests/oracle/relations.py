@@ -303,11 +303,15 @@ class World:
 
     def contexts(self, root: str, paths: Iterable[Path]) -> list[Context]:
         """Returns every combination of a root row with the rows at the ends of the paths (outer joins, or inner)."""
+        return self.extended([{(): row} for row in self.rows(root)], paths)
+
+    def extended(self, contexts: list[Context], paths: Iterable[Path]) -> list[Context]:
+        """Returns the contexts with the rows at the ends of further paths."""
         prefixes = {path[:length] for path in paths for length in range(1, len(path) + 1)}
-        found: list[Context] = [{(): row} for row in self.rows(root)]
         for prefix in sorted(prefixes, key=len):
-            found = [extended for context in found for extended in self._extend(context, prefix)]
-        return found
+            if contexts and prefix not in contexts[0]:
+                contexts = [extended for context in contexts for extended in self._extend(context, prefix)]
+        return contexts
 
     def _extend(self, context: Context, prefix: Path) -> list[Context]:
         parent, step = context[prefix[:-1]], prefix[-1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from oracle import values as v
-from oracle.relations import Context, FieldRef, Path, Row
+from oracle.relations import Context, FieldRef, Path, Row, Step
 from oracle.scopes import Anchor, Dimension, Scope, Scoper, flat_clauses
 from sagitta_compiler.query.query import FilterNode
 
@@ -74,16 +75,16 @@ class RowReader:
         asked = [*(ref for dim in dims for ref in dim), *near]
         dropping = [ref for ref in shown if self._drops(home, ref)]
         walked = [*asked, *dropping, *self._seen_fields(anchor, clauses)]
-        fields = [
-            *walked,
-            *(ref for ref in self._seen_fields(anchor, own) if not self._drops_alone(anchor, ref, walked)),
-        ]
-        scope, found = self._contexts(anchor, fields, here)
+        looked_at = self._seen_fields(anchor, own)
+        alone = [ref for ref in looked_at if self._drops_alone(anchor, ref, walked)]
+        scope, found = self._contexts(anchor, [*walked, *(ref for ref in looked_at if ref not in alone)], here)
+        scope, found = self._beside(scope, found, anchor, alone)
         groups = self._groups(anchor, [clause for clause in clauses if clause not in here])
         for group in groups:
             found = list(filter(self._membership(scope, group.anchor, group.clauses), found))
-        tests = tuple(self._test(scope, anchor, clause, groups) for clause in own)
-        return Reading(scope, tuple(found), tuple(asked), tests)
+        tests = [self._test(scope, anchor, clause, groups) for clause in own]
+        tests += [partial(_is_there, path=self._needed(scope, anchor, ref)) for ref in alone]
+        return Reading(scope, tuple(found), tuple(asked), tuple(tests))
 
     def _is_here(self, anchor: Anchor, clause: FilterNode) -> bool:
         """Whether a clause is tested on the anchor's own rows (a field that nothing reaches is NULL on them)."""
@@ -131,12 +132,32 @@ class RowReader:
     def _drops_alone(self, anchor: Anchor, ref: FieldRef, walked: Sequence[FieldRef]) -> bool:
         """Whether a required join would drop rows for a measure's own filter alone, beyond a join that multiplies.
 
-        A measure's own filter removes no group, so it looks at such rows apart.
+        A measure's own filter removes no group, so it only looks whether such rows are there.
         """
         path = self.scoper.scope(anchor, [ref]).paths[ref] or ()
         taken = {step for path in self.scoper.scope(anchor, walked).all_paths() for step in path}
         required = any(step.join.required for step in path if step not in taken)
         return required and any(step.multiplies for step in path)
+
+    def _beside(
+        self, scope: Scope, contexts: list[Context], anchor: Anchor, refs: Sequence[FieldRef]
+    ) -> tuple[Scope, list[Context]]:
+        """The contexts with the rows of further fields, without dropping those that have none."""
+        paths = dict(scope.paths)
+        walked = {path[:length] for path in scope.all_paths() for length in range(len(path) + 1)}
+        for ref in refs:
+            path = self.scoper.scope(anchor, [ref]).paths[ref] or ()
+            known = max(length for length in range(len(path) + 1) if path[:length] in walked)
+            paths[ref] = path[:known] + tuple(_optional(step) for step in path[known:])
+        wider = Scope(scope.root, scope.to_anchor, scope.to_home, paths)
+        return wider, self.world.extended(contexts, wider.all_paths()) if refs else contexts
+
+    def _needed(self, scope: Scope, anchor: Anchor, ref: FieldRef) -> Path:
+        """The way to the last row that a required join on the way to a field asks for."""
+        strict, path = self.scoper.scope(anchor, [ref]).paths[ref], scope.paths[ref]
+        assert strict is not None
+        assert path is not None
+        return path[: max(length for length, step in enumerate(strict, start=1) if step.join.required)]
 
     def _membership(self, scope: Scope, anchor: Anchor, clauses: Sequence[FilterNode]) -> Test:
         """A semi-join: whether the anchor's row of a context has a row of the root that passes the clauses.
@@ -145,10 +166,10 @@ class RowReader:
         """
         far = [ref for ref in self.scoper.clause_fields(clauses) if scope.paths.get(ref) is None]
         inner, found = self._contexts(anchor, far, ())
-        there, here = self._ties(scope, anchor, inner)
-        related: dict[tuple[Row | None, ...], list[Context]] = {}
+        related: dict[Row | None, list[Context]] = {}
         for context in found:
-            related.setdefault(tuple(context[path] for path in there), []).append(context)
+            related.setdefault(context[inner.to_anchor], []).append(context)
+        path: Path = scope.to_home if anchor.object == anchor.home else scope.to_anchor
 
         def test(context: Context) -> bool:
             def holds(clause: FilterNode, other: Context) -> bool:
@@ -156,18 +177,10 @@ class RowReader:
                     self.scoper.holds_at(clause, lambda ref: (inner, other) if ref in far else (scope, context)) is True
                 )
 
-            others = related.get(tuple(context[path] for path in here), ())
+            others = related.get(context[path], ())
             return any(all(holds(clause, other) for clause in clauses) for other in others)
 
         return test
-
-    @staticmethod
-    def _ties(scope: Scope, anchor: Anchor, inner: Scope) -> tuple[Sequence[Path], Sequence[Path]]:
-        """Where two row sources show the same rows: at the anchor, or all along what they walk from one root."""
-        if inner.root == scope.root:
-            shared = sorted(_prefixes(inner) & _prefixes(scope), key=len)
-            return shared, shared
-        return (inner.to_anchor,), (scope.to_home if anchor.object == anchor.home else scope.to_anchor,)
 
     def _test(self, scope: Scope, anchor: Anchor, clause: FilterNode, groups: Sequence[Group]) -> Test:
         """The test of a measure's own filter: one more AND for the rows that WHERE leaves."""
@@ -217,5 +230,9 @@ class RowReader:
         return path is not None and any(step.join.required for step in path)
 
 
-def _prefixes(scope: Scope) -> set[Path]:
-    return {path[:length] for path in scope.all_paths() for length in range(len(path) + 1)}
+def _optional(step: Step) -> Step:
+    return replace(step, join=replace(step.join, required=False))
+
+
+def _is_there(context: Context, path: Path) -> bool:
+    return context[path] is not None

@@ -145,15 +145,16 @@ class Conditions:
         plain = self._sorted(clauses, self._groups)
         return all_of([*plain, *(self._semi_join(group) for group in self._groups)])
 
-    def _sorted(self, clauses: Iterable[Clause], groups: list[SemiJoin]) -> list[Scalar]:
+    def _sorted(self, clauses: Iterable[Clause], groups: list[SemiJoin], place: Place | None = None) -> list[Scalar]:
         """The conditions of the clauses on near fields; those on far ones join the groups."""
         plain: list[Scalar] = []
         for clause in clauses:
             far = [m for m in clause.members if self._near(m) is None]
             if not far:
-                plain.append(self.predicate(clause.predicate))
+                plain.append(self.predicate(clause.predicate, place))
             elif not self._gather(groups, clause, far):
-                plain.append(self._without(clause, far))
+                self.unseen.extend((clause, member) for member in far)
+                plain.append(self.predicate(clause.predicate, place))
         return plain
 
     def predicate(self, predicate: Predicate, place: Place | None = None) -> Scalar:
@@ -173,44 +174,38 @@ class Conditions:
     def own(self, predicates: tuple[Predicate, ...]) -> Scalar | None:
         """The condition of a measure's own filters. A related row must pass them together with the query's."""
         clauses = [Clause(predicate, members_of(predicate), "") for predicate in predicates]
-        apart = {clause: found for clause in clauses if (found := self._dropped_beyond(clause))}
-        groups = list(self._groups)
-        plain = self._sorted((clause for clause in clauses if clause not in apart), groups)
-        plain += [self._beside_joined_rows(clause, tuple(paths), {}) for clause, paths in apart.items()]
-        changed = (group for group in groups if group not in self._groups)
-        return all_of([*plain, *(self._semi_join(group) for group in changed)])
+        dropping = dict.fromkeys(path for clause in clauses for path in self._dropping(clause))
+        return self._beside_joined_rows(clauses, tuple(dropping), {})
 
-    def _dropped_beyond(self, clause: Clause) -> dict[Path, None]:
-        """The required joins by which a clause on joined rows alone would drop rows; none if it needs a semi-join."""
-        found: dict[Path, None] = {}
+    def _dropping(self, clause: Clause) -> Iterable[Path]:
+        """The required joins beyond a joined row that nothing but a measure's own clause walks: they drop no row."""
         for member in clause.members:
-            if self._near(member) is None:
-                return {}
-            path = None if self._of_one_row(member) is not None else self._on_a_joined_row(member)
-            for at, edge in enumerate(path or (), start=1):
-                assert path is not None
-                if edge.join.required and not any(taken[:at] == path[:at] for taken in self._walked):
-                    found[path[:at]] = None
-                    break
-        return found
+            path = self._on_a_joined_row(member) if self._of_one_row(member) is None else None
+            steps = [(*path[:at], edge) for at, edge in enumerate(path) if edge.join.required] if path else []
+            yield from [step for step in steps if not any(taken[: len(step)] == step for taken in self._walked)][:1]
 
-    def _beside_joined_rows(self, clause: Clause, paths: tuple[Path, ...], seen: dict[Path, Scope]) -> Scalar:
-        """A clause as a test that drops no row: whether the joined row has the rows beyond, and they pass."""
+    def _beside_joined_rows(
+        self, clauses: list[Clause], paths: tuple[Path, ...], seen: dict[Path, Scope]
+    ) -> Scalar | None:
+        """A measure's own clauses where the joined row has the rows at the end of the paths; they are read there."""
         if paths:
-            first, *rest = paths
+            first, rest = paths[0], paths[1:]
             near = self._scope.at(first[:-1], reason="filter")
             back = (first[-1].reversed(),)
             return self._correlated(
-                near, back, lambda inner: self._beside_joined_rows(clause, tuple(rest), {**seen, first: inner})
+                near, back, lambda inner: self._beside_joined_rows(clauses, rest, {**seen, first: inner})
             )
 
         def place(member: Member) -> tuple[Scope, Path] | None:
-            path = self._near(member)
-            assert path is not None
+            if (path := self._near(member)) is None:
+                return None
             inside = ((inner, path[len(start) :]) for start, inner in seen.items() if path[: len(start)] == start)
             return next(inside, (self._scope, path))
 
-        return self.predicate(clause.predicate, place)
+        groups = list(self._groups)
+        plain = self._sorted(clauses, groups, place)
+        changed = (group for group in groups if group not in self._groups)
+        return all_of([*plain, *(self._semi_join(group, place) for group in changed)])
 
     def has_partner(self, path: Path) -> Scalar:
         """Whether a home row meets a row at the end of the required part of a path."""
@@ -288,11 +283,6 @@ class Conditions:
         path = self._near(member)
         return None if path is None else (self._scope, path)
 
-    def _without(self, clause: Clause, far: list[Member]) -> Scalar:
-        for member in far:
-            self.unseen.append((clause, member))
-        return self.predicate(clause.predicate)
-
     # semi-joins
 
     def _gather(self, groups: list[SemiJoin], clause: Clause, far: list[Member]) -> bool:
@@ -325,8 +315,9 @@ class Conditions:
         across = self._graph.reach(anchor, "many")
         return anchor if all(name in across for name in wanted) else self._graph.common_root([anchor, *wanted])
 
-    def _semi_join(self, group: SemiJoin) -> Scalar:
-        """Whether the anchor's row has a related row that passes the clauses."""
+    def _semi_join(self, group: SemiJoin, near: Place | None = None) -> Scalar:
+        """Whether the anchor's row has a related row that passes the clauses; `near` finds the fields beside it."""
+        own, near = near is not None, near or self._place
         itself = group.root == group.anchor
         path = None if itself else self._graph.any_path(group.root, group.anchor)
         back = path or self._back_across(group)
@@ -335,8 +326,8 @@ class Conditions:
 
         def build(inner: Scope) -> Scalar | None:
             def place(member: Member) -> tuple[Scope, Path] | None:
-                if (path := self._near(member)) is not None:
-                    return self._scope, path
+                if (found := near(member)) is not None:
+                    return found
                 path = member_path(self._graph, start, member) or member_path(self._graph, start, member, "many")
                 return None if path is None else (inner, path)
 
@@ -345,17 +336,19 @@ class Conditions:
         related = self._correlated(outer, back, build)
         if not itself or not all(may_hold(clause.predicate, self._near) for clause in group.clauses):
             return related
-        if self._drops_the_lonely(group, back):
+        before = tuple(edge.reversed() for edge in reversed(back[1:]))
+        needed = any(edge.join.required for edge in before)
+        if needed and not own:
+            self._scope.at((*group.at, *before), reason="filter")
+        if self._drops_the_lonely(group, before):
             return related
+        met = [self._correlated(outer, back[1:], lambda _: None)] if needed and own else []
         alone = Call("not", (self._correlated(outer, back, lambda _: None),))
-        blank = all_of((alone, *(self.predicate(clause.predicate) for clause in group.clauses)))
+        blank = all_of((*met, alone, *(self.predicate(clause.predicate, near) for clause in group.clauses)))
         return Call("or", (related, blank)) if blank is not None else related
 
-    def _drops_the_lonely(self, group: SemiJoin, back: Path) -> bool:
-        """Whether a required join drops the rows without a partner; one before the partner's is walked for that."""
-        before = tuple(edge.reversed() for edge in reversed(back[1:]))
-        if any(edge.join.required for edge in before):
-            self._scope.at((*group.at, *before), reason="filter")
+    def _drops_the_lonely(self, group: SemiJoin, before: Path) -> bool:
+        """Whether a required join at the partner or beyond drops the rows without one."""
         paths = (member_path(self._graph, group.anchor, member, "many") or () for member in group.far)
         return any(edge.join.required for path in paths for edge in path[len(before) :])
 
