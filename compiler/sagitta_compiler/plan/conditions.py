@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sagitta_compiler.diagnostics import Diagnostics
-from sagitta_compiler.model.types import AbstractType, FilterOperator
+from sagitta_compiler.model.types import AbstractType, FilterOperator, TimeGrain
 from sagitta_compiler.plan.graph import Edge, JoinGraph, Path
 from sagitta_compiler.plan.relations import Output, Select
 from sagitta_compiler.plan.routes import Route, member_path, waypoint
@@ -100,11 +100,16 @@ def combine(logic: Logic, parts: Iterable[Scalar], *, negated: bool) -> Scalar:
 
 
 def truncated(scope: Scope, member: Member, scalar: Scalar) -> Scalar:
-    """The member at its grain."""
-    if member.grain is None:
+    """The member at its grain; equal members are equal scalars, so that who groups by both can tell."""
+    if member.grain is None or (member.type is AbstractType.DATE and member.grain in _WITHIN_A_DAY):
         return scalar
     settings = scope.model.settings
-    return Truncate(scalar, member.grain, member.type, settings.week_start, settings.fiscal_year_start)
+    grain = _OF_THE_YEAR.get(member.grain, member.grain) if settings.fiscal_year_start == 1 else member.grain
+    return Truncate(scalar, grain, member.type, settings.week_start, settings.fiscal_year_start)
+
+
+_WITHIN_A_DAY = frozenset({TimeGrain.DAY, TimeGrain.HOUR, TimeGrain.MINUTE, TimeGrain.SECOND})
+_OF_THE_YEAR = {TimeGrain.FISCAL_YEAR: TimeGrain.YEAR, TimeGrain.FISCAL_QUARTER: TimeGrain.QUARTER}
 
 
 @dataclass(frozen=True, slots=True)
