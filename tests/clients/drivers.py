@@ -6,12 +6,14 @@ those in Python are called.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -88,10 +90,25 @@ def _built(done: subprocess.CompletedProcess[str], what: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@contextmanager
+def _building(made: Path, source: Path) -> Iterator[bool]:
+    """Alone among the processes of a test run; says whether there is something to build.
+
+    What is up to date is left alone, because another process may be running it.
+    """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        newest = max(path.stat().st_mtime for path in source.iterdir())
+        yield not made.exists() or made.stat().st_mtime < newest
+
+
 @cache
 def _go() -> list[str]:
-    program = CACHE / "flight_go"
-    _built(run([tool("go"), "build", "-o", str(program), "."], HERE / "flight_go"), "Go client")
+    program, source = CACHE / "flight_go", HERE / "flight_go"
+    with _building(program, source) as needed:
+        if needed:
+            _built(run([tool("go"), "build", "-o", str(program), "."], source), "Go client")
     return [str(program)]
 
 
@@ -120,7 +137,10 @@ def _jdbc() -> list[str]:
     classes = CACHE / "java"
     classes.mkdir(parents=True, exist_ok=True)
     jar = jdbc_driver()
-    _built(run([tool("javac"), "-d", str(classes), str(HERE / "flight_java" / "Client.java")]), "Java client")
+    source = HERE / "flight_java"
+    with _building(classes / "Client.class", source) as needed:
+        if needed:
+            _built(run([tool("javac"), "-d", str(classes), str(source / "Client.java")]), "Java client")
     return [tool("java"), *JVM, "-cp", f"{classes}{os.pathsep}{jar}", "Client"]
 
 
