@@ -44,6 +44,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "FILTER_NEEDS_CONFIRMATION": Kind(_FILTERS, _W, "A filter needs confirmation"),
     "FILTER_SQL_EXPRESSION": Kind(_FILTERS, _W, "A filter is free SQL"),
     "FILTER_COLUMN_UNKNOWN": Kind(_FILTERS, _W, "A filter names no column"),
+    "FILTERS_LEFT_OUT": Kind(_FILTERS, _B, "Filters of the source are left out"),
     "FILTER_OUT_OF_SCOPE": Kind(_FILTERS, _I, "A filter does not apply to this dataset"),
     "RELATIVE_TIME_RANGE": Kind(_FILTERS, _I, "A time range depends on the day"),
     "TEMPLATE_SYNTAX_ERROR": Kind(_TEMPLATE, _B, "A template cannot be read"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, assert_never
 
 from sagitta_server.auth import Principal
 from sagitta_server.reviews.environment import (
@@ -62,6 +63,14 @@ PREVIEW_CONDITIONS = frozenset({"TEMPLATE_PROCESSING_DISABLED"})
 _CANCELLED = "The run was cancelled."
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was compiled, and the review as it was then."""
+
+    review: Review
+    compiled: Compiled
+
+
 class Previewer:
     """Asks for previews and performs preview tasks."""
 
@@ -103,21 +112,20 @@ class Previewer:
         with self._work.database.read() as connection:
             review = self._work.store.load(connection, task.session_id)
         if review is None or review.preview is None or review.preview.preview_id != task.reference:
-            self._finish(task, None, None)
+            self._finish(task, None)
             return
         started = time.monotonic()
         outcome = self._attempt(review)
         seconds = time.monotonic() - started
-        if isinstance(outcome, Compiled):
-            PREVIEWS.labels(outcome.strategy, "ready").observe(seconds)
-            self._finish(task, outcome, None)
-        else:
+        if isinstance(outcome, CompilationError):
             PREVIEWS.labels("none", "failed").observe(seconds)
-            self._finish(task, None, outcome)
+        else:
+            PREVIEWS.labels(outcome.compiled.strategy, "ready").observe(seconds)
+        self._finish(task, outcome)
 
-    def _attempt(self, review: Review) -> Compiled | CompilationError:
+    def _attempt(self, review: Review) -> _Made | CompilationError:
         try:
-            return self._compile(review)
+            return _Made(review, self._compile(review))
         except CompilationError as error:
             return error
         except EnvironmentUnavailableError as error:
@@ -125,7 +133,7 @@ class Previewer:
 
     def abandon(self, task: Task, reason: str) -> None:
         """Fails a preview whose compilation failed again and again."""
-        self._finish(task, None, CompilationError("internal_error", f"The SQL could not be compiled ({reason})."))
+        self._finish(task, CompilationError("internal_error", f"The SQL could not be compiled ({reason})."))
 
     def _compile(self, review: Review) -> Compiled:
         assert review.dataset is not None
@@ -143,26 +151,34 @@ class Previewer:
         _check_text(compiled, self._work.settings.limits.preview_bytes)
         return compiled
 
-    def _finish(self, task: Task, compiled: Compiled | None, error: CompilationError | None) -> None:
+    def _finish(self, task: Task, outcome: _Made | CompilationError | None) -> None:
         def mutation(review: Review, effects: Effects) -> Review:
             effects.finished_tasks.append(task.task_id)
             preview = review.preview
             if preview is None or preview.preview_id != task.reference:
                 return review
             seen = without_conditions(review, *PREVIEW_CONDITIONS)
-            if compiled is not None:
-                return replace(seen, preview=_ready(preview, compiled, effects))
-            if error is not None:
-                failed = replace(
-                    preview,
-                    preview_status=PreviewStatus.FAILED,
-                    error_code=error.code,
-                    error_details=error.message[:MAX_ERROR],
-                )
-                return with_conditions(replace(seen, preview=failed), error.conditions)
-            return review
+            match outcome:
+                case None:
+                    return review
+                case _Made():
+                    return replace(seen, preview=_ready(preview, outcome, effects))
+                case CompilationError():
+                    return with_conditions(replace(seen, preview=_failed(preview, outcome)), outcome.conditions)
+                case _:
+                    assert_never(outcome)
 
         self._work.system_change(task.session_id, mutation)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was learnt before a launch, for the preview that the review had then."""
+
+    run_context_id: str
+    preview_id: str | None
+    live: LiveState | None = None
+    start: RunStart | None = None
 
 
 class Launcher:
@@ -171,42 +187,45 @@ class Launcher:
     def __init__(self, work: ReviewWork, environments: Callable[[str], Environment]) -> None:
         self._work = work
         self._environments = environments
+        self._running: set[str] = set()
         self._cancelled: set[str] = set()
         self._lock = threading.Lock()
         self.on_finished: Callable[[Effects, Review, Run], None] = lambda _e, _r, _n: None
 
-    def look(self, principal: Principal, review: Review) -> tuple[LiveState | None, RunStart | None, str]:
+    def look(self, principal: Principal, review: Review) -> Looked:
         """What has to be learnt before the launch's transaction: the live dataset, and places for the run."""
-        run_id = random_id()
+        looked = Looked(random_id(), review.preview.preview_id if review.preview else None)
         first = failing(self._gates(review))
         if first or review.dataset is None or review.preview is None:
-            return None, None, run_id
+            return looked
         environment = self._environments(review.session.environment_id)
         try:
             live = environment.live_state(source_request(review), review.dataset)
         except EnvironmentUnavailableError as error:
             raise ReviewError("superset_unreachable", error.message) from error
+        looked = replace(looked, live=live)
         if live.revision != review.dataset.revision or not live.launchable:
-            return live, None, run_id
-        return live, environment.prepare_run(_run_request(review, run_id, principal.user_id)), run_id
+            return looked
+        request = _run_request(review, looked.run_context_id, principal.user_id)
+        return replace(looked, start=environment.prepare_run(request))
 
     def launch(
-        self,
-        review: Review,
-        effects: Effects,
-        principal: Principal,
-        looked: tuple[LiveState | None, RunStart | None, str],
+        self, review: Review, effects: Effects, principal: Principal, looked: Looked
     ) -> tuple[Review, tuple[Gate, ...]]:
-        """The review with a run started, or the gates that are not passed."""
-        live, start, run_id = looked
-        if live is not None:
-            review = _with_live_state(review, live)
+        """The review with a run started, or the gates that are not passed.
+
+        Raises:
+            ReviewError: `session_version_conflict`, the review has another preview than the one that was looked at.
+        """
+        start = looked.start
+        if looked.live is not None:
+            review = _with_live_state(review, looked.live)
         blocked = failing(self._gates(review, effects))
         if blocked:
             return review, blocked
-        if start is None:
+        if start is None or review.preview is None or review.preview.preview_id != looked.preview_id:
             raise ReviewError("session_version_conflict", "The session changed meanwhile; launch again.")
-        run = _new_run(review, run_id, start, effects)
+        run = _new_run(review, looked.run_context_id, start, effects)
         self._audit(effects, review, run, principal, "launch.requested")
         started = replace(review, run=run)
         return (started if start.error is None else self._end(effects, started, RunOutcome(error=start.error))), ()
@@ -220,26 +239,40 @@ class Launcher:
         if review is None or run is None or stale:
             self._finish(task, None)
             return
-        request = _run_request(review, run.run_context_id, review.session.owner_id)
+        with self._running_here(run):
+            self._finish(task, self._execute(task, review, run))
+
+    def _execute(self, task: Task, review: Review, run: Run) -> RunOutcome:
         cancelled = self._watcher(run)
         if cancelled():
-            self._finish(task, RunOutcome(error=_CANCELLED))
-            return
+            return RunOutcome(error=_CANCELLED)
+        request = _run_request(review, run.run_context_id, review.session.owner_id)
         environment = self._environments(run.environment_id)
         try:
-            outcome = environment.execute_run(request, first=task.attempts <= 1, cancelled=cancelled)
+            return environment.execute_run(request, first=task.attempts <= 1, cancelled=cancelled)
         except EnvironmentUnavailableError as error:
-            outcome = RunOutcome(error=error.message)
-        self._finish(task, outcome)
+            return RunOutcome(error=error.message)
+
+    @contextmanager
+    def _running_here(self, run: Run) -> Iterator[None]:
+        with self._lock:
+            self._running.add(run.run_context_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(run.run_context_id)
+                self._cancelled.discard(run.run_context_id)
 
     def abandon(self, task: Task, reason: str) -> None:
         """Ends a run whose execution failed again and again."""
         self._finish(task, RunOutcome(error=f"The run could not be carried out ({reason})."))
 
     def request_cancel(self, run_context_id: str) -> None:
-        """Makes the run's worker in this process stop at once."""
+        """Makes the run's worker stop at once if it is in this process; another one sees it in the database."""
         with self._lock:
-            self._cancelled.add(run_context_id)
+            if run_context_id in self._running:
+                self._cancelled.add(run_context_id)
 
     def _watcher(self, run: Run) -> Callable[[], bool]:
         """Whether the run was asked to stop: at once when asked here, within half a second when asked elsewhere."""
@@ -268,11 +301,11 @@ class Launcher:
             run = review.run
             if outcome is None or run is None or run.run_context_id != task.reference:
                 return review
+            if run.launch_status is not LaunchStatus.STARTED:  # a worker that lost its lease: the run has its end
+                return review
             return self._end(effects, review, outcome)
 
         self._work.system_change(task.session_id, mutation)
-        with self._lock:
-            self._cancelled.discard(task.reference or "")
 
     def _end(self, effects: Effects, review: Review, outcome: RunOutcome) -> Review:
         assert review.run is not None
@@ -374,9 +407,23 @@ def _check_text(compiled: Compiled, limit: int) -> None:
         raise CompilationError("not_read_only", "The compiled text is not one read-only statement.")
 
 
-def _ready(preview: Preview, compiled: Compiled, effects: Effects) -> Preview:
+def _failed(preview: Preview, error: CompilationError) -> Preview:
     return replace(
         preview,
+        preview_status=PreviewStatus.FAILED,
+        error_code=error.code,
+        error_details=error.message[:MAX_ERROR],
+    )
+
+
+def _ready(preview: Preview, made: _Made, effects: Effects) -> Preview:
+    """The fingerprint is that of what was compiled: the review may have changed since the preview was asked for."""
+    compiled, review = made.compiled, made.review
+    return replace(
+        preview,
+        preview_fingerprint=fingerprint(review),
+        revision=review.dataset.revision if review.dataset else "",
+        uses_relative_time=uses_relative_time(review),
         preview_status=PreviewStatus.READY,
         compiled_sql=compiled.sql,
         dialect=compiled.dialect,

@@ -6,7 +6,7 @@ locks, manual texts, approvals of unchanged values and answers survive. What has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sagitta_server.reviews.candidates import Entry, own_metadata_candidate, record, settle_field
@@ -121,7 +121,10 @@ def with_filters(review: Review, found: Iterable[Filter], context: Context) -> R
     left = {f.filter_id for f in (*merged, *kept)}
     mappings = tuple(m for m in review.mappings if m.filter_id in left)
     changed = replace(review, filters=(*merged, *kept), mappings=mappings)
-    return with_conditions(changed, [*_removed("filter", gone), *_over("filter", len(listed), context.limits.filters)])
+    limit = context.limits.filters
+    return with_conditions(
+        changed, [*_removed("filter", gone), *_over("filter", len(listed), limit), *_left_out(listed[limit:])]
+    )
 
 
 def with_variables(review: Review, context: Context) -> Review:
@@ -262,6 +265,18 @@ def _over(what: str, count: int, limit: int) -> list[Condition]:
         return []
     message = f"There are {count} {what}s; the first {limit} are reviewed."
     return [Condition("DATASET_LIMIT_EXCEEDED", message, f"{what}s")]
+
+
+def _left_out(rest: Sequence[Filter]) -> list[Condition]:
+    """Filters beyond the limit are in no compiled text, so a run would return rows that the link does not show."""
+    if not rest:
+        return []
+    shown = ", ".join(f.display_name or f.filter_name for f in rest[:10]) + (" and others" if len(rest) > 10 else "")
+    message = (
+        f"More filters than a review may have: {shown}. Without them a run returns rows that the source does not "
+        "show. Start from a link with fewer filters, or have the limit raised (SAGITTA_REVIEWS__LIMITS__FILTERS)."
+    )
+    return [Condition("FILTERS_LEFT_OUT", message, "filters", cause=shown)]
 
 
 def _too_long(texts: Iterable[TemplateText], limit: int) -> list[Condition]:

@@ -8,6 +8,7 @@ from sagitta_server.models.compiled import ModelSource
 from sagitta_server.reviews.answers import Answer
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.field_decisions import FieldUpdate
+from sagitta_server.reviews.mapping_decisions import MappingUpdate
 from sagitta_server.reviews.recovery import begin_import
 from sagitta_server.reviews.store import tables
 from sagitta_server.reviews.store.tasks import TaskKind
@@ -48,6 +49,28 @@ def test_a_preview_is_stale_after_a_day_also_in_the_list(engine):
     assert refused.value.code == "preview_stale"
 
 
+def test_a_preview_is_of_the_values_that_were_compiled_also_when_they_changed_while_it_waited(tmp_path):
+    """Else a change that is taken back would make a text `ready` that holds the other value."""
+    with world(tmp_path, workers=1) as engine:
+        service = engine.reviews.service
+        service.runner.stop()
+        service.start_session(
+            ALICE, SourceKind.DATASET_SELECTION, selection({"first_day": "2024-02-01"}), "local", wait=False
+        )
+        assert service.runner.run_one()
+        session_id = service.list_sessions(ALICE, None, None, 1, 1).sessions[0].session_id
+        first = service.request_preview(ALICE, session_id, None, wait=False).preview
+        (mapping,) = service.get_session(ALICE, session_id).mappings
+        service.update_mapping(ALICE, session_id, mapping.mapping_id, MappingUpdate(value='"2024-03-01"'), None)
+        assert service.runner.run_one()
+        shown = service.get_session(ALICE, session_id).preview
+        assert shown.preview_id == first.preview_id
+        assert "2024-03-01" in shown.compiled_sql
+        assert shown.preview_status is PreviewStatus.READY
+        service.update_mapping(ALICE, session_id, mapping.mapping_id, MappingUpdate(value='"2024-02-01"'), None)
+        assert service.get_session(ALICE, session_id).preview.preview_status is PreviewStatus.STALE
+
+
 def test_a_model_that_changed_upstream_blocks_the_launch_until_it_is_previewed_again(engine, tmp_path):
     service = engine.reviews.service
     review = ready(engine)
@@ -58,6 +81,26 @@ def test_a_model_that_changed_upstream_blocks_the_launch_until_it_is_previewed_a
         service.launch(ALICE, review.session_id, None)
     blockers = {b["code"] for b in refused.value.details["blockers"]}
     assert "dataset_changed" in blockers
+
+
+def test_a_launch_that_looked_at_an_earlier_preview_looks_again(engine, monkeypatch):
+    """The ticket and the links of a run are made before its transaction, of the text as it was then."""
+    service = engine.reviews.service
+    review = ready(engine)
+    launcher, looks = service._launcher, []
+    look = launcher.look
+
+    def look_slowly(principal, seen):
+        looked = look(principal, seen)
+        if not looks:
+            service.request_preview(ALICE, review.session_id, None, force=True)
+        looks.append(looked.preview_id)
+        return looked
+
+    monkeypatch.setattr(launcher, "look", look_slowly)
+    run = service.launch(ALICE, review.session_id, None).run
+    assert len(set(looks)) == 2
+    assert run.preview_id == looks[-1]
 
 
 def test_reopening_a_completed_session_makes_its_preview_stale(engine):

@@ -52,6 +52,20 @@ def test_only_the_first_ones_of_a_dataset_are_reviewed_and_that_is_told(start, k
         assert told(review, "DATASET_LIMIT_EXCEEDED") == messages
 
 
+def test_filters_beyond_the_limit_block_the_launch_because_their_rows_would_be_too_many(start):
+    source = selection({}, where=[{"field": "Status", "op": "=", "value": word} for word in ("paid", "open")])
+    service, review = start(source, filters=1)
+    (message,) = told(review, "FILTERS_LEFT_OUT")
+    assert "Status" in message
+    shown = service.request_preview(ALICE, review.session_id, None).preview
+    assert shown.preview_status is PreviewStatus.READY, shown.error_details
+    with pytest.raises(ReviewError) as refused:
+        service.launch(ALICE, review.session_id, None)
+    assert refused.value.code == "blocking_findings"
+    _, within = start(source, filters=2)
+    assert not told(within, "FILTERS_LEFT_OUT")
+
+
 def test_so_many_questions_are_open_and_the_next_ones_follow(start):
     service, review = start(selection({}, where=WHERE), open_questions=1)
     asked = [q for q in review.questions if q.state is QuestionState.OPEN]
