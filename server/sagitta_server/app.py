@@ -199,7 +199,7 @@ class Engine:
 
 def _make_data_dir(path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)  # models, results and reviews are their owner's
     except FileExistsError:
         raise EngineStartError(f"the data directory {path} is a file") from None
     except OSError as error:

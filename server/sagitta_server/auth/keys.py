@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import threading
@@ -19,6 +20,10 @@ ASYMMETRIC = ("RS256", "ES256")
 _KEY_TYPES = {"RS256": "RSA", "ES256": "EC"}
 _DEV_SECRET = Path("auth") / "dev-secret"
 _REFETCH_SECONDS = 10.0
+_TELL_SECONDS = 10.0
+_PAUSE_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
 
 
 class KeySource(Protocol):
@@ -42,14 +47,20 @@ class SharedSecret:
 
 
 class KeySet:
-    """RS256 and ES256 keys of a JWKS document, read again when it ages or names an unknown key."""
+    """RS256 and ES256 keys of a JWKS document, read again when it ages or names an unknown key.
 
-    def __init__(self, read: Callable[[], str], max_age: float) -> None:
+    While one caller reads, those whose key is known go on with what is there. A place that does not answer is asked
+    again after a pause, not by every caller, each of whom would wait for its timeout; the keys it gave stay.
+    """
+
+    def __init__(self, read: Callable[[], str], max_age: float, *, pause: float = 0.0) -> None:
         self._read = read
         self._max_age = max_age
-        self._lock = threading.Lock()
+        self._pause = pause
+        self._reading = threading.Lock()
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._read_at = float("-inf")
+        self._failed_at = float("-inf")
 
     def key_for(self, header: Mapping[str, Any]) -> tuple[Any, str]:
         algorithm = header.get("alg")
@@ -61,22 +72,33 @@ class KeySet:
         return key.key, algorithm
 
     def _find(self, kid: str | None) -> jwt.PyJWK | None:
-        with self._lock:
-            age = time.monotonic() - self._read_at
-            if age > self._max_age or (kid not in self._keys and age > _REFETCH_SECONDS):
-                self._refresh()
-            if kid is None and len(self._keys) == 1:
-                return next(iter(self._keys.values()))
-            return self._keys.get(kid)
+        if self._is_due(kid) and self._reading.acquire(blocking=kid not in self._keys):
+            try:
+                if self._is_due(kid):  # nobody has read them meanwhile
+                    self._refresh()
+            finally:
+                self._reading.release()
+        keys = self._keys
+        if not keys:
+            raise AuthenticationError("The keys that verify tokens cannot be read right now.")
+        return next(iter(keys.values())) if kid is None and len(keys) == 1 else keys.get(kid)
+
+    def _is_due(self, kid: str | None) -> bool:
+        now = time.monotonic()
+        age = now - self._read_at
+        aged = age > self._max_age or (kid not in self._keys and age > _REFETCH_SECONDS)
+        return aged and now - self._failed_at >= self._pause
 
     def _refresh(self) -> None:
         try:
             document = json.loads(self._read())
             self._keys = {entry.get("kid"): jwt.PyJWK(entry) for entry in document["keys"] if entry.get("kty") != "oct"}
-        except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
-            if not self._keys:
-                raise AuthenticationError("The keys that verify tokens cannot be read right now.") from error
-        self._read_at = time.monotonic()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+            if time.monotonic() - self._failed_at > _TELL_SECONDS:
+                log.warning("the keys that verify tokens cannot be read: %s", error)
+            self._failed_at = time.monotonic()
+        else:
+            self._read_at = time.monotonic()
 
 
 def key_set_from_file(path: Path, max_age: float) -> KeySet:
@@ -93,10 +115,10 @@ def key_set_from_url(url: str, max_age: float) -> KeySet:
             answer = httpx.get(url, timeout=5.0, follow_redirects=False)
             answer.raise_for_status()
         except httpx.HTTPError as error:
-            raise OSError("the address of the keys does not answer as it should") from error
+            raise OSError(f"their address does not answer as it should ({type(error).__name__})") from error
         return answer.text
 
-    return KeySet(read, max_age)
+    return KeySet(read, max_age, pause=_PAUSE_SECONDS)
 
 
 def dev_secret(data_dir: Path) -> str:

@@ -18,6 +18,8 @@ from sagitta_server.auth.principal import Permission, Principal
 from sagitta_server.auth.settings import LEEWAY_SECONDS, AuthSettings
 
 _MAX_TOKEN = 16_384
+_MAX_SUBJECT = 255
+"""What the state database keeps of a user."""
 _PASSING = frozenset({"exp", "iat", "jti", "nbf"})
 """Claims about the token, not about its bearer."""
 
@@ -56,20 +58,20 @@ class Authenticator:
             raise AuthenticationError("The token has expired; get a new one.") from None
         except jwt.PyJWTError:
             raise AuthenticationError("The token is not valid for this server.") from None
-        return self._principal(claims)
+        return self._principal(claims, _moment(claims["exp"]))
 
-    def _principal(self, claims: Mapping[str, Any]) -> Principal:
+    def _principal(self, claims: Mapping[str, Any], expires_at: datetime) -> Principal:
         roles = frozenset(_strings(claims.get("roles")))
         granted = set(_strings(claims.get("permissions"))) | set(str(claims.get("scope") or "").split())
         for role in roles:
             granted.update(self._settings.role_permissions.get(role, ()))
-        if not claims["sub"]:
-            raise AuthenticationError("The token names no user.")
+        if not 0 < len(claims["sub"]) <= _MAX_SUBJECT:
+            raise AuthenticationError(f"The token's sub must have 1 to {_MAX_SUBJECT} characters.")
         return Principal(
             user_id=claims["sub"],
             permissions=frozenset(granted),
             token_id=claims.get("jti") if isinstance(claims.get("jti"), str) else None,
-            expires_at=datetime.fromtimestamp(claims["exp"], tz=UTC),
+            expires_at=expires_at,
             roles=roles,
             claims=tuple(
                 (name, values)
@@ -154,6 +156,14 @@ def _bearer_token(authorization: str | None) -> str:
     if len(token) > _MAX_TOKEN:
         raise AuthenticationError("The token is too long.")
     return token
+
+
+def _moment(seconds: Any) -> datetime:
+    """The end of a token, which PyJWT has read as a number; one beyond the calendar is its last moment."""
+    try:
+        return datetime.fromtimestamp(int(seconds), tz=UTC)
+    except (OverflowError, OSError, ValueError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _scalars(claim: object) -> tuple[str | int | float | bool, ...]:

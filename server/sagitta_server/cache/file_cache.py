@@ -293,9 +293,7 @@ class FileCache:
     def _remove_orphans(self, now: int) -> None:
         """Removes files that no entry knows: a process was killed between writing and noting them."""
         limit = now / _SECOND - _ORPHAN_SECONDS
-        old = {
-            str(path.relative_to(self._results)) for path in self._results.glob("*/*") if path.stat().st_mtime < limit
-        }
+        old = {str(path.relative_to(self._results)) for path in self._results.glob("*/*") if _written_at(path) < limit}
         self._discard(old - self._index.files())
 
     def _sweep_until_closed(self) -> None:
@@ -315,6 +313,13 @@ def _logged(message: str) -> Iterator[None]:
         yield
     except _STORAGE_ERRORS:
         _log.warning(message, exc_info=True)
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process removes as well
+        return float("inf")
 
 
 def _young(ticket: StoreTicket, now: dt.datetime, cap_seconds: int | None) -> bool:

@@ -124,7 +124,10 @@ class CuratedModels:
 
     def _watch(self) -> None:
         while not self._stopping.wait(self._interval):
-            self.reload_changed()
+            try:
+                self.reload_changed()
+            except Exception:
+                log.exception("model files could not be looked at; the models stay as they are")
 
     def _read_model(self, path: Path) -> CuratedModel:
         self._stamps[path] = _stamps({path: (0, 0)})

@@ -31,6 +31,8 @@ RETRY_AFTER_SECONDS = 60
 RATE_WINDOW_SECONDS = 60.0
 REMEMBERED = 10_000
 """Sessions kept in memory."""
+_LOCK = 0x5A617365
+"""Any fixed number but those of other locks: sessions and models are counted, added and swept one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class SessionStore:
         self._check_rate(client)
         now = self._now()
         entry = Entry(secrets.token_hex(16), now, now, MappingProxyType(dict(metadata)), {}, now, now)
-        with self._database.write() as connection:
+        with self._database.write_alone(_LOCK) as connection:
             live = connection.execute(select(func.count()).select_from(SESSIONS).where(self._live(now))).scalar_one()
             if live + reserved >= self._settings.max_sessions:
                 raise ServiceError(
@@ -193,7 +195,7 @@ class SessionStore:
             ServiceError: the session holds as many models as it may, or was closed meanwhile.
         """
         now = self._now()
-        with self._database.write() as connection:
+        with self._database.write_alone(_LOCK) as connection:
             present = self._models(connection, entry.session_id)
             if model_id not in present:
                 self._check_room(connection, entry.session_id, len(present), limit)
@@ -262,7 +264,7 @@ class SessionStore:
         """
         self._flush()
         now = self._now()
-        with self._database.write() as connection:
+        with self._database.write_alone(_LOCK) as connection:
             expired = select(SESSIONS.c.session_id).where(~self._live(now))
             connection.execute(delete(MODELS).where(MODELS.c.session_id.in_(expired)))
             gone = self._delete(connection, ~self._live(now - self._settings.tombstone_seconds))
@@ -425,7 +427,8 @@ class SessionStore:
             if not refused:
                 recent.append(now)
             if len(self._creations) > REMEMBERED:
-                self._creations = {key: times for key, times in self._creations.items() if times}
+                since = now - RATE_WINDOW_SECONDS
+                self._creations = {key: times for key, times in self._creations.items() if times and times[-1] > since}
         if refused:
             raise ServiceError(
                 Reason.SESSION_RATE_LIMITED,

@@ -75,8 +75,20 @@ class Publisher:
         replay = Replay(digest, session_id, dump(to_plain(publication)), publication.published_at)
         try:
             return self._keep(principal, publication, outcome, request, key, replay), publication, False
-        except IntegrityError:  # the same key was faster: its answer is the answer
-            return self.publish(principal, session_id, wish, expected, key)
+        except IntegrityError:
+            earlier = self._earlier(principal, session_id, digest, key)
+            if earlier is None:
+                raise
+            return earlier  # the same key was faster: its answer is the answer
+
+    def _earlier(
+        self, principal: Principal, session_id: str, digest: str, key: str
+    ) -> tuple[Review, Publication, bool] | None:
+        with self._work.database.read() as connection:
+            effects = Effects(connection, self._work.context(principal.user_id))
+            again = self._replay(effects, principal, _OPERATION, key, digest)
+            review = self._work.owned(connection, principal, session_id)
+        return None if again is None else (self._work.shown(review), _publication(again), True)
 
     def _ask(
         self, principal: Principal, review: Review, publication_id: str, request: PublishRequest

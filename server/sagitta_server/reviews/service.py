@@ -593,12 +593,18 @@ class ReviewService:
                 replay = Replay(digest, session.session_id, session.session_id, context.now)
                 self._remember(effects, principal, "start", key, replay)
         except IntegrityError:
-            if not key:
+            earlier = self._started_earlier(principal, key, digest)
+            if earlier is None:
                 raise
-            return self._create(principal, source_kind, source_input, environment, key=key, digest=digest)
+            return earlier, True  # the same key was faster
         self.runner.wake()
         self.work.notify()
         return review, False
+
+    def _started_earlier(self, principal: Principal, key: str, digest: str) -> Review | None:
+        with self.work.database.read() as connection:
+            again = self._replay(Effects(connection, self.work.context()), principal, "start", key, digest)
+            return None if again is None else self.work.shown(self.work.owned(connection, principal, again))
 
     def _await_import(self, principal: Principal, review: Review) -> Review:
         """The session once its import has ended or the wait is over; dropped when its source names nothing."""
@@ -608,6 +614,7 @@ class ReviewService:
         if missing is not None and after.session.import_task_id is None and not after.is_resolved:
             with self.work.database.write() as connection:
                 self.work.store.delete(connection, review.session_id)
+                artifacts.forget_replays(connection, review.session_id)
             raise ReviewError("source_not_found", missing.message)
         return after
 

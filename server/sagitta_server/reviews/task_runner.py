@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from sagitta_server.reviews.retention import forget
 from sagitta_server.reviews.store import tasks
 from sagitta_server.reviews.store.tasks import Task
@@ -138,7 +140,15 @@ class _Lease:
     def _keep(self) -> None:
         lease = self._work.settings.lease_s
         while not self._done.wait(lease / 3):
-            with self._work.database.write() as connection:
-                until = self._work.clock() + timedelta(seconds=lease)
-                if not tasks.renew(connection, self._task.task_id, self._worker, until):
-                    return
+            try:
+                renewed = self._renew(lease)
+            except SQLAlchemyError as error:  # the next attempt comes before the lease ends
+                log.warning("the lease of review task %s was not renewed: %s", self._task.task_id, type(error).__name__)
+                continue
+            if not renewed:
+                return
+
+    def _renew(self, lease: float) -> bool:
+        with self._work.database.write() as connection:
+            until = self._work.clock() + timedelta(seconds=lease)
+            return tasks.renew(connection, self._task.task_id, self._worker, until)

@@ -48,6 +48,17 @@ class Database:
         with self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def write_alone(self, lock: int) -> Iterator[Connection]:
+        """A transaction that writes while no other one with this lock does, here or at another replica.
+
+        For what is counted and then added to. SQLite has one writer at a time anyway.
+        """
+        with self.write() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})
+            yield connection
+
     def close(self) -> None:
         """Closes the pooled connections."""
         self.engine.dispose()
@@ -123,8 +134,6 @@ def _begin_sqlite(connection: Connection) -> None:
 def _migrate(database: Database) -> None:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with database.write() as connection:
-        if database.dialect == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    with database.write_alone(_MIGRATION_LOCK) as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "heads")

@@ -3,7 +3,9 @@
 import base64
 import json
 import stat
+import threading
 import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import jwt
 import pytest
@@ -17,6 +19,7 @@ from sagitta_server.auth import (
     PermissionDeniedError,
     TokenIssuer,
 )
+from sagitta_server.auth.keys import KeySet, dev_secret
 from sagitta_server.auth.tokens import expand_permissions
 
 SECRET = "s" * 40
@@ -54,7 +57,9 @@ def test_an_expired_token_is_refused_after_the_leeway_only():
         shared().authenticate(hs256(exp=int(time.time()) - 90))
 
 
-@pytest.mark.parametrize("claims", [{"exp": None}, {"sub": None}, {"sub": ""}, {"sub": 7}, {"nbf": time.time() + 900}])
+@pytest.mark.parametrize(
+    "claims", [{"exp": None}, {"sub": None}, {"sub": ""}, {"sub": "a" * 256}, {"sub": 7}, {"nbf": 32503680000}]
+)
 def test_claims_that_cannot_be_trusted_are_refused(claims):
     with pytest.raises(AuthenticationError):
         shared().authenticate(hs256(**claims))
@@ -121,6 +126,63 @@ def test_a_broken_key_file_refuses_and_recovers(tmp_path):
     entry = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": "r"}
     path.write_text(json.dumps({"keys": [entry]}))
     assert authenticator.authenticate(f"Bearer {token}").user_id == "bob"
+
+
+def test_a_place_of_keys_that_hangs_is_asked_by_one_caller_and_then_left_alone_for_a_while():
+    asked = []
+
+    def hang():
+        asked.append(1)
+        time.sleep(0.2)
+        raise OSError("no answer")
+
+    keys = KeySet(hang, max_age=300, pause=60)
+
+    def call(_):
+        with pytest.raises(AuthenticationError, match="cannot be read"):
+            keys.key_for({"alg": "RS256", "kid": "one"})
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(call, range(64)))
+    assert len(asked) == 1
+    assert time.monotonic() - started < 5
+
+
+def test_known_keys_verify_while_their_place_hangs(key_file):
+    path, held = key_file
+    claims = {"sub": "bob", "exp": int(time.time()) + 60}
+    token = "Bearer " + jwt.encode(claims, held["RS256"][0], algorithm="RS256", headers={"kid": "r"})
+    content, hangs, released = path.read_text(), threading.Event(), threading.Event()
+
+    def read():
+        if hangs.is_set():
+            released.wait(20)
+            raise OSError("no answer")
+        return content
+
+    keys = KeySet(read, max_age=0.0)
+    authenticator = Authenticator(AuthSettings(), keys)
+    assert authenticator.authenticate(token).user_id
+    hangs.set()
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(authenticator.authenticate, token)
+        quick = pool.submit(authenticator.authenticate, token)
+        done, _ = wait([slow, quick], return_when=FIRST_COMPLETED, timeout=10)
+        assert len(done) == 1
+        released.set()
+        assert slow.result(10).user_id == quick.result(10).user_id
+
+
+@pytest.mark.parametrize("end", [10**18, "32503680000"])
+def test_an_end_beyond_the_calendar_or_in_words_is_understood(end):
+    assert shared().authenticate(hs256(exp=end)).expires_at is not None
+
+
+def test_the_development_secret_is_the_same_for_all_who_make_it_at_once(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(lambda _: dev_secret(tmp_path), range(16)))) == 1
+    assert [path.name for path in (tmp_path / "auth").iterdir()] == ["dev-secret"]
 
 
 def test_the_development_secret_is_private_and_stays(tmp_path):

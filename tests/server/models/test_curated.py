@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,31 @@ def test_a_changed_file_replaces_the_model_and_a_broken_one_does_not(tmp_path: P
     file.unlink()
     assert models.reload_changed() == ()
     assert "m" in models.models
+
+
+def test_a_watcher_outlives_what_it_did_not_expect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "m.yaml"
+    write(file, MODEL)
+    looks = []
+    reload_changed = CuratedModels.reload_changed
+
+    def stumble(self: CuratedModels) -> tuple[str, ...]:
+        looks.append(1)
+        if len(looks) == 1:
+            raise RuntimeError("unexpected")
+        return reload_changed(self)
+
+    monkeypatch.setattr(CuratedModels, "reload_changed", stumble)
+    models = CuratedModels(ModelSettings(files=(str(file),), watch_interval_seconds=0.01), CompiledModels(8))
+    models.start()
+    try:
+        write(file, MODEL.replace("T:", "Changed:"))
+        deadline = time.monotonic() + 20
+        while "Changed" not in models.models["m"].loaded.model.objects and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert "Changed" in models.models["m"].loaded.model.objects
+    finally:
+        models.stop()
 
 
 def test_a_changed_fragment_replaces_the_model(tmp_path: Path) -> None:

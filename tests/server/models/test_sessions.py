@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from sagitta_server.config import SessionSettings, Settings
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.models import CompiledModels, ModelSource, ModelStore, SessionStore
+from sagitta_server.models import sessions as sessions_module
 from sagitta_server.models.curated import CuratedModels
 from sagitta_server.state import Database, open_database
 from server.execution.postgres import PostgresServer, start_postgres
@@ -123,6 +126,44 @@ def test_a_client_that_opens_sessions_too_quickly_is_told_to_wait(database: Data
     models.create_session({}, "10.0.0.2")
     clock.now += 61
     models.create_session({}, "10.0.0.1")
+
+
+def test_clients_that_have_gone_are_not_remembered(database: Database, clock: Clock, monkeypatch) -> None:
+    monkeypatch.setattr(sessions_module, "REMEMBERED", 3)
+    models, sessions = opened(database, clock, rate_limit=1)
+    for number in range(10):
+        models.create_session({}, client=f"10.0.0.{number}")
+        clock.now += 61
+    assert len(sessions._creations) <= 4
+
+
+def test_two_replicas_together_open_no_more_sessions_than_are_allowed(database: Database, clock: Clock) -> None:
+    replicas = [opened(database, clock, max_sessions=5)[0] for _ in range(2)]
+
+    def create(number: int) -> Reason | None:
+        try:
+            replicas[number % 2].create_session({})
+        except ServiceError as refused:
+            return refused.reason
+        return None
+
+    with ThreadPoolExecutor(16) as pool:
+        assert Counter(pool.map(create, range(32))) == {None: 5, Reason.TOO_MANY_SESSIONS: 27}
+
+
+def test_equal_models_are_loaded_at_once_while_replicas_sweep(database: Database, clock: Clock) -> None:
+    (one, sweeping), (other, _) = opened(database, clock, max_sessions=100), opened(database, clock, max_sessions=100)
+    names = [one.create_session({}).session_id for _ in range(24)]
+
+    def load(number: int) -> None:
+        store = (one, other)[number % 2]
+        loaded = store.load(names[number], PLAIN)
+        assert store.resolve(names[number], loaded.handle.model_id).model.objects
+        store.remove(names[number], loaded.handle.model_id)
+        sweeping.sweep()
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(load, range(24))) == [None] * 24
 
 
 def test_a_session_holds_so_many_models_and_a_reused_one_does_not_count(database: Database, clock: Clock) -> None:

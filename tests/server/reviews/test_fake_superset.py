@@ -446,9 +446,10 @@ def test_a_database_that_the_account_may_not_see_can_be_reviewed_and_not_run_on(
 
 def test_what_does_not_exist_makes_no_session(superset, reviewing):
     service = reviewing(superset)
-    with pytest.raises(ReviewError) as refused:
-        start(service, superset, "77", SourceKind.DATASET_SELECTION)
-    assert refused.value.code == "source_not_found"
+    for _ in range(2):  # a repeated request with its key is told the same
+        with pytest.raises(ReviewError) as refused:
+            service.start_session(ALICE, SourceKind.DATASET_SELECTION, "77", "bi", key="k")
+        assert refused.value.code == "source_not_found"
     assert service.list_sessions(ALICE, None, None, 1, 10).total == 0
 
 

@@ -1,22 +1,27 @@
 """Reviews in SQLite and PostgreSQL: what is written is what is read, and nobody's change is lost."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sagitta_server.reviews import task_runner
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.field_decisions import FieldUpdate
 from sagitta_server.reviews.mapping_decisions import MappingUpdate
 from sagitta_server.reviews.retention import forget
-from sagitta_server.reviews.store import VersionConflictError, tables
+from sagitta_server.reviews.settings import ReviewSettings
+from sagitta_server.reviews.store import VersionConflictError, tables, tasks
+from sagitta_server.reviews.store.tasks import Task, TaskKind
 from sagitta_server.reviews.values import ArtifactFormat, ArtifactType, SourceKind
+from sagitta_server.reviews.work import ReviewWork
 from sagitta_server.state.base import Base
 from server.reviews.world import ALICE, selection
 from sqlalchemy import delete, func, select, text, update
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 
 def start(engine, source=None):
@@ -100,6 +105,34 @@ def test_an_optimistic_version_lets_one_of_two_through(engine):
     with pytest.raises(ReviewError) as refused:
         service.unlock_field(ALICE, review.session_id, field, review.session.version)
     assert refused.value.code == "session_version_conflict"
+
+
+def test_starts_with_one_key_at_once_make_one_session(engine):
+    service = engine.reviews.service
+
+    def begin(_):
+        return service.start_session(ALICE, SourceKind.DATASET_SELECTION, "model:shop", "local", key="k", wait=False)
+
+    with ThreadPoolExecutor(8) as pool:
+        started = list(pool.map(begin, range(8)))
+    assert len({s.review.session_id for s in started}) == 1
+    assert sum(not s.replayed for s in started) == 1
+
+
+def test_a_lease_outlives_a_moment_without_the_state_database(engine, monkeypatch):
+    renewed, stumbled = threading.Event(), threading.Event()
+
+    def renew(*_):
+        if not stumbled.is_set():
+            stumbled.set()
+            raise OperationalError("UPDATE", None, Exception("gone"))
+        renewed.set()
+        return True
+
+    monkeypatch.setattr(tasks, "renew", renew)
+    work = ReviewWork(engine.database, ReviewSettings(lease_s=0.1))
+    with task_runner._Lease(work, Task("t", "s", TaskKind.IMPORT, None, 1, work.clock()), "me"):
+        assert renewed.wait(20)
 
 
 def test_the_audit_trail_outlives_the_session_and_cannot_be_changed(engine):

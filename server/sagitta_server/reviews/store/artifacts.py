@@ -135,5 +135,10 @@ def insert_replay(connection: Connection, user_id: str, operation: str, key: str
     )
 
 
+def forget_replays(connection: Connection, session_id: str) -> None:
+    """Forgets the keys of a session that came to nothing: a repeated request tries anew."""
+    connection.execute(delete(tables.IDEMPOTENCY).where(tables.IDEMPOTENCY.c.session_id == session_id))
+
+
 def _without_content() -> Select[Any]:
     return select(*(c for c in tables.ARTIFACTS.c if c.name != "content"))
