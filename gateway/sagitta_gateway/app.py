@@ -41,6 +41,7 @@ def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = Non
         app.state.channel = own
         app.state.stubs = Stubs(own)
         app.state.watch = EngineWatch(own)
+        app.openapi()  # a tenth of a second: not while clients wait
         await app.state.watch.start()
         yield
         await app.state.watch.stop()
@@ -54,6 +55,7 @@ def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = Non
         redoc_url=None,
         openapi_url="/openapi.json" if settings.openapi else None,
         root_path=settings.root_path,
+        redirect_slashes=False,  # errors.py does, without the host that the client named
     )
     app.state.settings = settings
     for router in route_modules():

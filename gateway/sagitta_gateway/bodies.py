@@ -31,5 +31,18 @@ def json_text(value: Any) -> str:
         raise _refused("The body is nested too deeply") from None
 
 
+def holds_half_surrogates(body: bytes) -> bool:
+    """Whether a JSON body escapes half a surrogate pair: JSON allows that, and UTF-8 has no bytes for it."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return False
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):
+        return False  # no JSON: the route says what is wrong
+    return False
+
+
 def _refused(message: str) -> RequestValidationError:
     return RequestValidationError([{"loc": ("body",), "msg": message, "type": "json_invalid"}])

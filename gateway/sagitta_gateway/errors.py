@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import orjson
@@ -203,7 +204,7 @@ def _transport(error: Any) -> HttpError:
 
 def validation_error(error: RequestValidationError) -> HttpError:
     """The answer for a body or parameter that FastAPI refused; unknown keys are named as the API names them."""
-    found = [{"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]} for item in error.errors()]
+    found = [{"loc": list(item["loc"]), "msg": _message(item), "type": item["type"]} for item in error.errors()]
     body: Body = {"detail": found, "code": "INVALID_REQUEST"}
     unknown = [item for item in found if item["type"] == "extra_forbidden"]
     if unknown and len(unknown) == len(found):
@@ -223,6 +224,34 @@ def validation_error(error: RequestValidationError) -> HttpError:
     return HttpError(422, body)
 
 
+def _message(item: Mapping[str, Any]) -> str:
+    if item["type"] == "json_invalid" and "ctx" in item:
+        return f"{item['msg']}: {item['ctx']['error']}"
+    return str(item["msg"])
+
+
+def not_json(request: Request) -> HttpError | None:
+    """The answer to a body that is not said to be JSON, as `curl -d` sends it; None where it is.
+
+    It is not read all the same: a page of another site could send it without the browser asking first.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        return None
+    given = f"'{kind}'" if kind else "nothing"
+    message = f"The body must be JSON: send the header Content-Type: application/json, not {given}."
+    return HttpError(422, {"detail": message, "code": "INVALID_REQUEST"})
+
+
+def _redirect(app: FastAPI, path: str, query: str) -> Response | None:
+    """To the same path without its last slash, where that leads somewhere; relative, thus right behind proxies."""
+    short = path.rstrip("/")
+    if short == path or not allowed_methods(app, short):
+        return None
+    target = f"../{quote(short.rpartition('/')[2])}"
+    return Response(status_code=307, headers={"Location": f"{target}?{query}" if query else target})
+
+
 def install(app: FastAPI) -> None:
     """Answers every exception through this table."""
 
@@ -230,15 +259,20 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, grpc.RpcError)
         return http_error(error).response()
 
-    async def on_validation(_: Request, error: Exception) -> Response:
+    async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return validation_error(error).response()
+        whole = any(tuple(item["loc"]) == ("body",) and item["type"] != "missing" for item in error.errors())
+        return ((not_json(request) if whole else None) or validation_error(error)).response()
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = allowed_methods(app, request.url.path) or headers.get("Allow", "")
+        elif error.status_code == HTTPStatus.NOT_FOUND:
+            redirect = _redirect(app, request.url.path, request.url.query)
+            if redirect is not None:
+                return redirect
         body = {"detail": error.detail, "code": HTTPStatus(error.status_code).name}
         return HttpError(error.status_code, body, headers).response()
 

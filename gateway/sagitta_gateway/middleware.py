@@ -6,11 +6,13 @@ import random
 import time
 import uuid
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sagitta_gateway.bodies import holds_half_surrogates
 from sagitta_gateway.config import GatewaySettings
 
 REQUEST_ID: ContextVar[str] = ContextVar("sagitta_request_id", default="")
@@ -33,7 +35,7 @@ _HEADERS: list[tuple[bytes, bytes]] = [
 
 
 class Envelope:
-    """Gives every request an id, tells the duration, and sets the security headers."""
+    """Gives every request an id, tells the duration, sets the security headers, and answers HEAD as GET."""
 
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         self._app = app
@@ -43,6 +45,8 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server itself sends no body for its own, unchanged scope
         started = time.perf_counter()
         request_id = _request_id(_header(scope, b"x-request-id"))
         REQUEST_ID.set(request_id)
@@ -65,7 +69,7 @@ class Envelope:
 
 
 class BodyLimit:
-    """Answers 413 to a body over the limit of its path, before it is in memory."""
+    """Answers 413 to a body over the limit of its path, before it is in memory, and 422 to text that is no Unicode."""
 
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         self._app = app
@@ -77,12 +81,12 @@ class BodyLimit:
             return
         limit = self._limit(scope["path"].rstrip("/"))
         declared = _header(scope, b"content-length")
-        if declared.isdigit() and int(declared) > limit:
-            await _too_large(scope, send, limit)
-            return
-        body = await _read(receive, limit)
+        body = None if declared.isdigit() and int(declared) > limit else await _read(receive, limit)
         if body is None:
-            await _too_large(scope, send, limit)
+            await _refuse(scope, send, _too_large(limit))
+            return
+        if holds_half_surrogates(body):
+            await _refuse(scope, send, _NOT_UNICODE)
             return
         await self._app(scope, _replay(body, receive), send)
 
@@ -123,16 +127,35 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _too_large(scope: Scope, send: Send, limit: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a body goes no further; reviews have codes of their own."""
+
+    status: int
+    code: str
+    review_code: str
+    message: str
+
+
+_NOT_UNICODE = _Refusal(422, "INVALID_REQUEST", "validation_error", "The body escapes half a surrogate pair in a text")
+
+
+def _too_large(limit: int) -> _Refusal:
     message = f"Request body too large, at most {limit / 1_048_576:g} MB"
-    review = scope["path"].startswith(REVIEW_PREFIX)
-    body = orjson.dumps({"error_code": "upload_too_large", "message": message} if review else {"detail": message})
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    return _Refusal(413, "REQUEST_TOO_LARGE", "upload_too_large", message)
+
+
+async def _refuse(scope: Scope, send: Send, refusal: _Refusal) -> None:
+    told: dict[str, Any] = {"detail": refusal.message, "code": refusal.code}
+    if scope["path"].startswith(REVIEW_PREFIX):
+        told = {"error_code": refusal.review_code, "message": refusal.message}
+        if refusal is _NOT_UNICODE:
+            told["errors"] = [{"field": "body", "message": refusal.message}]
+    body = orjson.dumps(told)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if refusal is not _NOT_UNICODE:
+        headers.append((b"connection", b"close"))  # what is left of the body is not read
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -45,7 +45,9 @@ class BatchRequest(BaseModel):
 
     session_id: str | None = Field(default=None, description="A new session when omitted.")
     model_yaml: str | None = Field(default=None, max_length=MAX_TEXT, description="Excludes `model_id`.")
-    model_id: str | None = Field(default=None, description="A model of the session; excludes `model_yaml`.")
+    model_id: str | None = Field(
+        default=None, min_length=1, description="A model of the session; excludes `model_yaml`."
+    )
     queries: list[BatchQuery] = Field(min_length=1)
     dialect: str | None = None
     execute: bool = False
@@ -123,7 +125,8 @@ _SCHEMA = {
 )
 async def run_batch(request: Request, body: Annotated[BatchRequest, Body()]) -> Response:
     if (body.model_yaml is None) == (body.model_id is None):
-        return HttpError(422, {"detail": "Send either model_yaml or model_id, not both and not neither."}).response()
+        message = "Send either model_yaml or model_id, not both and not neither."
+        return HttpError(422, {"detail": message, "code": "BATCH_INVALID"}).response()
     call = stubs(request).batch.RunBatch(body.message(), metadata=metadata(request))
     async with while_present(request, call):
         answer = await call

@@ -57,7 +57,7 @@ async def list_dimensions(request: Request, scope: Scope) -> Response:
 @scoped(
     router,
     "GET",
-    "dimensions/{name:path}",
+    "dimensions/{name:artefact}",
     operation_id="get_dimension",
     summary="Returns one dimension",
     responses=answers(body_of(model_pb2.Dimension), "The dimension."),
@@ -85,7 +85,7 @@ async def list_measures(request: Request, scope: Scope) -> Response:
 @scoped(
     router,
     "GET",
-    "measures/{name:path}",
+    "measures/{name:artefact}",
     operation_id="get_measure",
     summary="Returns one measure",
     responses=answers(body_of(model_pb2.Measure), "The measure."),
@@ -113,7 +113,7 @@ async def list_metrics(request: Request, scope: Scope) -> Response:
 @scoped(
     router,
     "GET",
-    "metrics/{name:path}",
+    "metrics/{name:artefact}",
     operation_id="get_metric",
     summary="Returns one metric",
     responses=answers(body_of(model_pb2.Metric), "The metric."),
@@ -127,7 +127,7 @@ async def get_metric(request: Request, scope: Scope, name: Name) -> Response:
 @scoped(
     router,
     "GET",
-    "explain/{name:path}",
+    "explain/{name:artefact}",
     operation_id="explain_artefact",
     summary="Traces a dimension, measure or metric to its columns",
     responses=answers(body_of(pb.ExplainArtefactResponse), "The lineage."),
@@ -198,7 +198,7 @@ async def list_examples(
 @scoped(
     router,
     "GET",
-    "examples/{example_name:path}",
+    "examples/{example_name:artefact}",
     operation_id="get_example",
     summary="Returns one example query",
     responses=answers(body_of(pb.GetExampleResponse), "The example."),

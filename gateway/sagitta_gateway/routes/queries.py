@@ -34,7 +34,7 @@ class QueryRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    model_id: str = Field(description="The model.", examples=["abcd1234"])
+    model_id: str = Field(min_length=1, description="The model.", examples=["abcd1234"])
     query: QueryBody
     dialect: str | None = Field(
         default=None,
@@ -62,7 +62,7 @@ class SemanticQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    model_id: str = Field(description="The model.", examples=["abcd1234"])
+    model_id: str = Field(min_length=1, description="The model.", examples=["abcd1234"])
     sql: str = Field(
         min_length=1, max_length=MAX_SQL, examples=['SELECT "Country", "Revenue" FROM sales ORDER BY 2 DESC']
     )
@@ -316,9 +316,8 @@ async def _execute(request: Request, message: pb.ExecuteQueryRequest, parameters
     try:
         delivery = parameters.delivery(request.headers.get("accept", ""))
     except UnknownLocale as error:
-        return HttpError(
-            400, {"detail": f"Unknown locale: '{error}'; send a BCP 47 tag such as de or en-US"}
-        ).response()
+        told = f"Unknown locale: '{error}'; send a BCP 47 tag such as de or en-US"
+        return HttpError(400, {"detail": told, "code": "UNKNOWN_LOCALE"}).response()
     message.timezone = parameters.timezone or ""
     call = stubs(request).queries.ExecuteQuery(message, metadata=metadata(request))
     return await result_answer(request, call, delivery, request.app.state.settings.max_buffered_bytes)

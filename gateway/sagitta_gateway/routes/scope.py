@@ -10,9 +10,27 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 
 from sagitta_gateway.openapi import errors
+
+
+class ArtefactConvertor(Convertor[str]):
+    """The name of an artefact in a path: anything but nothing, slashes too."""
+
+    regex = ".+"
+
+    def convert(self, value: str) -> str:
+        """The name as it stands in the path."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The name as it is written into a path."""
+        return value
+
+
+register_url_convertor("artefact", ArtefactConvertor())
 
 SCOPE = "/v1/sessions/{session_id}/models/{model_id}/"
 SHORTCUT = "/v1/"
