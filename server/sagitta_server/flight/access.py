@@ -124,26 +124,31 @@ class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
         header = (headers.get("authorization") or [""])[0]
         scheme, _, credential = header.partition(" ")
         if scheme.lower() == "basic":
-            return self._login(*_basic(credential))
+            return self._login(_password(credential))
         if self._settings.mode == "none":
             return ANONYMOUS, None
-        if scheme.lower() == "bearer" and (issued := self._signer.token_principal(credential.strip())) is not None:
-            return Principal(issued, frozenset()), None
         if self._settings.mode == "jwt":
             return self._authenticator.authenticate(header), None
+        if scheme.lower() == "bearer":
+            issued = self._signer.token_principal(credential.strip(), self._keys)
+            if issued is not None:
+                return Principal(issued, frozenset()), None
         given = (headers.get(self._settings.api_key_header.lower()) or [""])[0]
         return self._by_key(given or (credential.strip() if scheme.lower() == "bearer" else "")), None
 
-    def _login(self, user: str, password: str) -> tuple[Principal, str | None]:
-        """A password is an API key or a JWT, by the mode; the answer's token stands for it from then on."""
+    def _login(self, password: str) -> tuple[Principal, str | None]:
+        """A password is an API key or a JWT, by the mode; the answer's token stands for it from then on.
+
+        Where nobody is asked for a password, the token stands for none, and opens nothing when one is asked for later.
+        """
         match self._settings.mode:
             case "none":
-                return ANONYMOUS, self._signer.token(user or ANONYMOUS.user_id, TOKEN_SECONDS)
+                return ANONYMOUS, self._signer.token(ANONYMOUS.user_id, TOKEN_SECONDS, b"")
             case "jwt":
                 return self._authenticator.authenticate(f"Bearer {password}"), password
             case "api_key":
                 holder = self._by_key(password)
-                return holder, self._signer.token(holder.user_id, TOKEN_SECONDS)
+                return holder, self._signer.token(holder.user_id, TOKEN_SECONDS, password.encode())
 
     def _by_key(self, given: str) -> Principal:
         if not given:
@@ -164,14 +169,15 @@ CLOSED_COOKIE = f"{SESSION_COOKIE}=closed; Path=/; HttpOnly; Max-Age=0"
 """Takes the cookie back."""
 
 
-def _basic(credential: str) -> tuple[str, str]:
+def _password(credential: str) -> str:
+    """The user's name beside it does not count."""
     try:
-        user, colon, password = base64.b64decode(credential, validate=True).decode("utf-8").partition(":")
+        _, colon, password = base64.b64decode(credential, validate=True).decode("utf-8").partition(":")
     except (binascii.Error, UnicodeDecodeError) as error:
         raise AuthenticationError("The Basic credential is malformed.") from error
     if not colon:
         raise AuthenticationError("The Basic credential is malformed.")
-    return user, password
+    return password
 
 
 def _cookie(headers: Headers) -> str | None:

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -84,22 +84,23 @@ class Signer:
             return None
         return session if session.principal == principal and session.expires_at > self.now() else None
 
-    def token(self, principal: str, lifetime_seconds: int) -> str:
-        """Issues a bearer token for a principal whose password was checked."""
+    def token(self, principal: str, lifetime_seconds: int, key: bytes) -> str:
+        """Issues a bearer token for a principal who has shown this key; it is good for as long as the key is."""
         ticket = pb.Ticket(
             principal=principal,
             expires_at=int(self.now()) + lifetime_seconds,
             query_id=secrets.token_bytes(16),
         )
         payload = ticket.SerializeToString()
-        signed = pb.Signed(payload=payload, signature=self._signature("token", payload), key_id=self._key_id)
+        signature = self._signature(_standing_for(key), payload)
+        signed = pb.Signed(payload=payload, signature=signature, key_id=self._key_id)
         return "sgt_" + signed.SerializeToString().hex()
 
-    def token_principal(self, token: str) -> str | None:
+    def token_principal(self, token: str, keys: Iterable[bytes]) -> str | None:
         """Returns whose token it is; None for a token of another kind.
 
         Raises:
-            AuthenticationError: it is one of ours, but forged or expired.
+            AuthenticationError: it is one of ours, but forged or expired, or stands for none of the keys.
         """
         if not token.startswith("sgt_"):
             return None
@@ -108,8 +109,11 @@ class Signer:
             ticket = pb.Ticket.FromString(signed.payload)
         except (ValueError, DecodeError) as error:
             raise AuthenticationError("The token is malformed.") from error
-        if not hmac.compare_digest(signed.signature, self._signature("token", signed.payload)):
-            raise AuthenticationError("The token is not from this server.")
+        expected = [self._signature(_standing_for(key), signed.payload) for key in keys]
+        if not any([hmac.compare_digest(signed.signature, each) for each in expected]):  # noqa: C419 (each is compared, whichever matches)
+            raise AuthenticationError(
+                "The token is not from this server, or its key is no longer accepted; log in again."
+            )
         if ticket.expires_at < self.now():
             raise AuthenticationError("The token has expired; log in again.")
         return ticket.principal
@@ -131,6 +135,10 @@ class Signer:
 
     def _signature(self, kind: str, payload: bytes) -> bytes:
         return hmac.digest(self._secret, kind.encode() + b"\0" + payload, "sha256")
+
+
+def _standing_for(key: bytes) -> str:
+    return f"token {hashlib.sha256(key).hexdigest()}"
 
 
 def _refused(message: str) -> ServiceError:

@@ -131,6 +131,31 @@ def test_api_keys_by_password_bearer_and_header(start: Start) -> None:
         assert fetch(client, info(client, options=options).endpoints[0].ticket, options).to_pylist() == ROWS
 
 
+def test_a_token_is_good_for_as_long_as_the_key_that_it_was_given_for(start: Start) -> None:
+    other = KEY[::-1]
+    secret = {"secret": "s" * 40}
+    both = flight.connect(start(access={"mode": "api_key", "api_keys": (KEY, other)}, flight=secret).flight_location)
+    tokens = [flight.FlightCallOptions(headers=[both.authenticate_basic_token("me", key)]) for key in (KEY, other)]
+    for options in tokens:
+        assert info(both, options=options).endpoints
+    one = flight.connect(start(access={"mode": "api_key", "api_keys": (other,)}, flight=secret).flight_location)
+    assert info(one, options=tokens[1]).endpoints
+    with pytest.raises(flight.FlightUnauthenticatedError, match="no longer accepted"):
+        info(one, options=tokens[0])
+
+
+@pytest.mark.parametrize("mode", ["api_key", "jwt"])
+def test_a_token_of_a_server_that_asked_nobody_opens_nothing_where_somebody_is_asked(start: Start, mode: str) -> None:
+    secret = {"secret": "s" * 40}
+    free = flight.connect(start(flight=secret).flight_location)
+    options = flight.FlightCallOptions(headers=[free.authenticate_basic_token("alice", "")])
+    assert info(free, options=options).endpoints
+    access = {"mode": mode, "api_keys": (KEY,)} if mode == "api_key" else {"mode": mode}
+    guarded = flight.connect(start(access=access, flight=secret).flight_location)
+    with pytest.raises(flight.FlightUnauthenticatedError):
+        info(guarded, options=options)
+
+
 @pytest.mark.parametrize(
     "options", [None, bearer("wrong"), basic("me", "wrong"), bearer("sgt_00ff"), bearer("sgt_xyz")]
 )
