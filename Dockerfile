@@ -7,7 +7,7 @@ COPY server server
 COPY gateway gateway
 COPY protos/gen protos/gen
 RUN python -m venv /opt/sagitta \
- && /opt/sagitta/bin/pip install --no-cache-dir --constraint constraints.txt '.[demo]'
+ && /opt/sagitta/bin/pip install --no-cache-dir --constraint constraints.txt '.[demo,tracing]'
 
 FROM python:3.13-slim
 RUN useradd --create-home --uid 10001 sagitta \

@@ -20,11 +20,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) ..."
 	@if command -v uv >/dev/null 2>&1; then \
 	  test -x $(BIN)/python || uv venv --quiet --python '$(or $(PYTHON),$(SUPPORTED))' $(VENV) && \
-	  uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt -e '.[demo]' --group test --group lint; \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt -e '.[demo,tracing]' --group test --group lint; \
 	else \
 	  { test -x $(BIN)/python || .ci/venv $(VENV) $(PYTHON); } && \
 	  $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' && \
-	  $(BIN)/python -m pip install --quiet --constraint constraints.txt -e '.[demo]' --group test --group lint; \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt -e '.[demo,tracing]' --group test --group lint; \
 	fi
 	@touch $@
 
@@ -99,5 +99,5 @@ bench: install  ## Measures speed and memory, and prints them as ratios.
 .PHONY: lock
 lock:  ## Renews constraints.txt: the versions that are tested together (needs uv).
 	uv pip compile --quiet --universal --upgrade --no-emit-index-url --no-annotate --no-header \
-	  --python-version 3.11 --extra demo --group test --group lint pyproject.toml --output-file constraints.txt
+	  --python-version 3.11 --extra demo --extra tracing --group test --group lint pyproject.toml --output-file constraints.txt
 	@sed -i '1i # Made by `make lock`: the versions that are tested together. Used by `make install`, not by the package.' constraints.txt

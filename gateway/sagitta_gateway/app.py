@@ -15,6 +15,7 @@ from sagitta_gateway import docs, errors, openapi, routes
 from sagitta_gateway.config import GatewaySettings
 from sagitta_gateway.engine import EngineWatch, Stubs, open_channel
 from sagitta_gateway.middleware import BodyLimit, Envelope
+from sagitta_gateway.tracing import open_tracing
 
 TAGS = [
     {"name": "sessions", "description": "Each holds its own models and expires when idle or old."},
@@ -34,10 +35,13 @@ TAGS = [
 
 def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = None) -> FastAPI:
     """Builds the application; without a channel it opens its own, and closes it at the end."""
+    tracing = open_tracing()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         own = channel if channel is not None else open_channel(settings)
+        if tracing is not None:
+            own = tracing.channel(own)
         app.state.channel = own
         app.state.stubs = Stubs(own)
         app.state.watch = EngineWatch(own)
@@ -47,6 +51,8 @@ def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = Non
         await app.state.watch.stop()
         if channel is None:
             await own.close()
+        if tracing is not None:
+            await tracing.close()
 
     app = FastAPI(
         title="Sagitta",
@@ -66,6 +72,8 @@ def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = Non
     openapi.install(app, TAGS)
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Envelope, settings=settings)
+    if tracing is not None:
+        tracing.install(app)
     return app
 
 

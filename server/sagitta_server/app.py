@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sagitta_compiler import compile_query
+
 from sagitta_server.auth import Authenticator
 from sagitta_server.cache import HeartbeatStore, ResultCache, open_cache
 from sagitta_server.config import Settings
@@ -24,10 +26,13 @@ from sagitta_server.models import CompiledModels, ModelStore, SessionStore
 from sagitta_server.models.curated import CuratedModels
 from sagitta_server.observability.endpoint import RunningEndpoint, start_endpoint
 from sagitta_server.observability.metrics import EngineCollector, engine_registry
+from sagitta_server.observability.tracing import open_tracing
 from sagitta_server.queries import QueryService
+from sagitta_server.queries.service import Compiler
 from sagitta_server.reviews.assembly import Reviews, build_reviews
 from sagitta_server.reviews.metrics import ReviewCollector
 from sagitta_server.reviews.run_rows import RunRows
+from sagitta_server.reviews.task_runner import Perform
 from sagitta_server.rpc.polled_queries import PolledQueries
 from sagitta_server.rpc.polled_query_service import open_polled_queries
 from sagitta_server.state import Database, open_database
@@ -35,6 +40,7 @@ from sagitta_server.state import failures as _state_failures  # noqa: F401 (regi
 
 if TYPE_CHECKING:
     from sagitta_server.flight.server import RunningFlight
+    from sagitta_server.observability.tracing.provider import Tracing
     from sagitta_server.rpc.server import RunningGrpc
 
 log = logging.getLogger(__name__)
@@ -63,7 +69,7 @@ class ReadyAddresses:
 class Engine:
     """Everything the surfaces share; built from settings, usable without any surface."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, tracing: Tracing | None = None) -> None:
         _check_exposure(settings)
         self.settings = settings
         _make_data_dir(settings.data_dir)
@@ -72,11 +78,16 @@ class Engine:
         self.database: Database = open_database(settings.state_database_url)
         self.heartbeats = HeartbeatStore(self.database)
         self.cache: ResultCache = open_cache(settings.cache, settings.cache_dir, self.heartbeats)
-        self.sources: dict[str, Source] = {name: open_source(name, source) for name, source in settings.sources.items()}
+        self.tracing: Tracing | None = open_tracing(settings.tracing) if tracing is None else tracing
+        """None: nothing is traced, and no part knows of tracing."""
+        around = _around(self.tracing)
+        self.sources: dict[str, Source] = {
+            name: around.source(open_source(name, source)) for name, source in settings.sources.items()
+        }
         self.sessions = SessionStore(self.database, settings.sessions)
         compiled = CompiledModels(settings.models.cache_size)
         self.models = ModelStore(settings, self.sessions, compiled, CuratedModels(settings.models, compiled))
-        self.queries = QueryService(settings, self.sources, self.cache)
+        self.queries = QueryService(settings, self.sources, self.cache, compiler=around.compiler)
         self.signer: Signer = open_signer(settings.flight, settings.data_dir)
         self.polled: PolledQueries = open_polled_queries(self)
         self.reviews: Reviews = build_reviews(
@@ -88,6 +99,7 @@ class Engine:
             sources=self.sources,
             flight_location=lambda: self.flight_location,
             ticket_secret=settings.flight.secret.get_secret_value() if settings.flight.secret else None,
+            around_tasks=around.tasks,
         )
         self.run_rows = RunRows(
             self.reviews.service.work, self.reviews.spool, self.authenticator, self.reviews.ticket_key
@@ -187,6 +199,8 @@ class Engine:
         yield self.database.close
         if self._endpoint is not None:
             yield self._endpoint.stop
+        if self.tracing is not None:
+            yield self.tracing.close
 
     def _sweep(self) -> None:
         while not self._stopping.wait(self.settings.sessions.cleanup_interval_seconds):
@@ -195,6 +209,27 @@ class Engine:
                 self.polled.sweep()
             except Exception:
                 log.exception("expired sessions and polled queries were not swept")
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is put around parts of the engine; nothing, unless it is traced."""
+
+    source: Callable[[Source], Source]
+    compiler: Compiler
+    tasks: Callable[[Perform], Perform]
+
+
+def _around(tracing: Tracing | None) -> _Around:
+    if tracing is None:
+        return _Around(lambda source: source, compile_query, lambda perform: perform)
+    from sagitta_server.observability.tracing.compiling import traced_compiler  # noqa: PLC0415 (an extra of the package)
+    from sagitta_server.observability.tracing.statements import traced_source  # noqa: PLC0415
+    from sagitta_server.observability.tracing.tasks import traced_tasks  # noqa: PLC0415
+
+    return _Around(
+        partial(traced_source, tracing), traced_compiler(tracing, compile_query), partial(traced_tasks, tracing)
+    )
 
 
 def _make_data_dir(path: Path) -> None:

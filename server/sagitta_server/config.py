@@ -30,7 +30,7 @@ from sagitta_server.cache.settings import CacheSettings
 from sagitta_server.execution.settings import SourceSettings
 from sagitta_server.flight.settings import FlightSettings
 from sagitta_server.listening import TlsSettings
-from sagitta_server.observability.settings import MetricsSettings
+from sagitta_server.observability.settings import MetricsSettings, TracingSettings
 from sagitta_server.reviews.settings import ReviewSettings
 
 CONFIG_FILE = "SAGITTA_CONFIG"
@@ -244,6 +244,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     tls: TlsSettings = TlsSettings()
     metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     access: AccessSettings = AccessSettings()
     auth: AuthSettings = AuthSettings()
     reviews: ReviewSettings = ReviewSettings()

@@ -17,6 +17,15 @@ CONSOLE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
+class ConsoleFormatter(logging.Formatter):
+    """A line, with the trace of its call where there is one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the name is the library's)
+        line = super().formatMessage(record)
+        trace_id = getattr(record, "trace_id", None)
+        return line if trace_id is None else f"{line} trace_id={trace_id}"
+
+
 class JsonFormatter(logging.Formatter):
     """One object per line: time, level, logger, message, what the caller added, and the traceback."""
 
@@ -36,7 +45,7 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(settings: LogSettings) -> None:
     """Sends the logs of this process to standard error, at the level and in the form of the settings."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if settings.format == "json" else logging.Formatter(CONSOLE))
+    handler.setFormatter(JsonFormatter() if settings.format == "json" else ConsoleFormatter(CONSOLE))
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
     for chatty in ("alembic", "httpx", "httpcore"):  # HTTP clients would log URLs with values, and headers with tokens
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

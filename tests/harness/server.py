@@ -43,7 +43,7 @@ class Server:
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Returns the environment without settings of whoever runs the tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SAGITTA_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAGITTA_", "OTEL_"))}
     return {**kept, **(extra or {})}
 
 

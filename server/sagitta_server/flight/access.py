@@ -26,7 +26,7 @@ TOKEN_SECONDS = 86_400
 
 Headers = dict[str, list[str]]
 
-_CODES: dict[type, str] = {
+CODES: dict[type, str] = {
     flight.FlightUnauthenticatedError: "UNAUTHENTICATED",
     flight.FlightUnauthorizedError: "PERMISSION_DENIED",
     flight.FlightUnavailableError: "UNAVAILABLE",
@@ -84,7 +84,7 @@ class Caller(flight.ServerMiddleware):  # type: ignore[misc]
         if exception is None:
             for function in self._at_success:
                 function()
-        code = "OK" if exception is None else _CODES.get(type(exception), "UNKNOWN")
+        code = "OK" if exception is None else CODES.get(type(exception), "UNKNOWN")
         CALLS.labels("flight", self._method, code).observe(time.perf_counter() - self._started)
 
 
@@ -112,7 +112,7 @@ class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
             if session is not None and session.expires_at - self._signer.now() < self._session_seconds / 2:
                 answer["set-cookie"] = session_cookie(self._signer, session, self._session_seconds)
             return Caller(identity, headers, session, answer, info.method.name)
-        CALLS.labels("flight", info.method.name, _CODES.get(type(told), "UNKNOWN")).observe(0)
+        CALLS.labels("flight", info.method.name, CODES.get(type(told), "UNKNOWN")).observe(0)
         raise told from None
 
     def _session(self, headers: Headers, principal: str) -> pb.Session | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -38,13 +39,15 @@ class _Executions:
     def __init__(self, plans: Sequence[Plan], schema: Any, run: Run, token: CancelToken) -> None:
         self._plans, self._schema, self._run, self._token = plans, schema, run, token
         self._current: ResultStream | None = None
+        self._call = contextvars.copy_context()
+        """That of the call; the library asks for batches on a thread of its own."""
 
     def batches(self) -> Iterator[Any]:
         for plan in self._plans:
             self._token.raise_if_cancelled()
             part = self._token.part()
             try:
-                self._current = conform(self._run(plan, part), self._schema)
+                self._current = conform(self._call.run(self._run, plan, part), self._schema)
                 yield from batches_of(self._current)
             finally:
                 self.close()

@@ -15,6 +15,7 @@ from sagitta_server.listening import ListenError, TlsFiles, check_free
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
+    from sagitta_server.observability.tracing.provider import Tracing
 
 SHUTDOWN_THREAD = "flight-shutdown"
 """Lives on after the grace time when a client neither reads its stream nor goes away."""
@@ -49,7 +50,8 @@ def start_flight(engine: Engine) -> RunningFlight:
     host, _, port = settings.address.rpartition(":")
     scheme = "grpc+tls" if engine.tls else "grpc"
     try:
-        server = FlightSqlServer(
+        kind, tracing = _traced(engine.tracing)
+        server = kind(
             f"{scheme}://{host}:{port}",
             settings,
             engine.models,
@@ -58,13 +60,23 @@ def start_flight(engine: Engine) -> RunningFlight:
             run_rows=engine.run_rows,
             auth_handler=NoHandshake(),
             middleware={
-                MIDDLEWARE: Access(engine.settings.access, engine.authenticator, signer, settings.session_seconds)
+                **tracing,
+                MIDDLEWARE: Access(engine.settings.access, engine.authenticator, signer, settings.session_seconds),
             },
             **_tls(engine.tls),
         )
     except (OSError, pa.ArrowException) as error:
         raise ListenError(f"Flight SQL cannot listen on {settings.address}") from error
     return RunningFlight(f"{scheme}://{host}:{server.port}", server)
+
+
+def _traced(tracing: Tracing | None) -> tuple[type[FlightSqlServer], dict[str, Any]]:
+    """The kind of server, and what sees a call before everything else."""
+    if tracing is None:
+        return FlightSqlServer, {}
+    from sagitta_server.observability.tracing import flights  # noqa: PLC0415 (an extra of the package)
+
+    return flights.TracedFlightSqlServer, {flights.MIDDLEWARE: flights.TracedCalls(tracing)}
 
 
 def _tls(files: TlsFiles | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 from sagitta.flight.v1 import ticket_pb2 as pb
-from sagitta_compiler import CompileContext, CompiledQuery, CompileError, compile_query, read_query
+from sagitta_compiler import CompileContext, CompiledQuery, CompileError, read_query
 from sagitta_compiler.model.resolved import ResolvedModel
 from sagitta_compiler.query.parse import is_query_object
 from sagitta_compiler.query.query import Scalar
@@ -153,7 +153,7 @@ class Statements:
             model = _in_zone(core.model, asked.context.time_zone)
             dialect = self._queries.dialect(model)
             policies = models.handles[core.schema].row_policies
-            return compile_query(model, core.query, CompileContext(dialect, asked.now, policies))
+            return self._queries.compiler(model, core.query, CompileContext(dialect, asked.now, policies))
 
         compiled = compile_statement(statement, compiled_core)
         schema = _described(self._queries.result_schema(compiled), models.catalog_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -94,7 +95,7 @@ class BatchRunner:
         """Returns a result for every query, in the order of the queries."""
         deadline = time.monotonic() + self._limits.batch_seconds
         with ThreadPoolExecutor(self._limits.parallelism, thread_name_prefix="batch") as pool:
-            futures = {pool.submit(self._item, item, deadline): item for item in items}
+            futures = {pool.submit(contextvars.copy_context().run, self._item, item, deadline): item for item in items}
             self._supervise(set(futures), deadline)
             results = {item.id: future.result() for future, item in futures.items()}
         return tuple(results[item.id] for item in items)

@@ -34,6 +34,9 @@ from sagitta_server.queries.timezones import DatabaseZones, ZoneChain, requested
 
 FALLBACK_DIALECT = "postgres"
 
+Compiler = Callable[[ResolvedModel, Query, CompileContext], CompiledQuery]
+"""What `compile_query` is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -51,7 +54,7 @@ class Question:
 
 
 class QueryService:
-    """Compiles and executes; every method may be called from any thread."""
+    """Compiles and executes; every method may be called from any thread. `compiler` makes new plans."""
 
     def __init__(
         self,
@@ -60,7 +63,9 @@ class QueryService:
         cache: ResultCache,
         *,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        compiler: Compiler = compile_query,
     ) -> None:
+        self.compiler = compiler
         self._settings = settings
         self._sources = sources
         self._cache = cache
@@ -117,7 +122,7 @@ class QueryService:
         def compiled() -> CompiledQuery:
             query = self.read(asked)
             limited = query if limit is None else replace(query, limit=limit)
-            return compile_query(handle.model, limited, CompileContext(chosen, today, policies))
+            return self.compiler(handle.model, limited, CompileContext(chosen, today, policies))
 
         return self._plans.get(key, compiled)
 

@@ -19,6 +19,7 @@ from sagitta_server.reviews.service import ReviewService
 from sagitta_server.reviews.settings import AiSettings, DictionarySettings, LocalSettings, ReviewSettings
 from sagitta_server.reviews.spool import FolderSpool, Spool
 from sagitta_server.reviews.spool_table import TableSpool
+from sagitta_server.reviews.task_runner import Perform
 from sagitta_server.state import Database
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def build_reviews(
     sources: Mapping[str, Source],
     flight_location: Callable[[], str | None] = lambda: None,
     ticket_secret: str | None = None,
+    around_tasks: Callable[[Perform], Perform] = lambda perform: perform,
 ) -> Reviews:
     """The review service with its environments.
 
@@ -79,6 +81,7 @@ def build_reviews(
         sources: the warehouses by name.
         flight_location: where the rows of runs are fetched.
         ticket_secret: signs tickets, the same at all replicas; None: one in the data directory.
+        around_tasks: what is put around the performing of background tasks.
 
     Raises:
         CredentialsError: a variable that should hold an environment's secret is not set.
@@ -115,7 +118,7 @@ def build_reviews(
         lambda environment, dataset, limit: elsewhere[environment].rows(dataset, limit),
     )
     environments: dict[str, Environment] = {ENVIRONMENT_ID: local, **elsewhere}
-    service = ReviewService(database, settings, environments, reader, _provider(settings.ai))
+    service = ReviewService(database, settings, environments, reader, _provider(settings.ai), around_tasks=around_tasks)
     return Reviews(service, spool, key, (*own.values(), *elsewhere.values()))
 
 

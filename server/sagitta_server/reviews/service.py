@@ -45,7 +45,7 @@ from sagitta_server.reviews.store import artifacts
 from sagitta_server.reviews.store.artifacts import Artifact, Replay, Upload
 from sagitta_server.reviews.store.store import Page
 from sagitta_server.reviews.store.tasks import Task, TaskKind, enqueue, exists
-from sagitta_server.reviews.task_runner import TaskRunner
+from sagitta_server.reviews.task_runner import Perform, TaskRunner
 from sagitta_server.reviews.values import (
     ArtifactFormat,
     ArtifactType,
@@ -122,6 +122,7 @@ class ReviewService:
         ai: AiProvider | None = None,
         *,
         work: ReviewWork | None = None,
+        around_tasks: Callable[[Perform], Perform] = lambda perform: perform,
     ) -> None:
         self.settings = settings
         self.work = work or ReviewWork(database, settings)
@@ -133,7 +134,7 @@ class ReviewService:
         self._exporter = Exporter(self.work)
         self._publisher = Publisher(self.work, self.environment, self._replay, self._remember)
         self._launcher.on_finished = self._exporter.store_run_summary
-        self.runner = TaskRunner(self.work, self._perform, self._abandon, self._tidy)
+        self.runner = TaskRunner(self.work, around_tasks(self._perform), self._abandon, self._tidy)
 
     def start(self) -> None:
         """Starts the background; unfinished tasks of earlier processes go on once their lease has run out."""

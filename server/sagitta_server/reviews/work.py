@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from sagitta_server.auth import Permission, Principal
+from sagitta_server.observability.tracing import TRACEPARENT
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.events import Event
 from sagitta_server.reviews.fingerprint import preview_status
@@ -49,7 +50,7 @@ class Effects:
 
     def enqueue(self, session_id: str, kind: TaskKind, reference: str | None = None) -> str:
         """Adds a background task and returns its id."""
-        task = Task(f"task_{random_id()}", session_id, kind, reference, 0, self.context.now)
+        task = Task(f"task_{random_id()}", session_id, kind, reference, 0, self.context.now, TRACEPARENT.get())
         self.queued.append(task)
         return task.task_id
 

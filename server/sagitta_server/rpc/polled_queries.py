@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -142,7 +143,10 @@ class PolledQueries:
             )
         token = CancelToken(self._settings.timeout_seconds, wants_progress=True)
         query = PolledQuery(query_id, token, self._now(), self._now())
-        thread = threading.Thread(target=self._work, args=(query, start), name=f"polled-{query_id}", daemon=True)
+        call = contextvars.copy_context()
+        thread = threading.Thread(
+            target=call.run, args=(self._work, query, start), name=f"polled-{query_id}", daemon=True
+        )
         self._threads.add(thread)
         thread.start()
         return query

@@ -87,7 +87,7 @@ def start_grpc(engine: Engine) -> RunningGrpc:
     check_free("gRPC", settings.address)
     server = grpc.server(
         ThreadPoolExecutor(settings.max_workers, thread_name_prefix="grpc"),
-        interceptors=[Boundary(AccessControl(engine.settings.access, engine.authenticator))],
+        interceptors=_interceptors(engine),
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
@@ -113,6 +113,15 @@ def start_grpc(engine: Engine) -> RunningGrpc:
     for name in ("", *names):
         servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     return RunningGrpc(f"{host}:{port}", local, server, servicer, folder)
+
+
+def _interceptors(engine: Engine) -> list[grpc.ServerInterceptor]:
+    boundary = Boundary(AccessControl(engine.settings.access, engine.authenticator))
+    if engine.tracing is None:
+        return [boundary]
+    from sagitta_server.observability.tracing.calls import TracedCalls  # noqa: PLC0415 (an extra of the package)
+
+    return [TracedCalls(engine.tracing), boundary]
 
 
 def _listen(server: grpc.Server, address: str, tls: TlsFiles | None) -> int:

@@ -246,6 +246,7 @@ TASKS = Table(
     Column("worker", _ID),
     Column("lease_until", UtcDateTime()),
     Column("created_at", UtcDateTime(), nullable=False),
+    Column("traceparent", String(55)),
     Index("ix_review_tasks_state", "state", "lease_until"),
 )
 """Work for the background: `queued`, `running` under a lease, or gone."""

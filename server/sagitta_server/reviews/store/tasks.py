@@ -30,6 +30,8 @@ class Task:
     reference: str | None
     attempts: int
     created_at: datetime
+    traceparent: str | None = None
+    """The span of the call that asked for it, as W3C writes it; None where nothing is traced."""
 
 
 def enqueue(connection: Connection, task: Task) -> None:

@@ -1,0 +1,204 @@
+"""The spans of a gateway: one for a request, one below it for each call of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import uuid
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from fastapi import FastAPI
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.propagate import extract, inject
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sagitta_gateway.tracing import service
+
+METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+"""Methods by their own names; a stranger's inventions are `_OTHER` (semantic conventions of HTTP)."""
+CLIENT_GONE = "client_gone"
+"""What a request failed with whose client went away."""
+_NOBODY = 499
+"""The status that is written to nobody (`errors.CLIENT_GONE`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """What a gateway traces with."""
+
+    provider: TracerProvider
+    tracer: Tracer
+
+    def install(self, app: FastAPI) -> None:
+        """Puts a span around every request."""
+        app.add_middleware(TracedRequests, tracing=self)
+
+    def channel(self, channel: grpc.aio.Channel) -> Any:
+        """The channel with a span around every call."""
+        return TracedChannel(channel, self)
+
+    async def close(self) -> None:
+        """Sends what waits to be sent."""
+        await asyncio.to_thread(self.provider.shutdown)
+
+
+def start_tracing(exporters: Sequence[Any], environment: Mapping[str, str]) -> Tracing:
+    """Builds the tracer; sampler, limits and batches are read from the environment by the SDK."""
+    about = Resource({**service(environment), "service.instance.id": str(uuid.uuid4())})
+    provider = TracerProvider(resource=Resource.create().merge(about), shutdown_on_exit=False)
+    for exporter in exporters:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    _tell_traces_in_logs()
+    return Tracing(provider, provider.get_tracer("sagitta", service(environment)["service.version"]))
+
+
+class _LineFormatter(logging.Formatter):
+    """A line with the trace of its request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        context = trace.get_current_span().get_span_context()
+        return f"{line} trace_id={context.trace_id:032x}" if context.is_valid else line
+
+
+def _tell_traces_in_logs() -> None:
+    own = logging.getLogger("sagitta_gateway")
+    if any(isinstance(handler.formatter, _LineFormatter) for handler in own.handlers):
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    own.addHandler(handler)
+
+
+class TracedRequests:
+    """Gives every request a span, from its headers until the last byte of its answer; the outermost middleware.
+
+    A path holds the ids of sessions, and a query string values: the span tells the template of the route only.
+    """
+
+    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
+        self._app = app
+        self._tracer = tracing.tracer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+        about = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
+        parent = extract({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})
+        span = self._tracer.start_span(method, parent, SpanKind.SERVER, about)
+        attached = otel_context.attach(trace.set_span_in_context(span, parent))
+        answer = _Answer(send)
+        try:
+            await self._app(scope, receive, answer)
+        except BaseException as error:
+            answer.failure = type(error).__name__
+            raise
+        finally:
+            otel_context.detach(attached)
+            _end_request(span, method, scope, answer)
+
+
+class _Answer:
+    """Sends an answer on, and remembers how far it came."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+        self.complete = False
+        self.request_id = ""
+        self.failure = ""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = message.get("headers", ())
+            self.request_id = next((v.decode("latin-1") for k, v in headers if k == b"x-request-id"), "")
+        await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.complete = True
+
+
+def _end_request(span: Span, method: str, scope: MutableMapping[str, Any], answer: _Answer) -> None:
+    if route := getattr(scope.get("route"), "path", ""):
+        span.update_name(f"{method} {route}")
+        span.set_attribute("http.route", route)
+    if answer.request_id:
+        span.set_attribute("sagitta.request_id", answer.request_id)
+    if answer.status not in {0, _NOBODY}:
+        span.set_attribute("http.response.status_code", answer.status)
+    if not answer.complete or answer.status == _NOBODY:
+        _fail(span, answer.failure or CLIENT_GONE)
+    elif answer.status >= 500:
+        _fail(span, str(answer.status))
+    span.end()
+
+
+def _fail(span: Span, error_type: str) -> None:
+    span.set_attribute("error.type", error_type)
+    span.set_status(Status(StatusCode.ERROR))
+
+
+class TracedChannel:
+    """A channel whose calls are spans of their request, and tell the engine so in their metadata.
+
+    Calls outside of a request (the watch of the engine's health) have no span.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, tracing: Tracing) -> None:
+        self._channel = channel
+        self._tracer = tracing.tracer
+
+    def unary_unary(self, method: str, *arguments: Any, **named: Any) -> Callable[..., Any]:
+        return self._traced(method, self._channel.unary_unary(method, *arguments, **named))
+
+    def unary_stream(self, method: str, *arguments: Any, **named: Any) -> Callable[..., Any]:
+        return self._traced(method, self._channel.unary_stream(method, *arguments, **named))
+
+    def stream_unary(self, method: str, *arguments: Any, **named: Any) -> Callable[..., Any]:
+        return self._traced(method, self._channel.stream_unary(method, *arguments, **named))
+
+    def stream_stream(self, method: str, *arguments: Any, **named: Any) -> Callable[..., Any]:
+        return self._traced(method, self._channel.stream_stream(method, *arguments, **named))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def _traced(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        name = method.removeprefix("/")
+        about = {"rpc.system.name": "grpc", "rpc.method": name}
+        ending: set[asyncio.Task[None]] = set()
+
+        def start(request: Any, *, metadata: Any = None, **options: Any) -> Any:
+            if not trace.get_current_span().get_span_context().is_valid:
+                return call(request, metadata=metadata, **options)
+            span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=about)
+            carrier: dict[str, str] = {}
+            inject(carrier, trace.set_span_in_context(span))
+            begun = call(request, metadata=(*(metadata or ()), *carrier.items()), **options)
+            if span.is_recording():
+                task = asyncio.get_running_loop().create_task(_end_call(span, begun))
+                ending.add(task)
+                task.add_done_callback(ending.discard)
+            return begun
+
+        return start
+
+
+async def _end_call(span: Span, call: Any) -> None:
+    """Ends a call's span when the call has ended, however it ends."""
+    code = (await call.code()).name
+    span.set_attribute("rpc.response.status_code", code)
+    if code != "OK":
+        _fail(span, code)
+    span.end()
