@@ -111,8 +111,9 @@ class Spool:
             return
         limit = time.time() - seconds
         for path in self._folder.iterdir():
-            if path.stat().st_mtime < limit:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # it was removed meanwhile
+                if path.stat().st_mtime < limit:
+                    path.unlink()
 
     def _data(self, name: str) -> Path:
         return self._folder / f"{_safe(name)}.arrows"

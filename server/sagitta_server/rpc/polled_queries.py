@@ -10,16 +10,22 @@ from dataclasses import dataclass, field
 
 from sagitta.semantic.v1 import polled_query_service_pb2 as pb
 from sagitta.semantic.v1 import query_service_pb2 as query_pb
+from sqlalchemy.exc import SQLAlchemyError
 
 from sagitta_server.config import PollingSettings
 from sagitta_server.errors import Reason, ServiceError, is_defect
 from sagitta_server.execution import CancelReason, CancelToken, StatementCancelledError
 from sagitta_server.execution.spool import Finished, Spool, SpoolFullError
 from sagitta_server.queries import Run
+from sagitta_server.rpc.cancelled_queries import CancelledQueries
 from sagitta_server.rpc.ipc import PIECE_BYTES
 
 log = logging.getLogger("sagitta.rpc")
 
+WATCH_SECONDS = 0.25
+"""How often a server with running queries looks for cancels that were sent to another replica."""
+REMEMBERED_SECONDS = 86_400
+"""How much longer than a ticket a cancel is remembered: polls make tickets new."""
 CANCELLED = "cancelled"
 """The note of a query that was cancelled: it is not started again."""
 
@@ -64,9 +70,19 @@ class PolledQuery:
 class PolledQueries:
     """The polled queries of one server."""
 
-    def __init__(self, settings: PollingSettings, spool: Spool, summarise: Summarise, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: PollingSettings,
+        spool: Spool,
+        cancelled: CancelledQueries,
+        summarise: Summarise,
+        now: Callable[[], float],
+    ) -> None:
         self._settings, self._spool, self._summarise = settings, spool, summarise
+        self._cancelled = cancelled
         self._now = now
+        self._closing = threading.Event()
+        self._watcher: threading.Thread | None = None
         self._lock = threading.Lock()
         self._known: dict[str, PolledQuery] = {}
         self._threads: set[threading.Thread] = set()
@@ -80,15 +96,24 @@ class PolledQueries:
         """
         with self._lock:
             known = self._known.get(query_id) or self._kept(query_id)
-            if known is None:
-                known = self._begin(query_id, start)
+        if known is None and self._cancelled.among([query_id]):
+            known = self._ended(query_id, pb.QUERY_STATE_CANCELLED)
+        with self._lock:
+            known = self._known.get(query_id) or known or self._begin(query_id, start)
             known.touched = self._now()
             self._known[query_id] = known
         self._spool.touch(query_id)
         return known
 
     def cancel(self, query_id: str) -> PolledQuery | None:
-        """Ends a query and forgets its rows; None for one that is not known here."""
+        """Ends a query and forgets its rows, wherever it runs; None for one that is not known here.
+
+        Another replica sees the note within a moment; one that does not know the query will not start it.
+        """
+        self._cancelled.note(query_id, self._now())
+        return self._cancel_here(query_id)
+
+    def _cancel_here(self, query_id: str) -> PolledQuery | None:
         with self._lock:
             known = self._known.get(query_id) or self._kept(query_id)
         if known is None:
@@ -123,16 +148,33 @@ class PolledQueries:
         for query in old:
             query.token.cancel()
         self._spool.remove_older(self._settings.ticket_seconds)
+        self._cancelled.forget_before(limit - REMEMBERED_SECONDS)
 
     def close(self, seconds: float = 5.0) -> None:
         """Ends everything; rows that are complete stay for the next start."""
+        self._closing.set()
         with self._lock:
             self._closed = True
             queries, threads = list(self._known.values()), list(self._threads)
         for query in queries:
             query.token.cancel(CancelReason.SHUTDOWN)
+        if self._watcher is not None:
+            threads.append(self._watcher)
         for thread in threads:
             thread.join(seconds)
+
+    def _watch(self) -> None:
+        """Ends what was cancelled at another replica."""
+        while not self._closing.wait(WATCH_SECONDS):
+            with self._lock:
+                running = [query_id for query_id, query in self._known.items() if not query.ended]
+            if not running:
+                continue
+            try:
+                for query_id in self._cancelled.among(running):
+                    self._cancel_here(query_id)
+            except SQLAlchemyError:
+                log.warning("cancels of other replicas cannot be read", exc_info=True)
 
     def _begin(self, query_id: str, start: Start) -> PolledQuery:
         if self._closed or len(self._threads) >= self._settings.max_running:
@@ -149,6 +191,9 @@ class PolledQueries:
         )
         self._threads.add(thread)
         thread.start()
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, name="polled-cancels", daemon=True)
+            self._watcher.start()
         return query
 
     def _work(self, query: PolledQuery, start: Start) -> None:
@@ -205,17 +250,19 @@ class PolledQueries:
         note = self._spool.finished(query_id)
         if note is None:
             return None
-        query = PolledQuery(query_id, CancelToken(), self._now(), self._now())
-        query.token.finish()
         if note.error == CANCELLED:
-            query.state = pb.QUERY_STATE_CANCELLED
-            return query
+            return self._ended(query_id, pb.QUERY_STATE_CANCELLED)
         found = self._spool.attached(query_id)
         if found is None:
             return None
         kept = pb.FetchQueryResponse.FromString(found)
-        query.state, query.rows = pb.QUERY_STATE_SUCCEEDED, note.rows
-        query.metadata, query.summary = kept.metadata, kept.summary
+        query = self._ended(query_id, pb.QUERY_STATE_SUCCEEDED)
+        query.rows, query.metadata, query.summary = note.rows, kept.metadata, kept.summary
+        return query
+
+    def _ended(self, query_id: str, state: pb.QueryState.ValueType) -> PolledQuery:
+        query = PolledQuery(query_id, CancelToken(), self._now(), self._now(), state=state)
+        query.token.finish()
         return query
 
     def _forget(self, query_id: str) -> None:

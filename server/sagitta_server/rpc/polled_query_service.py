@@ -23,6 +23,7 @@ from sagitta_server.execution.spool import Spool
 from sagitta_server.models import ModelHandle
 from sagitta_server.queries import QueryService, Question, Run
 from sagitta_server.rpc.access import current_call, resolve_for_caller
+from sagitta_server.rpc.cancelled_queries import CancelledQueries
 from sagitta_server.rpc.polled_queries import PolledQueries, PolledQuery, raise_failure
 from sagitta_server.rpc.query_service import read_question, result_metadata, result_summary
 
@@ -48,7 +49,7 @@ def open_polled_queries(engine: Engine) -> PolledQueries:
     settings = engine.settings.polling
 
     spool = Spool(engine.settings.data_dir / FOLDER, settings.max_result_mib * MIB)
-    return PolledQueries(settings, spool, result_summary, engine.signer.now)
+    return PolledQueries(settings, spool, CancelledQueries(engine.database), result_summary, engine.signer.now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,22 @@ def test_a_query_that_was_running_is_started_again_after_a_restart_and_at_a_repl
         client.cancel(ticket)
 
 
+def test_a_cancel_at_another_replica_ends_the_statement_and_it_is_started_nowhere_again(
+    start: Start, tmp_path: Path
+) -> None:
+    shared = {"state_url": f"sqlite:///{tmp_path}/shared.db"}
+    owner, other, third = (start(name, **shared) for name in ("owner", "other", "third"))
+    ticket = Client(owner).start(SLOW).ticket
+    until(lambda: running(owner) == 1)
+    cancelled = time.monotonic()
+    assert Client(other).cancel(ticket).progress.state == pb.QUERY_STATE_CANCELLED
+    until(lambda: running(owner) == 0)
+    assert time.monotonic() - cancelled < 3
+    for engine in (owner, other, third):
+        assert Client(engine).poll(ticket).progress.state == pb.QUERY_STATE_CANCELLED
+        assert running(engine) == 0
+
+
 def test_someone_else_a_changed_byte_and_a_late_caller_are_refused(start: Start) -> None:
     secret = "t" * 40
     engine = start(access={"mode": "jwt"}, auth={"mode": "hs256", "secret": secret})

@@ -91,7 +91,8 @@ class PolledQueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelQuery(self, request, context):
-        """Ends a query and forgets its rows; one that has ended already is no error. It reaches the replica that it is sent to.
+        """Ends a query and forgets its rows; one that has ended already is no error. Replicas that share
+        a state database all learn of it: one that runs the query ends it within a second, none starts it again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,9 @@ class PolledQueryServiceStub:
     caller likes. A query that failed fails here, with its own status.
     """
     CancelQuery: _grpc.UnaryUnaryMultiCallable[_polled_query_service_pb2.CancelQueryRequest, _polled_query_service_pb2.CancelQueryResponse]
-    """Ends a query and forgets its rows; one that has ended already is no error. It reaches the replica that it is sent to."""
+    """Ends a query and forgets its rows; one that has ended already is no error. Replicas that share
+    a state database all learn of it: one that runs the query ends it within a second, none starts it again.
+    """
 
 @_typing.type_check_only
 class PolledQueryServiceAsyncStub(PolledQueryServiceStub):
@@ -70,7 +72,9 @@ class PolledQueryServiceAsyncStub(PolledQueryServiceStub):
     caller likes. A query that failed fails here, with its own status.
     """
     CancelQuery: _aio.UnaryUnaryMultiCallable[_polled_query_service_pb2.CancelQueryRequest, _polled_query_service_pb2.CancelQueryResponse]  # type: ignore[assignment]
-    """Ends a query and forgets its rows; one that has ended already is no error. It reaches the replica that it is sent to."""
+    """Ends a query and forgets its rows; one that has ended already is no error. Replicas that share
+    a state database all learn of it: one that runs the query ends it within a second, none starts it again.
+    """
 
 class PolledQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Queries that run long: started, polled, fetched and cancelled by a signed ticket.
@@ -113,6 +117,8 @@ class PolledQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _polled_query_service_pb2.CancelQueryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_polled_query_service_pb2.CancelQueryResponse, _abc.Awaitable[_polled_query_service_pb2.CancelQueryResponse]]:
-        """Ends a query and forgets its rows; one that has ended already is no error. It reaches the replica that it is sent to."""
+        """Ends a query and forgets its rows; one that has ended already is no error. Replicas that share
+        a state database all learn of it: one that runs the query ends it within a second, none starts it again.
+        """
 
 def add_PolledQueryServiceServicer_to_server(servicer: PolledQueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
