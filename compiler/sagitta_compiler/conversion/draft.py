@@ -54,9 +54,6 @@ class Draft:
     def name_code(self, dataset: str, code: str, label: str) -> None:
         self._codes[dataset].setdefault(code, label)
 
-    def has_fields(self, dataset: str) -> bool:
-        return bool(self._fields[dataset])
-
     def label(self, dataset: str, name: str, *, physical: bool = False) -> str | None:
         """Finds a column by the name of a field or of a physical column, first exactly, then in any case."""
         tables = (self._codes[dataset], self._fields[dataset])

@@ -36,10 +36,6 @@ class Freshness:
     source: str | None
     limiting_table: str | None = None
 
-    @property
-    def cacheable(self) -> bool:
-        return self.ttl_seconds is not None
-
 
 OFF = Freshness(None, None)
 """The answer of a server without a cache."""

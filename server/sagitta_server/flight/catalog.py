@@ -12,7 +12,6 @@ from sagitta.flight.sql import FlightSql_pb2 as fs
 from sagitta_compiler.model.resolved import Join, ResolvedModel
 from sagitta_compiler.model.types import AbstractType
 from sagitta_compiler.query.semantic_sql import SqlCatalog, Table, TableColumn, TableKind, tables
-from sqlglot import exp
 
 from sagitta_server.execution.conform import arrow_type
 from sagitta_server.flight import schemas
@@ -331,8 +330,3 @@ def _constraints(catalog: SqlCatalog, relation: str) -> Any:
     last = "constraint_type" if relation == "table_constraints" else "column_name"
     names = ("constraint_catalog", "constraint_schema", "constraint_name", "table_schema", "table_name", last)
     return _text_table(names, rows)
-
-
-def to_duckdb(tree: exp.Query) -> str:
-    """Returns the SQL of a catalog statement for the private database that answers it."""
-    return tree.sql(dialect="duckdb")

@@ -250,13 +250,6 @@ class SessionStore:
             until=min((now + REREAD_SECONDS, *expiries)) if rows else now,  # that there is none is never believed
         )
 
-    def has_live(self) -> bool:
-        """Whether any session is active."""
-        self._flush()
-        with self._database.read() as connection:
-            query = select(SESSIONS.c.session_id).where(self._live(self._now())).limit(1)
-            return connection.execute(query).first() is not None
-
     def sweep(self) -> int:
         """Deletes what nobody needs any more; returns how many sessions went.
 

@@ -245,13 +245,6 @@ class ModelStore:
             *(self._stored(session_id, stored) for session_id, stored in own),
         )
 
-    def by_name(self, name: str) -> ModelHandle | None:
-        """The served model of this name; where sessions hold several, the one loaded last."""
-        wanted = normalise_model_name(name) or name
-        if (curated := self.curated.models.get(wanted)) is not None:
-            return _curated_handle(curated, wanted)
-        return next((handle for handle in reversed(self.served()) if handle.name == wanted), None)
-
     # ------------------------------------------------------------ inside
 
     def _only_model(self) -> ModelHandle:

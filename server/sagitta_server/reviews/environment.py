@@ -45,8 +45,6 @@ class Identified:
     dashboard_id: int | None = None
     conditions: tuple[Condition, ...] = ()
     """What stands in the way, e.g. `DATASET_AMBIGUOUS` with its options."""
-    nothing_found: bool = False
-    """The named thing does not exist and nothing else was recovered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,6 @@ from sagitta_server.reviews.values import (
     Session,
 )
 
-CLOSING_KINDS = frozenset({"session.archived", "session.cancelled", "session.deleted"})
-
 
 @dataclass(frozen=True, slots=True)
 class RecoveryStep:

@@ -39,7 +39,6 @@ from sagitta_server.reviews.values import (
 MAX_OPTIONS = 10
 _GUESS_LENGTH = 200
 USE, DROP, APPROVE, CONFIRM = "use", "drop", "approve", "confirm"
-DEFAULT_VALUE = "default"
 
 WHY = {
     "dataset": "Nothing can be reviewed until it is clear which dataset is meant.",

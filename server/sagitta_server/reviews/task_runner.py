@@ -62,11 +62,6 @@ class TaskRunner:
         for thread in self._threads:
             thread.join(timeout_s)
 
-    @property
-    def stopping(self) -> bool:
-        """The process is about to end."""
-        return self._stopping.is_set()
-
     def wake(self) -> None:
         """Makes a thread look for work now."""
         self._wake.release()

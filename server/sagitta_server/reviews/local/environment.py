@@ -135,9 +135,7 @@ class LocalEnvironment:
         found = self._find(selection, request.chosen_dataset)
         if not found:
             condition = Condition("SOURCE_NOT_FOUND", f"No served model answers to {selection.name!r}.", "link")
-            return Identified(
-                dataset_ref=f"unresolved:{selection.name}"[:200], conditions=(condition,), nothing_found=True
-            )
+            return Identified(dataset_ref=f"unresolved:{selection.name}"[:200], conditions=(condition,))
         if len(found) > 1:
             options = tuple((_key(h), f"{h.name} in session {h.session_id}") for h in found[:10])
             message = f"{len(found)} models answer to {selection.name!r}; choose one."

@@ -209,16 +209,6 @@ class ReviewStore:
         query = select(tables.RUNS.c.run_context_id).where(tables.RUNS.c.session_id == session_id)
         return tuple(connection.execute(query).scalars())
 
-    def run_owner(self, connection: Connection, run_context_id: str) -> tuple[str, str] | None:
-        """Session and owner of a run."""
-        query = (
-            select(tables.RUNS.c.session_id, tables.SESSIONS.c.owner_id)
-            .join(tables.SESSIONS, tables.SESSIONS.c.session_id == tables.RUNS.c.session_id)
-            .where(tables.RUNS.c.run_context_id == run_context_id)
-        )
-        row = connection.execute(query).one_or_none()
-        return None if row is None else (row[0], row[1])
-
     def changes(self, connection: Connection, session_id: str, after: int, upto: int) -> tuple[Change, ...]:
         """Changes of meaning in the versions after `after` up to and including `upto`, oldest first."""
         columns = tables.CHANGES.c
@@ -239,11 +229,6 @@ class ReviewStore:
             .limit(limit)
         )
         return tuple(_stored_event(row) for row in connection.execute(query).mappings())
-
-    def last_sequence(self, connection: Connection, session_id: str) -> int | None:
-        """The newest event's number; None when the session is gone."""
-        query = select(tables.SESSIONS.c.event_sequence).where(tables.SESSIONS.c.session_id == session_id)
-        return connection.execute(query).scalar_one_or_none()
 
     def audit(
         self,

@@ -129,7 +129,7 @@ class SupersetEnvironment:
         if found.missing:
             message = f"Superset has no such thing as {found.missing}, or its service account may not see it."
             condition = Condition("SOURCE_NOT_FOUND", message, "link")
-            return Identified(dataset_ref="unresolved:missing", conditions=(condition,), nothing_found=True)
+            return Identified(dataset_ref="unresolved:missing", conditions=(condition,))
         dashboard_id = found.dashboard.dashboard_id if found.dashboard else None
         if found.sql is not None:
             return Identified("sqllab", sql_ref(found.sql), conditions=found.conditions)
