@@ -10,6 +10,7 @@ from types import ModuleType
 
 import grpc
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from sagitta_gateway import docs, errors, openapi, routes
 from sagitta_gateway.config import GatewaySettings
@@ -61,6 +62,7 @@ def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = Non
         redoc_url=None,
         openapi_url="/openapi.json" if settings.openapi else None,
         root_path=settings.root_path,
+        telemetry=NO_TELEMETRY,
         redirect_slashes=False,  # errors.py does, without the host that the client named
     )
     app.state.settings = settings
@@ -72,11 +74,17 @@ def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = Non
     openapi.install(app, TAGS)
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Envelope, settings=settings)
+    if settings.metrics_address:
+        from sagitta_gateway.metrics import MeasuredRequests  # noqa: PLC0415 (where it counts is decided at its import)
+
+        app.add_middleware(MeasuredRequests)
     if tracing is not None:
         tracing.install(app)
     return app
 
 
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own would tell paths and query strings, and look for providers at every request."""
 BUSIEST = ("queries", "health")
 """Modules whose routes are looked at first: a request is compared with every route before its own."""
 

@@ -36,6 +36,8 @@ class GatewaySettings(BaseSettings):
     """PEM file of its key."""
     tls_client_ca: Path | None = None
     """PEM file of the authority whose client certificates are required; empty: none are."""
+    metrics_address: str = ""
+    """`host:port` that serves `/metrics` of all workers; empty: none."""
     ready_file: str = ""
     """Written with the address once the gateway answers."""
     docs: bool = Field(default=True, validation_alias=AliasChoices(f"{PREFIX}DOCS", "EXPOSE_API_DOCS", "docs"))

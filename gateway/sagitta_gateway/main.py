@@ -10,8 +10,10 @@ import signal
 import socket
 import ssl
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = f"the TLS file {error.filename} cannot be read" if error.filename else f"on {settings.listen}"
         return _refuse(f"[ADDRESS_UNAVAILABLE] the gateway cannot listen: {told}: {error.strerror}")
     _export(settings)
+    try:
+        counted = _metrics(settings)
+    except OSError as error:
+        return _refuse(
+            f"[ADDRESS_UNAVAILABLE] the metrics of the gateway cannot be served on {settings.metrics_address}: "
+            f"{error.strerror}"
+        )
     config = uvicorn.Config(
         APPLICATION,
         factory=True,
@@ -70,9 +79,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         **tls,
     )
     address = _url(listening, "https" if tls else "http")
-    if settings.workers > 1:
-        return _run_many(config, listening, settings, address)
-    return _run_one(config, listening, settings, address)
+    with counted:
+        if settings.workers > 1:
+            return _run_many(config, listening, settings, address)
+        return _run_one(config, listening, settings, address)
+
+
+def _metrics(settings: GatewaySettings) -> AbstractContextManager[object]:
+    """Starts the page of metrics where one is wanted, and gives the folder in which the workers count."""
+    if not settings.metrics_address:
+        return nullcontext()
+    folder = tempfile.TemporaryDirectory(prefix="sagitta-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
+    from sagitta_gateway.metrics import start_page  # noqa: PLC0415 (reads the variable when it is imported)
+
+    start_page(settings.metrics_address, Path(folder.name), one_process=settings.workers == 1)
+    return folder
 
 
 def _refuse(message: str) -> int:
@@ -184,6 +206,7 @@ def _settings(arguments: Sequence[str] | None) -> GatewaySettings:
     parser.add_argument("--workers", type=int, help="processes that share the port")
     for name, meaning in FILES.items():
         parser.add_argument(f"--{name}", metavar="FILE", help=meaning)
+    parser.add_argument("--metrics", dest="metrics_address", help="host:port that serves /metrics")
     parser.add_argument("--ready-file", help="written with the address once the gateway answers")
     parser.add_argument("--follow-stdin", action="store_true", help="end when standard input closes, with its writer")
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
@@ -215,6 +238,7 @@ def _export(settings: GatewaySettings) -> None:
     """Hands the settings of the command line to the workers."""
     os.environ[f"{PREFIX}ENGINE"] = settings.engine
     os.environ[f"{PREFIX}LISTEN"] = settings.listen
+    os.environ[f"{PREFIX}METRICS_ADDRESS"] = settings.metrics_address
     for name in ("engine_ca", "engine_certificate", "engine_key"):
         if (path := getattr(settings, name)) is not None:
             os.environ[f"{PREFIX}{name.upper()}"] = str(path)

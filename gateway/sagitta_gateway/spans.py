@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +19,13 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sagitta_gateway.observed import NOBODY, Answer, method_of, route_of
 from sagitta_gateway.tracing import service
 
-METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
-"""Methods by their own names; a stranger's inventions are `_OTHER` (semantic conventions of HTTP)."""
 CLIENT_GONE = "client_gone"
 """What a request failed with whose client went away."""
-_NOBODY = 499
-"""The status that is written to nobody (`errors.CLIENT_GONE`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,52 +90,32 @@ class TracedRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+        method = method_of(scope)
         about = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
         parent = extract({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})
         span = self._tracer.start_span(method, parent, SpanKind.SERVER, about)
         attached = otel_context.attach(trace.set_span_in_context(span, parent))
-        answer = _Answer(send)
+        answer = Answer(send)
         try:
             await self._app(scope, receive, answer)
         except BaseException as error:
-            answer.failure = type(error).__name__
+            answer.failed(error)
             raise
         finally:
             otel_context.detach(attached)
             _end_request(span, method, scope, answer)
 
 
-class _Answer:
-    """Sends an answer on, and remembers how far it came."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status = 0
-        self.complete = False
-        self.request_id = ""
-        self.failure = ""
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = message.get("headers", ())
-            self.request_id = next((v.decode("latin-1") for k, v in headers if k == b"x-request-id"), "")
-        await self._send(message)
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.complete = True
-
-
-def _end_request(span: Span, method: str, scope: MutableMapping[str, Any], answer: _Answer) -> None:
-    if route := getattr(scope.get("route"), "path", ""):
+def _end_request(span: Span, method: str, scope: Scope, answer: Answer) -> None:
+    if route := route_of(scope):
         span.update_name(f"{method} {route}")
         span.set_attribute("http.route", route)
     if answer.request_id:
         span.set_attribute("sagitta.request_id", answer.request_id)
-    if answer.status not in {0, _NOBODY}:
+    if answer.status not in {0, NOBODY}:
         span.set_attribute("http.response.status_code", answer.status)
-    if not answer.complete or answer.status == _NOBODY:
-        _fail(span, answer.failure or CLIENT_GONE)
+    if answer.gone:
+        _fail(span, CLIENT_GONE)
     elif answer.status >= 500:
         _fail(span, str(answer.status))
     span.end()

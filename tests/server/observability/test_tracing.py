@@ -276,7 +276,7 @@ def test_a_statement_that_ran_too_long_says_so(traced: Traced, trace_id: str) ->
 def test_a_cancelled_flight_call_ends_its_spans_as_cancelled(traced: Traced, trace_id: str) -> None:
     with connect(traced, trace_id) as connection, connection.cursor() as cursor:
         threading.Timer(0.5, cursor.adbc_cancel).start()
-        with pytest.raises(Exception, match="(?i)cancel"):
+        with pytest.raises(Exception, match=r"(?i)cancel"):
             cursor.execute("SELECT Endless FROM numbers").fetchall()
     spans = traced.wait(trace_id, "SELECT default")
     statement = spans["SELECT default"][-1]
