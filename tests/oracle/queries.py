@@ -119,9 +119,22 @@ def _across(chooser: Chooser, world: World, model: Document, name: str) -> Made:
         return Made(label, frozenset({"measure: over two objects"}), frozenset({name}))
     if other not in world.near(name) and chooser.chance(40):
         return _conformed(chooser, model, name, other)
-    label = f"{name} where {other}"
-    model["measures"][label] = {**f.SUM(name), "filters": [f.leaf(other, "Kind", "equals", "string", "x")]}
-    return Made(label, frozenset({"measure: filtered by another object"}), frozenset({name}))
+    return _narrowed(chooser, world, model, name, other)
+
+
+def _narrowed(chooser: Chooser, world: World, model: Document, name: str, other: str) -> Made:
+    """A measure whose filters look at another object, perhaps at one or a further one."""
+    label, near = f"{name} where {other}", f.leaf(other, "Kind", "equals", "string", "x")
+    if chooser.chance(50):
+        model["measures"][label] = {**f.SUM(name), "filters": [near]}
+        return Made(label, frozenset({"measure: filtered by another object"}), frozenset({name}))
+    third = chooser.choose(world.objects)
+    operator, values = chooser.choose((("equals", ("x",)), ("notset", ()), ("notequals", ("y",))))
+    both = [near, f.leaf(third, "Kind", operator, "string", *values)]
+    negated = {"negated": True} if chooser.chance(25) else {}
+    label = f"{name} where {other} or {third}"
+    model["measures"][label] = {**f.SUM(name), "filters": [{"logic": "or", "filters": both, **negated}]}
+    return Made(label, frozenset({"measure: filtered by several objects"}), frozenset({name}))
 
 
 def _conformed(chooser: Chooser, model: Document, name: str, other: str) -> Made:
@@ -244,7 +257,7 @@ def _grouped(chooser: Chooser, populated: Populated, used: set[str], *, alone: b
     dimensions = _selected(chooser, populated, items, near, used, alone=alone)
     query: Document = {"select": {"dimensions": dimensions}}
     if items:
-        query["select"]["measures"] = _measures(chooser, items, near, used)
+        query["select"]["measures"] = _measures(chooser, world, items, near, used)
     if not items and not dimensions:
         query["select"]["dimensions"] = [f"{near[0]} Kind"]
     _filters(chooser, populated, query, near, used)
@@ -304,17 +317,32 @@ def _grained(chooser: Chooser, name: str, used: set[str]) -> Any:
     return f"{name}:{grain}"
 
 
-def _measures(chooser: Chooser, items: Sequence[Made], near: Sequence[str], used: set[str]) -> list[Any]:
+def _measures(chooser: Chooser, world: World, items: Sequence[Made], near: Sequence[str], used: set[str]) -> list[Any]:
     selected: list[Any] = []
     for one in items:
-        if chooser.chance(10):
-            used.add("clause: measure filtered by the query")
-            for kind in ("x", "y") if chooser.chance(30) else ("x",):
-                condition = {"field": f"{chooser.choose(near)}.Kind", "op": "equals", "value": kind}
-                selected.append({"measure": one.name, "filter": [condition], "as": f"{kind} {one.name}"})
-        else:
+        if not chooser.chance(15):
+            selected.append(one.name)
+            continue
+        used.add("clause: measure filtered by the query")
+        for kind in ("x", "y") if chooser.chance(30) else ("x",):
+            condition = _narrowing(chooser, world, near, kind, used)
+            selected.append({"measure": one.name, "filter": [condition], "as": f"{kind} {one.name}"})
+        if chooser.chance(20):
+            used.add("clause: measure with and without a filter")
             selected.append(one.name)
     return selected
+
+
+def _narrowing(chooser: Chooser, world: World, near: Sequence[str], kind: str, used: set[str]) -> Document:
+    """A filter that the query adds to one measure: a member, or that or something else, perhaps far away."""
+    condition: Document = {"field": f"{chooser.choose(near)}.Kind", "op": "equals", "value": kind}
+    if chooser.chance(60):
+        return condition
+    used.add("clause: measure filtered by several fields")
+    objects = near if chooser.chance(40) else world.objects
+    others = [_predicate(chooser, objects, used) for _ in range(chooser.choose((1, 1, 2)))]
+    group: Document = {"logic": chooser.choose(("or", "or", "and")), "filters": [condition, *others]}
+    return {**group, "negated": True} if chooser.chance(20) else group
 
 
 def _filters(chooser: Chooser, populated: Populated, query: Document, near: Sequence[str], used: set[str]) -> None:
@@ -322,19 +350,18 @@ def _filters(chooser: Chooser, populated: Populated, query: Document, near: Sequ
     if chooser.chance(50):
         objects = near if chooser.chance(75) else world.objects
         query["where"] = [_clause(chooser, objects, used) for _ in range(chooser.choose((1, 1, 2)))]
-    measures = query["select"].get("measures", [])
-    if measures and chooser.chance(18):
+    if chooser.chance(18):
         query["having"] = [_having(chooser, populated, query, used)]
 
 
 def _having(chooser: Chooser, populated: Populated, query: Document, used: set[str]) -> Document:
-    names = [item for item in query["select"]["measures"] if isinstance(item, str)]
+    names = [item for item in query["select"].get("measures", ()) if isinstance(item, str)]
     numeric = {one.name for one in populated.made if one.numeric}
     pool = [name for name in names if name in numeric]
     used.add("clause: having")
     if not pool or chooser.chance(20):
         used.add("clause: having on what is not selected")
-        pool = [f"{populated.world.objects[0]} sum"]
+        pool = [f"{chooser.choose(populated.world.objects)} {chooser.choose(tuple(_BASES))}"]
     operator, value = chooser.choose((("gt", 1), ("lte", 2), ("notset", None), ("between", [0, 5]), ("set", None)))
     condition = {"field": chooser.choose(pool), "op": operator}
     condition = condition if value is None else {**condition, "value": value}

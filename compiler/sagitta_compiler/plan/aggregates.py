@@ -6,7 +6,7 @@ from sagitta_compiler.model.resolved import ColumnRef, Measure
 from sagitta_compiler.model.types import AbstractType, Aggregation, DataType, Direction
 from sagitta_compiler.plan.conditions import is_text
 from sagitta_compiler.plan.frames import when
-from sagitta_compiler.plan.graph import Path
+from sagitta_compiler.plan.graph import Path, joined
 from sagitta_compiler.plan.scalars import Aggregate, Call, Cast, Literal, Scalar, SortKey, all_of
 from sagitta_compiler.plan.scope import Scope
 
@@ -79,7 +79,7 @@ def _combined(parts: tuple[Scalar, ...], types: tuple[AbstractType, ...]) -> Sca
 def _column(scope: Scope, to_home: Path, home: str, ref: ColumnRef) -> Scalar:
     steps = scope.graph.any_path(home, ref.object)
     assert steps is not None, f"{home} cannot reach {ref}"
-    return scope.column((*to_home, *steps), ref, reason="measure")
+    return scope.column(joined(to_home, steps), ref, reason="measure")
 
 
 def _order(scope: Scope, to_home: Path, home: str, measure: Measure) -> tuple[SortKey, ...]:

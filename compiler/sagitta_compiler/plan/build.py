@@ -92,7 +92,8 @@ def _check_reach(planner: Planner) -> None:
     """Reports dimensions and filters that no leg reaches, and warns of filters that some do not."""
     for dim in planner.query.dimensions:
         if dim.label not in planner.seen:
-            names = tuple(dict.fromkeys(leg.home for leg in planner.legs))
+            measured = [leg for leg in planner.legs if leg.measures]
+            names = tuple(dict.fromkeys(leg.home for leg in measured or planner.legs))
             planner.out.error(
                 "UNREACHABLE_REQUIRED_OBJECT",
                 f"'{dim.label}' cannot be reached from {' or '.join(names)}",
@@ -106,13 +107,17 @@ def _check_reach(planner: Planner) -> None:
 
 
 def _check_own_filters(planner: Planner) -> None:
-    """A field of a filter must be reached by a measure of the item that it filters, whatever else is asked."""
+    """A field of a filter must be reached by a measure of the item that it filters, whatever else is asked.
+
+    A measure's own filter filters that measure alone.
+    """
     query = planner.query
     asked = [leaves_of(value) for value in (*(m.value for m in query.measures), *values_of(query.having))]
     for (leaf, predicate, member), home in planner.unnarrowed.items():
         items = [leaves for leaves in asked if leaf in leaves] or [(leaf,)]
         reached = (any((other, predicate, member) in planner.narrowed for other in leaves) for leaves in items)
-        _report_own_filter(planner, member, leaf.name, home, reached=all(reached))
+        own = predicate in leaf.filters[: leaf.own]
+        _report_own_filter(planner, member, leaf.name, home, reached=not own and all(reached))
 
 
 def _report_own_filter(planner: Planner, member: Member, measure: str, home: str, *, reached: bool) -> None:
@@ -128,7 +133,7 @@ def _report_own_filter(planner: Planner, member: Member, measure: str, home: str
 def _report_filter(planner: Planner, clause: Clause, member: Member, homes: tuple[str, ...]) -> None:
     where = " and ".join(homes)
     context = {"filter": clause.text, "field": member.name, "homes": homes}
-    if clause.static or (clause, member) not in planner.reached:
+    if clause.static or (clause, member) not in planner.reached - planner.rowless:
         planner.out.error(
             "UNREACHABLE_REQUIRED_OBJECT",
             f"The filter '{clause.text}' cannot be applied: {member.name} cannot be reached from {where}",

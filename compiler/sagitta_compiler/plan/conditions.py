@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.types import AbstractType, FilterOperator, TimeGrain
-from sagitta_compiler.plan.graph import Edge, JoinGraph, Path
+from sagitta_compiler.plan.graph import Edge, JoinGraph, Path, joined
 from sagitta_compiler.plan.relations import Output, Select
 from sagitta_compiler.plan.routes import Route, member_path, waypoint
 from sagitta_compiler.plan.scalars import (
@@ -237,10 +237,13 @@ class Conditions:
         return None if path is None else (self._scope, path)
 
     def _policies_inside(self, inner: Scope, back: Path) -> list[Scalar]:
-        """The row policies of what the rows on the way through a sub-select reach."""
+        """The row policies of what the rows on the way through a sub-select reach, and of what is joined to them."""
+        read = frozenset(inner.read_objects)
 
         def place(member: Member) -> tuple[Scope, Path] | None:
             path = self._on_the_way(back, member)
+            if path is None and member.ref.object in read:
+                return self._from(back[0].source, inner, member)
             return None if path is None else (inner, path)
 
         bound = (p for p in self._policies if all(place(member) is not None for member in p.members))
@@ -257,7 +260,7 @@ class Conditions:
         """The path to a member of which a row of the home, of the root or between them has one."""
         route = self._route
         if (path := member_path(self._graph, route.home, member)) is not None:
-            return (*route.to_home, *path)
+            return joined(route.to_home, path)
         if (path := member_path(self._graph, route.root, member)) is not None:
             return path
         return self._on_the_way_home(member)
@@ -268,7 +271,7 @@ class Conditions:
         for length in range(len(to_home) - 1, 0, -1):
             further = member_path(self._graph, to_home[length - 1].target, member)
             if further is not None:
-                return (*to_home[:length], *further)
+                return joined(to_home[:length], further)
         return None
 
     def _on_a_joined_row(self, member: Member) -> Path | None:
@@ -278,8 +281,8 @@ class Conditions:
             path = member_path(self._graph, start, member, "many")
             if path is None:
                 continue
-            path = (*lead, *path)
-            across = max(at for at, edge in enumerate(path, start=1) if edge.multiplies)
+            path = joined(lead, path)
+            across = max((at for at, edge in enumerate(path, start=1) if edge.multiplies), default=0)
             if any(taken[:across] == path[:across] for taken in self._walked):
                 return path
         return None
@@ -322,47 +325,90 @@ class Conditions:
 
     def _semi_join(self, group: SemiJoin, near: Place | None = None) -> Scalar:
         """Whether the anchor's row has a related row that passes the clauses; `near` finds the fields beside it."""
-        own, near = near is not None, near or self._place
-        itself = group.root == group.anchor
-        path = None if itself else self._graph.any_path(group.root, group.anchor)
-        back = path or self._back_across(group)
-        outer = self._scope.at(group.at)
-        start = back[0].source
+        if group.root == group.anchor:
+            return self._across(group, near or self._place, self._crossings(group), {}, own=near is not None)
+        beside = near or self._place
+        back = self._graph.any_path(group.root, group.anchor)
+        assert back, f"{group.root} does not see {group.anchor}"
 
         def build(inner: Scope) -> Scalar | None:
             def place(member: Member) -> tuple[Scope, Path] | None:
-                if (found := near(member)) is not None:
-                    return found
-                path = member_path(self._graph, start, member) or member_path(self._graph, start, member, "many")
-                return None if path is None else (inner, path)
+                return beside(member) or self._from(group.root, inner, member)
 
             return all_of(self.predicate(clause.predicate, place) for clause in group.clauses)
 
-        related = self._correlated(outer, back, build)
-        if not itself or not all(may_hold(clause.predicate, self._near) for clause in group.clauses):
+        return self._correlated(self._scope.at(group.at), back, build)
+
+    def _from(self, start: str, inner: Scope, member: Member) -> tuple[Scope, Path] | None:
+        path = member_path(self._graph, start, member) or member_path(self._graph, start, member, "many")
+        return None if path is None else (inner, path)
+
+    def _crossing(self, anchor: str, member: Member) -> Path:
+        """The way from the anchor to the far end of the first many-to-many step before a member."""
+        path = member_path(self._graph, anchor, member, "many")
+        assert path, f"{anchor} has no row of {member.ref}"
+        return path[: next(at for at, edge in enumerate(path, start=1) if edge.multiplies)]
+
+    def _crossings(self, group: SemiJoin) -> dict[Path, tuple[Member, ...]]:
+        """The many-to-many steps that a row of the anchor crosses to far fields, each with the fields beyond it."""
+        found: dict[Path, tuple[Member, ...]] = {}
+        for member in dict.fromkeys(group.far):
+            crossing = self._crossing(group.anchor, member)
+            found[crossing] = (*found.get(crossing, ()), member)
+        return found
+
+    def _across(
+        self,
+        group: SemiJoin,
+        near: Place,
+        crossings: dict[Path, tuple[Member, ...]],
+        seen: dict[Path, Scope | None],
+        *,
+        own: bool,
+    ) -> Scalar:
+        """Whether the anchor's row passes the clauses with a partner across each step, or with none where it has none.
+
+        `seen` are the partners that were met: the scope of each, None for the lack of one.
+        """
+        if len(seen) == len(crossings):
+            return all_of(self.predicate(c.predicate, self._met(group, near, seen)) for c in group.clauses) or TRUE
+        crossing = next(path for path in crossings if path not in seen)
+        outer = self._scope.at(group.at)
+        back = tuple(edge.reversed() for edge in reversed(crossing))
+        related = self._correlated(
+            outer, back, lambda inner: self._across(group, near, crossings, {**seen, crossing: inner}, own=own)
+        )
+        absent = {crossing, *(path for path, inner in seen.items() if inner is None)}
+        blank = {member for path in absent for member in crossings[path]}
+        if not all(may_hold(clause.predicate, lambda m: None if m in blank else ()) for clause in group.clauses):
             return related
-        before = tuple(edge.reversed() for edge in reversed(back[1:]))
-        needed = any(edge.join.required for edge in before)
+        needed = any(edge.join.required for edge in crossing[:-1])
         if needed and not own:
-            self._scope.at((*group.at, *before), reason="filter")
-        if self._drops_the_lonely(group, before):
+            self._scope.at((*group.at, *crossing[:-1]), reason="filter")
+        if self._drops_the_lonely(group.anchor, crossings[crossing], len(crossing) - 1):
             return related
         met = [self._correlated(outer, back[1:], lambda _: None)] if needed and own else []
         alone = Call("not", (self._correlated(outer, back, lambda _: None),))
-        blank = all_of((*met, alone, *(self.predicate(clause.predicate, near) for clause in group.clauses)))
-        return Call("or", (related, blank)) if blank is not None else related
+        passes = self._across(group, near, crossings, {**seen, crossing: None}, own=own)
+        without = all_of((*met, alone, passes))
+        return Call("or", (related, without)) if without is not None else related
 
-    def _drops_the_lonely(self, group: SemiJoin, before: Path) -> bool:
+    def _met(self, group: SemiJoin, near: Place, seen: dict[Path, Scope | None]) -> Place:
+        """Where fields are read beside the anchor's row, or on the partners that it met."""
+
+        def place(member: Member) -> tuple[Scope, Path] | None:
+            if (found := near(member)) is not None or member not in group.far:
+                return found
+            crossing = self._crossing(group.anchor, member)
+            inner = seen[crossing]
+            return None if inner is None else self._from(crossing[-1].target, inner, member)
+
+        return place
+
+    def _drops_the_lonely(self, anchor: str, members: tuple[Member, ...], before: int) -> bool:
         """Whether a required join at the partner or beyond drops the rows without one."""
-        paths = (member_path(self._graph, group.anchor, member, "many") or () for member in group.far)
-        return any(edge.join.required for path in paths for edge in path[len(before) :])
-
-    def _back_across(self, group: SemiJoin) -> Path:
-        """The way back when the anchor itself is the root: from the far end of its many-to-many step."""
-        there = member_path(self._graph, group.anchor, group.far[0], "many")
-        assert there, f"{group.anchor} has no row of {group.far[0].ref}"
-        across = next(at for at, edge in enumerate(there, start=1) if edge.multiplies)
-        return tuple(edge.reversed() for edge in reversed(there[:across]))
+        paths = (member_path(self._graph, anchor, member, "many") or () for member in members)
+        return any(edge.join.required for path in paths for edge in path[before:])
 
     def _correlated(self, outer: str, back: Path, build: Callable[[Scope], Scalar | None]) -> Scalar:
         """EXISTS over the first object of `back`, tied to the row `outer` at the end of it."""

@@ -172,7 +172,8 @@ def _place(
         if not any(where.brings_rows_of(supplier) for where in legs):
             legs[supplier] = []
     if not legs and not any(isinstance(leaf, NestedValue) for leaf in needs.rows):
-        legs[Coordinates(planner.anchor_of(planner.query.dimensions or dims), dims, clauses)] = []
+        home = planner.anchor_of(planner.query.dimensions or dims)
+        legs[Coordinates(home, dims, clauses, unmeasured=bool(needs.here))] = []
     for leaf, where in rest:
         if leaf in needs.here:
             shared = where in legs and leaf.measure.semi_additive is None

@@ -48,6 +48,15 @@ class Edge:
 
 
 Path = tuple[Edge, ...]
+Rank = tuple[int, int, bool, str]
+"""A root: by which joins it sees, how much it reaches, whether it is none of what it must see, its name."""
+
+
+def joined(way: Path, on: Path) -> Path:
+    """One way after the other; a step that is walked straight back leads to the row that it came from."""
+    while way and on and way[-1] == on[0].reversed():
+        way, on = way[:-1], on[1:]
+    return (*way, *on)
 
 
 class AmbiguousPathError(Exception):
@@ -72,7 +81,7 @@ class JoinGraph:
         self._forward: Mapping[str, list[Edge]] = forward
         self._backward: Mapping[str, list[Edge]] = backward
         self._searches: dict[tuple[str, str], dict[str, tuple[int, tuple[Edge, ...]]]] = {}
-        self._ranks: dict[frozenset[str], tuple[int, int, str] | None] = {}
+        self._ranks: dict[frozenset[str], Rank | None] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,9 +131,10 @@ class JoinGraph:
         return self._search(source, mode)
 
     def common_root(self, names: Iterable[str]) -> str | None:
-        """The object from which all of `names` are seen; of several the one that reaches least, ties alphabetical.
+        """The object from which all of `names` are seen; of several the one that reaches least.
 
-        Joins count as they are declared; one-to-one joins backward, then many-to-many joins, where nothing else leads.
+        Of equal ones it is one of `names`, then the first by name. Joins count as they are declared; one-to-one joins
+        backward, then many-to-many joins as declared, then backward, where nothing else leads.
         """
         rank = self._rank(frozenset(names))
         return None if rank is None else rank[-1]
@@ -132,7 +142,7 @@ class JoinGraph:
     def best_root(self, sets: Iterable[frozenset[str]]) -> str:
         """Of the common roots of several sets of objects, each of which has one, the one that ranks first."""
         ranks = (self._rank(names) for names in sets)
-        return min(rank for rank in ranks if rank is not None)[-1]
+        return min((mode, size, name) for mode, size, _, name in (rank for rank in ranks if rank is not None))[-1]
 
     def roots(self, name: str) -> Iterable[str]:
         """The objects that see an object, itself included."""
@@ -144,18 +154,20 @@ class JoinGraph:
             self.path(source, target) if target in self._search(source, "single") else self.path(source, target, "many")
         )
 
-    def _rank(self, names: frozenset[str]) -> tuple[int, int, str] | None:
+    def _rank(self, names: frozenset[str]) -> Rank | None:
         """The common root after how it is reached and how much it reaches; None where nothing sees all of `names`."""
         if names not in self._ranks:
-            ranks = (self._first(names, *mode) for mode in enumerate(("up declared", "up", "up many")))
-            alone = (0, 0, next(iter(names))) if len(names) == 1 else None
+            ranks = (self._first(names, *mode) for mode in enumerate(("up declared", "up", "up forward", "up many")))
+            alone = (0, 0, False, next(iter(names))) if len(names) == 1 else None
             self._ranks[names] = alone or next((rank for rank in ranks if rank is not None), None)
         return self._ranks[names]
 
-    def _first(self, names: frozenset[str], position: int, mode: str) -> tuple[int, int, str] | None:
+    def _first(self, names: frozenset[str], position: int, mode: str) -> Rank | None:
         below = "many" if mode == "up many" else "down"
         candidates = set.intersection(*(set(self._search(name, mode)) for name in names))
-        return min(((position, len(self._search(name, below)), name) for name in candidates), default=None)
+        return min(
+            ((position, len(self._search(name, below)), name not in names, name) for name in candidates), default=None
+        )
 
     def _search(self, source: str, mode: str) -> dict[str, tuple[int, tuple[Edge, ...]]]:
         """Breadth first: for each object its distance and the edges by which shortest paths enter it."""
@@ -177,9 +189,9 @@ class JoinGraph:
         return found
 
     def _upward(self, name: str, mode: str) -> Iterable[Edge]:
-        """The steps of `single` or `many`, walked from their far end."""
+        """The steps of `single` or `many`, or those as declared, walked from their far end."""
         for edge in self._backward.get(name, ()):
-            if mode == "up many" or edge.join.cardinality is not Cardinality.MANY_TO_MANY:
+            if mode in ("up forward", "up many") or edge.join.cardinality is not Cardinality.MANY_TO_MANY:
                 yield edge
         for edge in self._forward.get(name, ()):
             cardinality = edge.join.cardinality

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sagitta_compiler.model.resolved import ColumnRef
 from sagitta_compiler.model.types import Aggregation
@@ -11,7 +11,7 @@ from sagitta_compiler.plan.aggregates import aggregate, arguments
 from sagitta_compiler.plan.conditions import Conditions, truncated
 from sagitta_compiler.plan.context import clauses_of, grain_of
 from sagitta_compiler.plan.frames import Frame, Labels
-from sagitta_compiler.plan.graph import AmbiguousPathError, Path
+from sagitta_compiler.plan.graph import AmbiguousPathError, Path, joined
 from sagitta_compiler.plan.planner import Planner, objects_of
 from sagitta_compiler.plan.relations import Output, Select, Source
 from sagitta_compiler.plan.routes import Route, member_path
@@ -35,6 +35,8 @@ class Coordinates:
     """The paths with required joins that the measure itself walks: they drop rows, for it alone."""
     alone: LeafValue | None = None
     """A leaf that cannot share, because its filter looks at other rows than its home's."""
+    unmeasured: bool = field(default=False, compare=False)
+    """Rows of the dimensions alone, where the query does read measures: what those do not reach, no leaf reaches."""
 
     def brings_rows_of(self, other: Coordinates) -> bool:
         """Whether the groups here are at least those of other coordinates."""
@@ -140,7 +142,7 @@ class _Leg:
             self._route,
             planner.out,
             planner.query.policies,
-            tuple((*self._route.to_home, *path) for path in where.bridges),
+            tuple(joined(self._route.to_home, path) for path in where.bridges),
         )
         self._partners: list[Scalar] = []
 
@@ -174,7 +176,8 @@ class _Leg:
                 found.append(truncated(self._scope, member, scalar))
         if not found:
             return Literal(None, dim.type)
-        self._planner.seen.add(dim.label)
+        if self._leaves or not self._where.unmeasured:
+            self._planner.seen.add(dim.label)
         return coalesce(*found)
 
     def _demand(self) -> None:
@@ -183,11 +186,11 @@ class _Leg:
             for member in dim.members if dim not in self._where.grain else ():
                 path = member_path(self._planner.graph, self._where.home, member)
                 if path and any(edge.join.required for edge in path):
-                    self._scope.at((*self._route.to_home, *path), reason=f"required by {dim.label}")
+                    self._scope.at(joined(self._route.to_home, path), reason=f"required by {dim.label}")
                 elif path is None:
                     self._demands_a_partner(member)
         for path in sorted(self._where.demands, key=len):
-            self._scope.at((*self._route.to_home, *path), reason="required by the measure")
+            self._scope.at(joined(self._route.to_home, path), reason="required by the measure")
 
     def _demands_a_partner(self, member: Member) -> None:
         """A required many-to-many step drops the rows without a partner, but must not multiply those with one."""
@@ -316,14 +319,15 @@ class _Leg:
     def _of_home(self, ref: ColumnRef) -> Scalar:
         steps = self._planner.graph.path(self._where.home, ref.object)
         assert steps is not None, f"{self._where.home} cannot reach {ref}"
-        return self._scope.column((*self._route.to_home, *steps), ref, reason="semi-additive")
+        return self._scope.column(joined(self._route.to_home, steps), ref, reason="semi-additive")
 
     # the record
 
     def _record(self) -> None:
         planner = self._planner
         planner.tables.update(self._scope.aliases.objects)
-        planner.record_filters(self._where.home, self._where.clauses, self._conditions.unseen)
+        unmeasured = self._where.unmeasured and not self._leaves
+        planner.record_filters(self._where.home, self._where.clauses, self._conditions.unseen, unmeasured=unmeasured)
         planner.legs.append(
             Leg(
                 tuple(leaf.name for leaf in self._leaves),

@@ -37,19 +37,25 @@ class Planner:
     """The fields of clauses that some leg reaches."""
     unseen: dict[tuple[Clause, Member], list[str]] = field(default_factory=dict)
     """The fields of clauses that a leg does not reach, with the homes of those legs."""
+    rowless: set[tuple[Clause, Member]] = field(default_factory=set)
+    """Those that the rows of the dimensions alone do not have, where no measure brings rows."""
     narrowed: set[tuple[LeafValue, Predicate, Member]] = field(default_factory=set)
     """The fields of leaves' own filters that they reach."""
     unnarrowed: dict[tuple[LeafValue, Predicate, Member], str] = field(default_factory=dict)
     """Those that a leaf does not reach, with its home."""
     shift: str | None = None
 
-    def record_filters(self, home: str, clauses: tuple[Clause, ...], unseen: list[tuple[Clause, Member]]) -> None:
+    def record_filters(
+        self, home: str, clauses: tuple[Clause, ...], unseen: list[tuple[Clause, Member]], *, unmeasured: bool = False
+    ) -> None:
         """Remembers which fields of the filters a leg reaches and which it does not."""
         for clause in clauses:
             for member in clause.members:
                 if (clause, member) in unseen:
                     self.unseen.setdefault((clause, member), []).append(home)
-                else:
+                    if unmeasured:
+                        self.rowless.add((clause, member))
+                elif not unmeasured:
                     self.reached.add((clause, member))
 
     def fail(self, code: str, message: str, path: str = "select", **rest: object) -> PlanningError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sagitta_compiler.plan.graph import JoinGraph, Path
+from sagitta_compiler.plan.graph import JoinGraph, Path, joined
 from sagitta_compiler.query.bound import BoundDimension, Member
 
 
@@ -56,7 +56,7 @@ def route(graph: JoinGraph, home: str, dims: Iterable[BoundDimension]) -> Route:
     rooted: dict[Member, Path | None] = {}
     for member, path in paths.items():
         if path is not None and member not in across:
-            rooted[member] = (*to_home, *path)
+            rooted[member] = joined(to_home, path)
         else:
             rooted[member] = member_path(graph, root, member) or member_path(graph, root, member, "many")
     return Route(home, root, to_home, True, rooted)

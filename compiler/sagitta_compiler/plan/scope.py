@@ -15,7 +15,7 @@ from sagitta_compiler.model.resolved import (
     TableSource,
 )
 from sagitta_compiler.model.types import AbstractType
-from sagitta_compiler.plan.graph import Edge, JoinGraph, Path
+from sagitta_compiler.plan.graph import Edge, JoinGraph, Path, joined
 from sagitta_compiler.plan.relations import JoinKind, JoinTo, Output, Select, Source, Table, Union, Unnest
 from sagitta_compiler.plan.scalars import AtZone, Call, Field, Over, Scalar, Template, all_of
 from sagitta_compiler.plan.scalars import Path as ElementPath
@@ -276,7 +276,7 @@ class Scope:
                 read = tuple(dict.fromkeys(r.column for r in expression.columns if r.object == ref.object))
                 bindings.append((str(ref), self._conformed(path, base, ref, read)))
                 continue
-            bindings.append((str(ref), self.column((*path, *steps), ref, reason="measure expression")))
+            bindings.append((str(ref), self.column(joined(path, steps), ref, reason="measure expression")))
         return Template(expression, tuple(bindings))
 
     def _conformed(self, path: Path, base: str, ref: ColumnRef, read: tuple[str, ...]) -> Scalar:

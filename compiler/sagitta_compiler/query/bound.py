@@ -123,6 +123,8 @@ class LeafValue:
     """The clauses that its filterContext adds."""
     empty: Literal | None = None
     """Its value over no rows, where that is not NULL."""
+    own: int = 0
+    """How many of its filters, the first, are the measure's own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -115,6 +115,7 @@ class ValueBinder:
             measure.filter_context,
             self._included(measure),
             _empty(measure),
+            len(own),
         )
 
     def _own_filters(self, measure: Measure) -> tuple[Predicate, ...] | None:
