@@ -9,7 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from sagitta_server.rpc import review_convert
+from sagitta_server.rpc.reviews import convert as review_convert
 from server.execution.postgres import start_postgres
 from server.reviews.crowd import edit_together, fill, timed
 from server.reviews.world import ALICE, world

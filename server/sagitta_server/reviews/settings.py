@@ -109,7 +109,7 @@ class ReviewSettings(_Section):
     mutations_per_minute: int = Field(default=60, ge=0)
     """Changes of one user per minute, at all replicas together; so many at once, then evenly. 0 sets no limit."""
     max_watchers: int = Field(default=64, ge=1)
-    """Streams of events that are open at once; each holds a thread of the gRPC server."""
+    """Streams of events and runs, and conversations, that are open at once; each holds a thread of the gRPC server."""
     workers: int = Field(default=4, ge=1, le=64)
     """Imports, previews and runs that go on at once."""
     lease_s: float = Field(default=60.0, gt=0)

@@ -20,14 +20,13 @@ from sagitta_server.queries.batch import BatchItem, BatchLimits, BatchRunner, It
 from sagitta_server.queries.run import Run
 from sagitta_server.rpc.access import current_call, resolve_for_caller
 from sagitta_server.rpc.convert import (
-    UnreadableMessageError,
     cache_message,
     column_messages,
     diagnostic_messages,
     explain_message,
-    read_query_message,
 )
 from sagitta_server.rpc.ipc import ipc_pieces
+from sagitta_server.rpc.read_query import UnreadableMessageError, read_query_message
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine

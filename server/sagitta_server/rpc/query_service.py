@@ -17,16 +17,15 @@ from sagitta_server.models import ModelHandle
 from sagitta_server.queries import Question, Run
 from sagitta_server.rpc.access import metadata_of, resolve_for_caller
 from sagitta_server.rpc.convert import (
-    UnreadableMessageError,
     cache_message,
     column_messages,
     diagnostic_messages,
     explain_message,
     join_message,
-    read_query_message,
     resolved_message,
 )
 from sagitta_server.rpc.ipc import ipc_pieces
+from sagitta_server.rpc.read_query import UnreadableMessageError, read_query_message
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine

@@ -24,12 +24,12 @@ from sagitta_server.rpc import (
     polled_query_service,
     query_service,
     reference_service,
-    review_service,
     session_service,
     settings_service,
 )
 from sagitta_server.rpc.access import AccessControl
 from sagitta_server.rpc.interceptors import Boundary
+from sagitta_server.rpc.reviews import register as reviews
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
@@ -46,7 +46,7 @@ REGISTRARS: tuple[Registrar, ...] = (
     dialect_service.register,
     reference_service.register,
     batch_service.register,
-    review_service.register,
+    reviews.register,
     graph_service.register,
     convert_service.register,
     cache_service.register,

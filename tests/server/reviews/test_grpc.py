@@ -30,8 +30,8 @@ from sagitta_server.auth import TokenIssuer
 from sagitta_server.auth.tokens import expand_permissions
 from sagitta_server.reviews import values
 from sagitta_server.reviews.errors import ReviewError
-from sagitta_server.rpc import review_convert
-from sagitta_server.rpc.review_service import Watchers
+from sagitta_server.rpc.reviews import convert as review_convert
+from sagitta_server.rpc.reviews.boundary import Waiting
 from server.reviews.world import selection, settings
 
 FILES = (
@@ -231,7 +231,7 @@ def test_annotations_and_routes_are_the_same():
 
 
 def test_so_many_streams_of_events_may_be_open_and_one_more_is_told():
-    watchers = Watchers(1)
+    watchers = Waiting(1)
     first = watchers.admit(iter([1, 2]))
     assert next(first) == 1
     with pytest.raises(ReviewError) as refused:

@@ -24,7 +24,7 @@ from sagitta_compiler.query.query import (
     RelativePeriod,
 )
 from sagitta_server.errors import DETAIL_BYTES, Reason, ServiceError, service_status, to_status
-from sagitta_server.rpc import convert
+from sagitta_server.rpc import convert, read_query
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ from sagitta_server.rpc import convert
     [
         (convert.SEVERITY, Severity, diagnostic_pb2.Severity),
         (convert.CARDINALITY, Cardinality, model_pb2.Cardinality),
-        (convert.TIME_GRAIN, TimeGrain, query_pb2.TimeGrain),
-        (convert.FILTER_OPERATOR, FilterOperator, query_pb2.FilterOperator),
-        (convert.LOGIC, Logic, query_pb2.Logic),
-        (convert.DIRECTION, Direction, query_pb2.Direction),
-        (convert.NULLS, NullsOrder, query_pb2.NullsOrder),
-        (convert.GROUPING, Grouping, query_pb2.Grouping),
+        (read_query.TIME_GRAIN, TimeGrain, query_pb2.TimeGrain),
+        (read_query.FILTER_OPERATOR, FilterOperator, query_pb2.FilterOperator),
+        (read_query.LOGIC, Logic, query_pb2.Logic),
+        (read_query.DIRECTION, Direction, query_pb2.Direction),
+        (read_query.NULLS, NullsOrder, query_pb2.NullsOrder),
+        (read_query.GROUPING, Grouping, query_pb2.Grouping),
     ],
 )
 def test_every_value_of_an_enum_converts_both_ways(table: dict[Any, int], values: type[StrEnum], enum: Any) -> None:
@@ -78,7 +78,7 @@ def test_a_typed_query_becomes_the_same_value_as_its_text() -> None:
         limit=5,
         grouping=query_pb2.GROUPING_ROLLUP,
     )
-    query = convert.read_query_message(message)
+    query = read_query.read_query_message(message)
     assert query.dimensions == (DimensionItem("Day", TimeGrain.MONTH, "Month"),)
     assert query.measures == (MeasureItem("Revenue"),)
     assert query.where == (
@@ -117,8 +117,8 @@ def test_a_typed_query_becomes_the_same_value_as_its_text() -> None:
     ],
 )
 def test_what_has_no_meaning_is_refused_with_its_place(message: query_pb2.Query, path: str) -> None:
-    with pytest.raises(convert.UnreadableMessageError) as refused:
-        convert.read_query_message(message)
+    with pytest.raises(read_query.UnreadableMessageError) as refused:
+        read_query.read_query_message(message)
     assert refused.value.path == path
 
 
@@ -147,7 +147,7 @@ def test_every_scalar_keeps_its_type_and_value(data: st.DataObject) -> None:
             )
         ]
     )
-    (node,) = convert.read_query_message(message).having
+    (node,) = read_query.read_query_message(message).having
     assert isinstance(node, Filter)
     assert (type(node.values[0]), node.values[0]) == (type(value), value)
 
