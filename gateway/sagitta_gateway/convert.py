@@ -23,6 +23,17 @@ RENAMED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "sagitta.semantic.v1.Measure": {"default_value": "defaultValue", "data_type": "dataType"},
         "sagitta.semantic.v1.Metric": {"time_dimension": "timeDimension", "data_type": "dataType"},
+        "sagitta.semantic.v1.ModelSettings": {
+            "default_numeric_data_type": "defaultNumericDataType",
+            "default_timezone": "defaultTimezone",
+            "override_database_timezone": "overrideDatabaseTimezone",
+            "default_dialect": "defaultDialect",
+            "default_locale": "defaultLocale",
+            "query_timezone": "queryTimezone",
+            "week_start": "weekStart",
+            "expression_mode": "expressionMode",
+            "fiscal_year_start": "fiscalYearStart",
+        },
         "sagitta.semantic.v1.ListComposablesResponse": {
             "anchor_objects": "anchorObjects",
             "cfl_measures": "cflMeasures",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from google.protobuf.message import Message
 
+from sagitta_gateway.convert import key_of
+from sagitta_gateway.error_schema import ERROR_SCHEMAS, error_response
 from sagitta_gateway.query_schema import QUERY_SCHEMAS
 from sagitta_gateway.schemas import COMPONENTS, Components, Schema
 
@@ -23,71 +25,10 @@ The semantic layer over HTTP: sessions hold models, models answer queries. Every
 gRPC services of the same names; use those, or Arrow Flight SQL, where speed matters.
 """
 
-ERROR_BODY: Schema = {
-    "type": "object",
-    "title": "ErrorBody",
-    "description": "What went wrong: a text, an object with `error` or `message` and the `errors` found, or a list.",
-    "properties": {
-        "detail": {
-            "anyOf": [
-                {"type": "string"},
-                {"type": "object", "additionalProperties": True},
-                {"type": "array", "items": {"type": "object", "additionalProperties": True}},
-            ]
-        }
-    },
-    "required": ["detail"],
-}
-
-_ERRORS: dict[int, tuple[str, Any]] = {
-    400: ("The request has no meaning here.", "Unsupported dialect: 'oracle'"),
-    401: ("A credential is needed.", {"code": "AUTH_REQUIRED", "message": "API key required"}),
-    403: ("The server does not allow this.", "Single-model mode: model upload is disabled."),
-    404: ("There is no such thing.", "Session 'a1b2c3d4e5f6' not found."),
-    409: (
-        "Several sessions or models exist.",
-        "Several models are loaded; use the paths below /v1/sessions/{session_id}.",
-    ),
-    410: ("The session has expired.", "Session 'a1b2c3d4e5f6' has expired; open a new one."),
-    413: ("The body is too large.", "Request body too large, at most 1 MB"),
-    422: (
-        "The body has mistakes.",
-        {
-            "error": "Query resolution failed",
-            "errors": [
-                {"code": "UNKNOWN_MEASURE", "message": "Unknown measure 'Revenu'", "path": "select.measures[0]"}
-            ],
-        },
-    ),
-    429: ("Too many; the header Retry-After says when to come again.", "500 sessions are open; retry later."),
-    500: ("A defect of the server.", "Internal server error"),
-    502: ("The warehouse failed.", "Catalog Error: Table with name orders does not exist!"),
-    503: ("The engine or the warehouse is not available.", "Query execution is not available."),
-    504: ("The warehouse or the engine took too long.", "The query ran longer than it may."),
-}
 EXAMPLE = "x-example"
 """Holds an example as text until the document is put together: FastAPI would drop the nulls in it."""
 COMPONENT = "x-component"
 """Marks a schema that stands for a component of this name: pydantic resolves references itself, and only its own."""
-EVERYWHERE = (401, 403, 500, 503, 504)
-"""What any call to the engine may answer."""
-
-
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that may fail with these statuses, and those of every call."""
-    return {status: error_response(status) for status in sorted({*statuses, *EVERYWHERE})}
-
-
-def error_response(status: int) -> dict[str, Any]:
-    """A failure in the document."""
-    description, example = _ERRORS[status]
-    response: dict[str, Any] = {
-        "description": description,
-        "content": {"application/json": {"schema": {"$ref": f"{COMPONENTS}ErrorBody"}, "example": {"detail": example}}},
-    }
-    if status == 429:
-        response["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
-    return response
 
 
 def answers(
@@ -108,6 +49,37 @@ def body_of(message: type[Message]) -> Schema:
 def list_of(message: type[Message]) -> Schema:
     """The schema of a bare array of a message's bodies."""
     return {"type": "array", "items": body_of(message)}
+
+
+def properties_of(message: type[Message]) -> dict[str, Schema]:
+    """The schemas of all fields of a message by their keys, for a body that has them beside others."""
+    descriptor: Any = message.DESCRIPTOR
+    return COMPONENT_SCHEMAS.fields(descriptor.fields)
+
+
+def object_of(
+    message: type[Message],
+    title: str,
+    *,
+    keys: Iterable[str] | None = None,
+    also: Mapping[str, Schema] | None = None,
+    unset_left_out: bool = False,
+    required: Iterable[str] = (),
+) -> Schema:
+    """The schema of a body that is made of a message's fields and is not quite the message's own.
+
+    `keys` are the fields that it has (all of them if None), `also` what it has besides or instead; with
+    `unset_left_out` fields without a value are no null but not there, save those that are `required` all the same.
+    """
+    descriptor: Any = message.DESCRIPTOR
+    given = dict(also or {})
+    fields = [field for field in descriptor.fields if keys is None or field.name in keys]
+    wanted = [field for field in fields if key_of(field) not in given]
+    always = [key_of(field) for field in wanted if not (unset_left_out and field.has_presence)]
+    own = COMPONENT_SCHEMAS.fields(wanted, nullable_fields=not unset_left_out)
+    properties = {key_of(field): own.get(key_of(field)) or given[key_of(field)] for field in fields}
+    names = dict.fromkeys([*always, *required])
+    return {"type": "object", "title": title, "properties": {**properties, **given}, "required": list(names)}
 
 
 def install(app: FastAPI, tags: Iterable[dict[str, str]]) -> None:
@@ -135,7 +107,7 @@ def _document(app: FastAPI, tags: list[dict[str, str]]) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     schemas.update(COMPONENT_SCHEMAS.schemas)
     schemas.update(QUERY_SCHEMAS)
-    schemas["ErrorBody"] = ERROR_BODY
+    schemas.update(ERROR_SCHEMAS)
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "apiKey": {"type": "apiKey", "in": "header", "name": app.state.settings.api_key_header},
@@ -173,10 +145,34 @@ def _exemplify(document: dict[str, Any]) -> None:
                     content.setdefault("example", known[name])
 
 
+def _named(node: Any, components: dict[str, Schema]) -> Any:
+    """The node with a reference in place of every object schema that has a title: generators name types by them.
+
+    Raises:
+        ValueError: two schemas that differ have the same title.
+    """
+    if isinstance(node, list):
+        return [_named(item, components) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: value if key in _VALUES else _named(value, components) for key, value in node.items()}
+    if not (kept.get("type") == "object" and isinstance(title := kept.get("title"), str)):
+        return kept
+    if components.setdefault(title, kept) != kept:
+        raise ValueError(f"two schemas are called {title}")
+    return {"$ref": f"{COMPONENTS}{title}"}
+
+
+_VALUES = frozenset({"example", "examples", "default", "enum"})
+"""Keys whose values are no schemas."""
+
+
 def _mend(document: dict[str, Any]) -> None:
     """Names the body of our own 422 where FastAPI put its own, and adds what a body may meet."""
     _refer(document)
     _exemplify(document)
+    components = document["components"]["schemas"]
+    document["paths"] = _named(document["paths"], components)
     for operations in document["paths"].values():
         for operation in operations.values():
             responses = operation.get("responses", {})

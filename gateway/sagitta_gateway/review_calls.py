@@ -153,6 +153,7 @@ _FAILURES = {
 }
 _ERROR = {
     "type": "object",
+    "title": "ReviewErrorBody",
     "required": ["error_code", "message"],
     "properties": {
         "error_code": {"type": "string"},

@@ -96,7 +96,7 @@ def refusal_of(error: grpc.aio.AioRpcError, invalid: int = 422) -> Refusal:
             status,
             detail.code,
             detail.message,
-            details=orjson.loads(detail.details_json) if detail.details_json else None,
+            details=orjson.loads(detail.details.json) if detail.HasField("details") else None,
             violations=tuple(Violation(v.field, v.message) for v in detail.violations),
         )
     status, code, message = _TRANSPORT.get(error.code(), (500, "internal_error", "Something went wrong."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -48,10 +49,14 @@ class Components:
         return {"$ref": f"{COMPONENTS}{name}"}
 
     def _object(self, descriptor: Descriptor) -> Schema:
-        properties = {key_of(field): self._field(field) for field in descriptor.fields}
+        properties = self.fields(descriptor.fields)
         return {"type": "object", "title": descriptor.name, "properties": properties, "required": list(properties)}
 
-    def _field(self, field: FieldDescriptor) -> Schema:
+    def fields(self, fields: Iterable[FieldDescriptor], *, nullable_fields: bool = True) -> dict[str, Schema]:
+        """The schemas of fields by their keys; a field that may be unset is null, unless it is left out then."""
+        return {key_of(field): self._field(field, nullable_fields=nullable_fields) for field in fields}
+
+    def _field(self, field: FieldDescriptor, *, nullable_fields: bool) -> Schema:
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             return {
                 "type": "object",
@@ -60,7 +65,7 @@ class Components:
         value = self._value(field)
         if field.is_repeated:
             return {"type": "array", "items": value}
-        return nullable(value) if field.has_presence else value
+        return nullable(value) if field.has_presence and nullable_fields else value
 
     def _value(self, field: FieldDescriptor) -> Schema:
         if field.message_type is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sagitta_compiler.plan.build import Plan
 from sagitta_compiler.plan.relations import Except, Relation, Select, Spine, Table, Union, Unnest
 from sagitta_compiler.query.bound import BoundQuery, LeafValue, NestedValue, Value, inputs_of
-from sagitta_compiler.sql.result import Explain, Leg
+from sagitta_compiler.sql.result import Explain, JoinStep, Leg
 
 
 def explain(plan: Plan, query: BoundQuery) -> Explain:
@@ -21,19 +21,26 @@ def explain(plan: Plan, query: BoundQuery) -> Explain:
     else:
         planner, reason = "Star Schema", "one object sees every dimension, measure and filter"
     first = legs[0]
-    joins = () if several else tuple(dict.fromkeys(step for leg in legs for step in leg.joins))
     return Explain(
         planner,
         reason,
         first.root,
         first.reason,
-        joins,
+        _joins(legs),
         len(query.clauses),
         len(query.having),
         any(_is_total(measure.value) for measure in query.measures),
         legs,
         tree(plan.select, legs),
     )
+
+
+def _joins(legs: tuple[Leg, ...]) -> tuple[JoinStep, ...]:
+    """Every join of the plan once, with the reason of the leg that makes it first."""
+    found: dict[object, JoinStep] = {}
+    for step in (step for leg in legs for step in leg.joins):
+        found.setdefault((step.from_object, step.to_object, step.columns), step)
+    return tuple(found.values())
 
 
 def _is_total(value: Value) -> bool:

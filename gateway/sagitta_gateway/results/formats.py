@@ -84,8 +84,8 @@ def result_tail(metadata: ResultMetadata, summary: ResultSummary) -> Body:
         "physical_tables": list(metadata.physical_tables),
         **to_body(metadata.cache),
     }
-    if metadata.HasField("translated_query"):
-        tail["query"] = orjson.loads(metadata.translated_query)
+    if metadata.HasField("query_text"):
+        tail["query"] = orjson.loads(metadata.query_text)
     return tail
 
 

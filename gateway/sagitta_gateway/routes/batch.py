@@ -10,19 +10,21 @@ import pyarrow as pa
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sagitta.semantic.v1 import batch_service_pb2 as pb
-from sagitta.semantic.v1 import diagnostic_pb2
+from sagitta.semantic.v1 import result_pb2
 from starlette.responses import Response
 
 from sagitta_gateway.bodies import json_text
 from sagitta_gateway.convert import Body as JsonBody
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
+from sagitta_gateway.error_schema import errors
 from sagitta_gateway.errors import HttpError
-from sagitta_gateway.openapi import answers, errors, list_of
+from sagitta_gateway.openapi import answers, body_of, object_of, properties_of
 from sagitta_gateway.presence import while_present
 from sagitta_gateway.results.cells import json_rows
 from sagitta_gateway.routes.models import MAX_TEXT
-from sagitta_gateway.routes.queries import QueryBody
+from sagitta_gateway.routes.queries import ROWS, QueryBody
+from sagitta_gateway.schemas import nullable
 
 router = APIRouter(tags=["batch"], default_response_class=Response)
 
@@ -81,40 +83,29 @@ def _query(query: BatchQuery) -> pb.BatchQuery:
     )
 
 
-_SCHEMA = {
-    "type": "object",
-    "title": "BatchResults",
-    "properties": {
-        "session_id": {"type": "string"},
-        "model_id": {"type": "string"},
-        "model_persisted": {"type": "boolean"},
-        "model_load": {"type": "string", "enum": ["fresh", "reused", "referenced"]},
-        "results": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "title": "BatchResult",
-                "properties": {
-                    "id": {"type": "string"},
-                    "status": {"type": "string", "enum": ["ok", "error", "cancelled"]},
-                    "executed": {"type": "boolean"},
-                    "sql": {"type": "string"},
-                    "dialect": {"type": "string"},
-                    "sql_valid": {"type": "boolean"},
-                    "columns": {"type": "array", "items": {"type": "object"}},
-                    "rows": {"type": "array", "items": {"type": "array", "items": {}}},
-                    "row_count": {"type": "integer"},
-                    "execution_time_ms": {"type": "number"},
-                    "warnings": list_of(diagnostic_pb2.Diagnostic),
-                    "error": {"type": "object"},
-                },
-                "required": ["id", "status", "executed", "warnings"],
-            },
-        },
-        "batch_warnings": list_of(diagnostic_pb2.Diagnostic),
+_RESULT = object_of(
+    pb.BatchResult,
+    "BatchResult",
+    keys=(
+        *("id", "status", "executed", "sql", "dialect", "sql_valid", "explain", "physical_tables", "columns"),
+        *("row_count", "execution_time_ms", "timezone", "warnings", "error"),
+    ),
+    also={
+        "explain": nullable(body_of(result_pb2.Explain)),
+        "physical_tables": {"type": "array", "items": {"type": "string"}},
+        "columns": {"type": "array", "items": body_of(result_pb2.ResultColumn)},
+        "timezone": {"type": "string"},
+        "rows": ROWS,
+        **properties_of(result_pb2.CacheOutcome),
     },
-    "required": ["session_id", "model_id", "model_persisted", "model_load", "results", "batch_warnings"],
-}
+    unset_left_out=True,
+)
+_SCHEMA = object_of(
+    pb.RunBatchResponse,
+    "BatchResults",
+    also={"results": {"type": "array", "items": _RESULT}},
+    required=("results",),
+)
 
 
 @router.post(

@@ -18,7 +18,8 @@ from starlette.responses import Response
 from sagitta_gateway.bodies import json_response
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
-from sagitta_gateway.openapi import answers, body_of, errors
+from sagitta_gateway.error_schema import errors
+from sagitta_gateway.openapi import answers, body_of
 
 router = APIRouter(tags=["cache"], default_response_class=Response)
 

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from sagitta_gateway.bodies import json_response
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
+from sagitta_gateway.error_schema import errors
 from sagitta_gateway.errors import HttpError
-from sagitta_gateway.openapi import answers, body_of, errors
+from sagitta_gateway.openapi import answers, body_of, object_of
 from sagitta_gateway.routes.models import LOADED, flat
 from sagitta_gateway.routes.scope import ModelId, SessionId
 
@@ -105,20 +106,16 @@ class LoadOsi(BaseModel):
     dedup: bool = Field(default=True, description="Reuses an identical model of the same session.")
 
 
-_LOADED_OSI = {
-    "title": "LoadedOsiModel",
-    "allOf": [
-        LOADED,
-        {
-            "type": "object",
-            "properties": {
-                "conversion_warnings": {"type": "array", "items": {"type": "string"}},
-                "input_validation": body_of(pb.ConversionValidation),
-            },
-            "required": ["conversion_warnings", "input_validation"],
-        },
-    ],
-}
+_LOADED_OSI = object_of(
+    pb.LoadOsiModelResponse,
+    "LoadedOsiModel",
+    keys=("warnings", "model_load", "health", "conversion_warnings", "input_validation"),
+    also={
+        **LOADED["properties"],
+        "input_validation": body_of(pb.ConversionValidation),
+    },
+    required=(*LOADED["required"], "input_validation"),
+)
 
 
 @router.post(

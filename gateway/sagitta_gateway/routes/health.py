@@ -12,7 +12,7 @@ router = APIRouter(tags=["health"])
 
 _SCHEMA = {
     "type": "object",
-    "title": "Health",
+    "title": "ServiceHealth",
     "properties": {
         "status": {"type": "string", "enum": ["ok", "unavailable"]},
         "version": {"type": "string"},

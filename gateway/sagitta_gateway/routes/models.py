@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sagitta.semantic.v1 import diagnostic_pb2, model_pb2
+from sagitta.semantic.v1 import model_pb2
 from sagitta.semantic.v1 import model_service_pb2 as pb
 from starlette.responses import Response
 
@@ -14,7 +14,8 @@ from sagitta_gateway.bodies import json_response, json_text
 from sagitta_gateway.convert import Body as JsonBody
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
-from sagitta_gateway.openapi import answers, body_of, errors, list_of
+from sagitta_gateway.error_schema import errors
+from sagitta_gateway.openapi import answers, body_of, list_of, object_of, properties_of
 from sagitta_gateway.routes.scope import ModelId, SessionId
 
 router = APIRouter(tags=["models"], default_response_class=Response)
@@ -61,21 +62,13 @@ class ModelText(BaseModel):
         return source
 
 
-LOADED = {
-    "title": "LoadedModel",
-    "allOf": [
-        body_of(model_pb2.ModelCounts),
-        {
-            "type": "object",
-            "properties": {
-                "warnings": list_of(diagnostic_pb2.Diagnostic),
-                "model_load": {"type": "string", "enum": ["fresh", "reused"]},
-                "health": body_of(model_pb2.Health),
-            },
-            "required": ["warnings", "model_load", "health"],
-        },
-    ],
-}
+LOADED = object_of(
+    pb.LoadModelResponse,
+    "LoadedModel",
+    keys=("warnings", "model_load", "health"),
+    also={**properties_of(model_pb2.ModelCounts), "health": body_of(model_pb2.Health)},
+    required=("model_id", "data_objects", "dimensions", "measures", "metrics", "health"),
+)
 
 
 class LoadModel(ModelText):
@@ -116,15 +109,46 @@ async def list_models(request: Request, session_id: SessionId) -> Response:
     return json_response([to_body(model) for model in answer.models])
 
 
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_DIMENSION_KEYS = ("name", "result_type", "data_object", "column", "time_grain", "synonyms", "owner")
+_MEASURE_KEYS = ("name", "result_type", "aggregation", "expression", "synonyms", "owner")
+_METRIC_KEYS = ("name", "expression", "type", "measure", "timeDimension", "synonyms", "owner")
 _DESCRIPTION = {
     "type": "object",
     "title": "ModelDescription",
     "properties": {
         "model_id": {"type": "string"},
-        "data_objects": {"type": "array", "items": {"type": "object"}},
-        "dimensions": {"type": "array", "items": {"type": "object"}},
-        "measures": {"type": "array", "items": {"type": "object"}},
-        "metrics": {"type": "array", "items": {"type": "object"}},
+        "data_objects": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "title": "DataObjectSummary",
+                "properties": {
+                    "label": {"type": "string"},
+                    "code": {"type": "string", "description": "The qualified physical name."},
+                    "columns": _TEXTS,
+                    "join_targets": _TEXTS,
+                    "synonyms": _TEXTS,
+                    "owner": {"type": ["string", "null"]},
+                },
+                "required": ["label", "code", "columns", "join_targets", "synonyms", "owner"],
+            },
+        },
+        "dimensions": {
+            "type": "array",
+            "items": object_of(model_pb2.Dimension, "DimensionSummary", keys=_DIMENSION_KEYS),
+        },
+        "measures": {"type": "array", "items": object_of(model_pb2.Measure, "MeasureSummary", keys=_MEASURE_KEYS)},
+        "metrics": {
+            "type": "array",
+            "items": object_of(
+                model_pb2.Metric,
+                "MetricSummary",
+                keys=_METRIC_KEYS,
+                also={"time_dimension": {"type": ["string", "null"]}},
+                required=("time_dimension",),
+            ),
+        },
     },
     "required": ["model_id", "data_objects", "dimensions", "measures", "metrics"],
 }
@@ -201,24 +225,23 @@ async def validate_model_without_session(request: Request, body: Annotated[Model
 
 @router.get(
     "/v1/models",
-    operation_id="list_served_models",
+    operation_id="list_curated_models",
     summary="Lists the models that the administrator serves",
     responses={
         **answers(
-            {
-                "title": "ServedModels",
-                "allOf": [
-                    body_of(pb.ListServedModelsResponse),
-                    {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]},
-                ],
-            },
+            object_of(
+                pb.ListCuratedModelsResponse,
+                "CuratedModels",
+                also={"count": {"type": "integer"}},
+                required=("count",),
+            ),
             "The models by name.",
         ),
         **errors(),
     },
 )
-async def list_served_models(request: Request) -> Response:
-    answer = await stubs(request).models.ListServedModels(pb.ListServedModelsRequest(), metadata=metadata(request))
+async def list_curated_models(request: Request) -> Response:
+    answer = await stubs(request).models.ListCuratedModels(pb.ListCuratedModelsRequest(), metadata=metadata(request))
     return json_response({**to_body(answer), "count": len(answer.models)})
 
 
@@ -251,11 +274,6 @@ def describe(answer: pb.GetModelResponse) -> JsonBody:
         "measures": [_some(item, _MEASURE_KEYS) for item in answer.measures],
         "metrics": [_renamed(_some(item, _METRIC_KEYS)) for item in answer.metrics],
     }
-
-
-_DIMENSION_KEYS = ("name", "result_type", "data_object", "column", "time_grain", "synonyms", "owner")
-_MEASURE_KEYS = ("name", "result_type", "aggregation", "expression", "synonyms", "owner")
-_METRIC_KEYS = ("name", "expression", "type", "measure", "timeDimension", "synonyms", "owner")
 
 
 def _some(message: Any, keys: tuple[str, ...]) -> JsonBody:

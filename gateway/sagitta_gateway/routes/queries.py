@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from sagitta.semantic.v1 import query_service_pb2 as pb
+from sagitta.semantic.v1 import result_pb2
 from starlette.responses import Response
 
 from sagitta_gateway.bodies import json_response, json_text
+from sagitta_gateway.convert import Body as JsonBody
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
+from sagitta_gateway.error_schema import errors
 from sagitta_gateway.errors import HttpError
 from sagitta_gateway.negotiation import wanted_format
-from sagitta_gateway.openapi import COMPONENT, answers, body_of, errors
+from sagitta_gateway.openapi import COMPONENT, answers, body_of, object_of, properties_of
 from sagitta_gateway.results.formats import MEDIA_TYPES, Delivery, ResultFormat
 from sagitta_gateway.results.formatting import UnknownLocale, find_locale
 from sagitta_gateway.results.stream import answer as result_answer
@@ -83,7 +87,15 @@ def unwrapped(body: dict[str, Any], dialect: str | None) -> tuple[str, str]:
 
 # ---------------------------------------------------------------- sql
 
-_SQL = {**answers(body_of(pb.CompileQueryResponse), "The SQL."), **errors(400, 404, 410, 422)}
+QUERY = {"$ref": f"{COMPONENTS}QueryObject", "description": "What the SQL was translated to."}
+_COMPILED = object_of(
+    pb.CompileQueryResponse,
+    "CompiledQuery",
+    keys=("sql", "dialect", "resolved", "warnings", "sql_valid", "explain", "physical_tables", "columns"),
+    also={"resolved": body_of(result_pb2.Resolved), "query": QUERY},
+    required=("resolved",),
+)
+_SQL = {**answers(_COMPILED, "The SQL."), **errors(400, 404, 410, 422)}
 
 
 @router.post(
@@ -131,7 +143,14 @@ async def compile_semantic_sql(
 
 async def _compile(request: Request, message: pb.CompileQueryRequest) -> Response:
     answer = await stubs(request).queries.CompileQuery(message, metadata=metadata(request))
-    return json_response(to_body(answer))
+    return json_response(_compiled(answer))
+
+
+def _compiled(answer: pb.CompileQueryResponse) -> JsonBody:
+    """The documented body; `query` is there where the question was SQL."""
+    body = to_body(answer)
+    text = body.pop("query_text")
+    return body if text is None else {**body, "query": orjson.loads(text)}
 
 
 # ---------------------------------------------------------------- plan
@@ -215,38 +234,25 @@ class ShortcutResultParameters(ResultParameters):
 
 Parameters = Annotated[ResultParameters, Query()]
 
-_RESULT_SCHEMA = {
-    "title": "QueryResult",
-    "type": "object",
-    "properties": {
-        "sql": {"type": "string"},
-        "dialect": {"type": "string"},
-        "columns": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"name": {"type": "string"}, "type": {"type": "string"}, "format": {"type": "string"}},
-                "required": ["name", "type"],
-            },
-        },
-        "rows": {"type": "array", "items": {"type": "array", "items": {}}},
-        "row_count": {"type": "integer"},
-        "execution_time_ms": {"type": "number"},
-        "truncated": {"type": "boolean"},
-        "timezone": {"type": "string"},
-        "resolved": {"$ref": f"{COMPONENTS}Resolved"},
-        "sql_valid": {"type": "boolean"},
-        "warnings": {"type": "array", "items": {"$ref": f"{COMPONENTS}Diagnostic"}},
-        "explain": {"anyOf": [{"$ref": f"{COMPONENTS}Explain"}, {"type": "null"}]},
-        "physical_tables": {"type": "array", "items": {"type": "string"}},
-        "cached": {"type": "boolean"},
-        "cached_at": {"type": ["string", "null"], "format": "date-time"},
-        "ttl_seconds": {"type": ["integer", "null"]},
-        "ttl_source": {"type": ["string", "null"]},
-        "ttl_limiting_table": {"type": ["string", "null"]},
+RESULT_COLUMN = object_of(result_pb2.ResultColumn, "QueryResultColumn", unset_left_out=True)
+ROWS = {"type": "array", "items": {"type": "array", "items": {}}, "description": "A list of cells per row."}
+_RESULT_SCHEMA = object_of(
+    pb.ResultMetadata,
+    "QueryResult",
+    keys=("sql", "dialect", "columns", "timezone", "resolved", "sql_valid", "warnings", "explain", "physical_tables"),
+    also={
+        "columns": {"type": "array", "items": RESULT_COLUMN},
+        "rows": ROWS,
+        **{key: schema for key, schema in properties_of(pb.ResultSummary).items() if key != "warnings"},
+        "resolved": body_of(result_pb2.Resolved),
+        "query": QUERY,
+        **properties_of(result_pb2.CacheOutcome),
     },
-    "required": ["sql", "dialect", "columns", "rows", "row_count", "execution_time_ms", "warnings", "cached"],
-}
+    required=(
+        *("columns", "rows", "row_count", "execution_time_ms", "truncated", "resolved"),
+        *("cached", "cached_at", "ttl_seconds", "ttl_source", "ttl_limiting_table"),
+    ),
+)
 
 
 def _execute_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

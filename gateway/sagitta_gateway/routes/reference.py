@@ -11,7 +11,8 @@ from starlette.responses import Response
 from sagitta_gateway.bodies import json_response
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
-from sagitta_gateway.openapi import answers, body_of, errors
+from sagitta_gateway.error_schema import errors
+from sagitta_gateway.openapi import answers, body_of
 
 router = APIRouter(tags=["reference"], default_response_class=Response)
 
@@ -37,8 +38,8 @@ async def list_references(request: Request) -> Response:
         200: {
             "description": "Markdown as `{reference}`, a catalogue as JSON, or a JSON Schema.",
             "content": {
-                "application/json": {"schema": {"type": "object"}},
-                "application/schema+json": {"schema": {"type": "object"}},
+                "application/json": {"schema": {"type": "object", "additionalProperties": True}},
+                "application/schema+json": {"schema": {"type": "object", "additionalProperties": True}},
             },
         },
         **errors(404),

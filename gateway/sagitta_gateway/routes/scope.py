@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Path
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 
-from sagitta_gateway.openapi import errors
+from sagitta_gateway.error_schema import errors
 
 
 class ArtefactConvertor(Convertor[str]):

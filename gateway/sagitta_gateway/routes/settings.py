@@ -11,46 +11,23 @@ from starlette.responses import Response
 from sagitta_gateway.bodies import json_response
 from sagitta_gateway.convert import Body, to_body, without_nulls
 from sagitta_gateway.engine import metadata, stubs
-from sagitta_gateway.openapi import answers, errors
+from sagitta_gateway.error_schema import errors
+from sagitta_gateway.openapi import answers, object_of
 
 router = APIRouter(tags=["settings"], default_response_class=Response)
 
-_OBJECT = {"type": "object"}
 _SCHEMA = {
-    "type": "object",
-    "title": "Settings",
+    **object_of(
+        pb.GetSettingsResponse,
+        "Settings",
+        also={
+            "model_settings": object_of(pb.ModelSettings, "ModelSettings", unset_left_out=True),
+            "dialect": object_of(pb.DialectChain, "DialectChain", unset_left_out=True),
+        },
+        unset_left_out=True,
+        required=("timezone", "dialect", "oneshot_batch", "cache"),
+    ),
     "description": "Keys without a value are left out; `timezone` and `dialect` are always there.",
-    "properties": {
-        "version": {"type": "string"},
-        "api_version": {"type": "string", "enum": ["v1"]},
-        "single_model_mode": {"type": "boolean"},
-        "model_yaml": {"type": "string"},
-        "session_ttl_seconds": {"type": "integer"},
-        "session_max_age_seconds": {"type": "integer"},
-        "max_sessions": {"type": "integer"},
-        "max_models_per_session": {"type": "integer"},
-        "query_execute": {"type": "boolean"},
-        "flight": _OBJECT,
-        "model_settings": _OBJECT,
-        "timezone": _OBJECT,
-        "dialect": _OBJECT,
-        "oneshot_batch": _OBJECT,
-        "cache": _OBJECT,
-    },
-    "required": [
-        "version",
-        "api_version",
-        "single_model_mode",
-        "session_ttl_seconds",
-        "session_max_age_seconds",
-        "max_sessions",
-        "max_models_per_session",
-        "query_execute",
-        "timezone",
-        "dialect",
-        "oneshot_batch",
-        "cache",
-    ],
 }
 
 

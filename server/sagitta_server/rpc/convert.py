@@ -346,9 +346,9 @@ def leg_message(leg: Leg) -> result_pb2.ExplainLeg:
     )
 
 
-def cache_message(cached_at: dt.datetime | None, freshness: Freshness | None) -> result_pb2.CacheInfo:
+def cache_message(cached_at: dt.datetime | None, freshness: Freshness | None) -> result_pb2.CacheOutcome:
     """What the result cache did, as a message."""
-    return result_pb2.CacheInfo(
+    return result_pb2.CacheOutcome(
         cached=cached_at is not None,
         cached_at=timestamp(cached_at),
         ttl_seconds=freshness.ttl_seconds if freshness else None,

@@ -186,7 +186,7 @@ class DiscoveryServicer(pb_grpc.DiscoveryServiceServicer):
             items=[
                 pb.Composable(
                     name=item.name,
-                    kind=TYPES[item.kind],
+                    type=TYPES[item.kind],
                     composite=item.composite,
                     joins=item.cost.joins,
                     scans=item.cost.scans,

@@ -82,15 +82,15 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
             warnings=diagnostic_messages(diagnostic for diagnostic in loaded.diagnostics if not diagnostic.is_error),
         )
 
-    def ListServedModels(
-        self, request: pb.ListServedModelsRequest, context: grpc.ServicerContext
-    ) -> pb.ListServedModelsResponse:
+    def ListCuratedModels(
+        self, request: pb.ListCuratedModelsRequest, context: grpc.ServicerContext
+    ) -> pb.ListCuratedModelsResponse:
         served = []
         for name, curated in sorted(self._models.curated.models.items()):
             assert curated.loaded.model is not None
             counts = counts_message(curated.model_id, curated.loaded.model)
             served.append(
-                pb.ServedModel(
+                pb.CuratedModel(
                     name=name,
                     description=curated.loaded.model.about.description,
                     dimensions=counts.dimensions,
@@ -99,7 +99,7 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
                     data_objects=counts.data_objects,
                 )
             )
-        return pb.ListServedModelsResponse(models=served)
+        return pb.ListCuratedModelsResponse(models=served)
 
     def _source(self, session_id: str, source: pb.ModelSource) -> ModelSource:
         which = source.WhichOneof("text")

@@ -63,7 +63,7 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
             explain=explain_message(compiled.explain),
             physical_tables=compiled.physical_tables,
             columns=column_messages(compiled, handle.model),
-            translated_query=question.translated,
+            query_text=question.translated,
         )
 
     def PlanQuery(self, request: pb.PlanQueryRequest, context: grpc.ServicerContext) -> pb.PlanQueryResponse:
@@ -206,5 +206,5 @@ def result_metadata(run: Run, handle: ModelHandle, question: Question) -> pb.Res
         cache=cache_message(run.cached_at, run.freshness),
         timezone=run.timezone,
         locale=run.locale,
-        translated_query=question.translated,
+        query_text=question.translated,
     )

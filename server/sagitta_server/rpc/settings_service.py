@@ -15,7 +15,6 @@ from sagitta_server import __version__
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.models import ModelHandle
 from sagitta_server.queries.timezones import ZoneChain
-from sagitta_server.rpc.convert import json_struct
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
@@ -69,9 +68,9 @@ class SettingsServicer(pb_grpc.SettingsServiceServicer):
             max_models_per_session=settings.sessions.max_models_per_session,
             query_execute=settings.query.execute,
             flight=self._flight(),
-            model_settings=json_struct(_model_settings(model.settings)) if model else None,
+            model_settings=_model_settings(model.settings) if model else None,
             timezone=_timezone(queries.zone_chain(model)),
-            dialect=pb.DialectInfo(
+            dialect=pb.DialectChain(
                 model=model.settings.default_dialect if model else None,
                 env=queries.server_dialect,
                 effective=queries.dialect(model) if model else queries.server_dialect,
@@ -97,21 +96,21 @@ class SettingsServicer(pb_grpc.SettingsServiceServicer):
             return handles[0] if len(handles) == 1 else None
         return models.only()
 
-    def _flight(self) -> pb.FlightInfo | None:
+    def _flight(self) -> pb.FlightSurface | None:
         settings = self._engine.settings
         if not settings.flight.enabled:
             return None
         location = self._engine.flight_location or settings.flight.address
-        return pb.FlightInfo(
+        return pb.FlightSurface(
             enabled=True,
             port=int(location.rpartition(":")[2]),
             auth_mode=settings.access.mode,
             db_vendor=self._engine.queries.server_dialect,
         )
 
-    def _cache(self) -> pb.CacheSettingsInfo:
+    def _cache(self) -> pb.CacheSettings:
         settings = self._engine.settings.cache
-        return pb.CacheSettingsInfo(
+        return pb.CacheSettings(
             backend=settings.backend,
             enabled=settings.backend != "noop",
             min_ttl_seconds=settings.min_ttl_seconds,
@@ -125,15 +124,18 @@ class SettingsServicer(pb_grpc.SettingsServiceServicer):
         )
 
 
-def _model_settings(settings: ModelSettings) -> dict[str, Any]:
-    """The block as the model states it: keys that it omits are omitted."""
-    values = {key: getattr(settings, MODEL_SETTINGS[key]) for key in settings.declared if key in MODEL_SETTINGS}
-    return {key: value if isinstance(value, bool | int | str) else str(value) for key, value in values.items()}
+def _model_settings(settings: ModelSettings) -> pb.ModelSettings:
+    """The block as the model states it: what it omits is unset."""
+    stated = {name: getattr(settings, name) for key, name in MODEL_SETTINGS.items() if key in settings.declared}
+    plain: dict[str, Any] = {
+        name: value if isinstance(value, bool | int | str) else str(value) for name, value in stated.items()
+    }
+    return pb.ModelSettings(**plain)
 
 
-def _timezone(chain: ZoneChain) -> pb.TimezoneInfo:
+def _timezone(chain: ZoneChain) -> pb.TimezoneChain:
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    return pb.TimezoneInfo(
+    return pb.TimezoneChain(
         model=chain.model,
         host=chain.host,
         database=chain.database,

@@ -472,7 +472,7 @@ def error_detail(error: ReviewError, http_status: int, details: str) -> pb.Error
         http_status=http_status,
         message=error.message,
         violations=[pb.FieldViolation(field=x.field, message=x.message) for x in error.violations],
-        details_json=details,
+        details=pb.JsonValue(json=details) if details else None,
     )
 
 

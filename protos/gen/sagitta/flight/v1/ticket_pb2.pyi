@@ -151,7 +151,7 @@ class SessionContext(_message.Message):
     schema: _builtins.str
     """The model for unqualified names."""
     time_zone: _builtins.str
-    """The time zone of the result."""
+    """IANA name of the zone in which timestamps without one are meant; empty: as the model or the server says."""
     row_limit: _builtins.int
     """Rows at most; 0 sets no limit."""
     partitions: _builtins.int

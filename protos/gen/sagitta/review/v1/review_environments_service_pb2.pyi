@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ListEnvironmentsRequest(_message.Message):
-    """Nothing to say."""
+    """Asks for the environments that the server is configured with."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1658,18 +1658,20 @@ class ErrorDetail(_message.Message):
     HTTP_STATUS_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     VIOLATIONS_FIELD_NUMBER: _builtins.int
-    DETAILS_JSON_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable code, e.g. `session_not_found`."""
     http_status: _builtins.int
     """The HTTP status."""
     message: _builtins.str
     """For people."""
-    details_json: _builtins.str
-    """Details as a JSON text; empty when there are none."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
         """Parts that break the schema."""
+
+    @_builtins.property
+    def details(self) -> Global___JsonValue:
+        """What the code needs to say more, an object; absent when it needs nothing."""
 
     def __init__(
         self,
@@ -1678,11 +1680,11 @@ class ErrorDetail(_message.Message):
         http_status: _builtins.int = ...,
         message: _builtins.str = ...,
         violations: _abc.Iterable[Global___FieldViolation] | None = ...,
-        details_json: _builtins.str = ...,
+        details: Global___JsonValue | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "details_json", b"details_json", "http_status", b"http_status", "message", b"message", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "details", b"details", "http_status", b"http_status", "message", b"message", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

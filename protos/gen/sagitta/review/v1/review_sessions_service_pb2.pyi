@@ -350,7 +350,7 @@ Global___DeleteSessionRequest: _TypeAlias = DeleteSessionRequest  # noqa: Y015
 
 @_typing.final
 class DeleteSessionResponse(_message.Message):
-    """Nothing to say."""
+    """The session is archived or removed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -134,7 +134,7 @@ class RunBatchRequest(_message.Message):
     """Reads the text anew even where the session holds it already."""
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchQuery]:
-        """At least one."""
+        """The queries, at least one and at most what `GetSettings` says."""
 
     def __init__(
         self,
@@ -229,47 +229,47 @@ class BatchResult(_message.Message):
     CACHE_FIELD_NUMBER: _builtins.int
     TIMEZONE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Its id."""
+    """The id of the query, as given or as numbered."""
     status: Global___BatchStatus.ValueType
     """What became of it."""
     sql: _builtins.str
-    """The statement."""
+    """The statement; unset when it could not be compiled."""
     dialect: _builtins.str
-    """Its dialect."""
+    """The dialect in which it is written."""
     sql_valid: _builtins.bool
     """Whether the text parses in its dialect."""
     arrow_ipc: _builtins.bytes
-    """The rows, one Arrow IPC stream."""
+    """The rows as one Arrow IPC stream; empty unless it was executed."""
     row_count: _builtins.int
-    """Rows."""
+    """How many rows there are."""
     execution_time_ms: _builtins.float
-    """Wall time at the warehouse."""
+    """Wall time at the warehouse, or reading and decoding a cached result."""
     executed: _builtins.bool
     """Whether it was executed."""
     timezone: _builtins.str
     """The zone in which naive timestamps are meant."""
     @_builtins.property
     def explain(self) -> _result_pb2.Explain:
-        """The plan."""
+        """How the statement comes about, and why so."""
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_result_pb2.ResultColumn]:
-        """The columns."""
+        """The columns of the rows, in their order; none unless it was executed."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_diagnostic_pb2.Diagnostic]:
-        """Warnings."""
+        """What deserves a look though the query compiles."""
 
     @_builtins.property
     def error(self) -> Global___BatchError:
-        """Why it failed."""
+        """Why it failed; unset when it did not."""
 
     @_builtins.property
     def physical_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Qualified names of the tables that are read."""
 
     @_builtins.property
-    def cache(self) -> _result_pb2.CacheInfo:
+    def cache(self) -> _result_pb2.CacheOutcome:
         """What the result cache did."""
 
     def __init__(
@@ -289,7 +289,7 @@ class BatchResult(_message.Message):
         warnings: _abc.Iterable[_diagnostic_pb2.Diagnostic] | None = ...,
         error: Global___BatchError | None = ...,
         physical_tables: _abc.Iterable[_builtins.str] | None = ...,
-        cache: _result_pb2.CacheInfo | None = ...,
+        cache: _result_pb2.CacheOutcome | None = ...,
         timezone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_dialect", b"_dialect", "_execution_time_ms", b"_execution_time_ms", "_row_count", b"_row_count", "_sql", b"_sql", "_sql_valid", b"_sql_valid", "cache", b"cache", "dialect", b"dialect", "error", b"error", "execution_time_ms", b"execution_time_ms", "explain", b"explain", "row_count", b"row_count", "sql", b"sql", "sql_valid", b"sql_valid"]  # noqa: Y015
@@ -332,9 +332,9 @@ class RunBatchResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     BATCH_WARNINGS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session in which the batch ran: the given one, or a new one that stays open."""
     model_id: _builtins.str
-    """The model."""
+    """The model that answered."""
     model_persisted: _builtins.bool
     """Whether the model stays in the session."""
     model_load: _model_pb2.ModelLoad.ValueType

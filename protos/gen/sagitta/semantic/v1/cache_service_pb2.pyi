@@ -54,19 +54,19 @@ class GetCacheStatsResponse(_message.Message):
     TRACKED_PHYSICAL_TABLES_FIELD_NUMBER: _builtins.int
     HEARTBEAT_INVALIDATIONS_TOTAL_FIELD_NUMBER: _builtins.int
     backend: _builtins.str
-    """noop or file."""
+    """Where results are kept: noop (nowhere) or file."""
     entry_count: _builtins.int
-    """Entries."""
+    """How many results are kept."""
     total_size_bytes: _builtins.int
-    """Bytes of all entries."""
+    """Bytes that they take."""
     max_size_bytes: _builtins.int
-    """Bytes allowed."""
+    """Bytes that they may take."""
     hit_count_total: _builtins.int
     """Results served from the cache."""
     miss_count_total: _builtins.int
     """Results that were not there."""
     hit_rate: _builtins.float
-    """Hits among all."""
+    """The share of hits among hits and misses, 0 to 1; 0 before the first."""
     tracked_physical_tables: _builtins.int
     """Tables on which entries depend."""
     heartbeat_invalidations_total: _builtins.int
@@ -129,7 +129,7 @@ class SweepCacheResponse(_message.Message):
     TTL_EVICTED_FIELD_NUMBER: _builtins.int
     CAPACITY_EVICTED_FIELD_NUMBER: _builtins.int
     backend: _builtins.str
-    """noop or file."""
+    """Where results are kept: noop (nowhere) or file."""
     ttl_evicted: _builtins.int
     """Expired entries."""
     capacity_evicted: _builtins.int
@@ -175,9 +175,9 @@ class ClearCacheResponse(_message.Message):
     BACKEND_FIELD_NUMBER: _builtins.int
     ENTRIES_CLEARED_FIELD_NUMBER: _builtins.int
     backend: _builtins.str
-    """noop or file."""
+    """Where results are kept: noop (nowhere) or file."""
     entries_cleared: _builtins.int
-    """Entries."""
+    """How many results were dropped."""
     def __init__(
         self,
         *,
@@ -207,10 +207,10 @@ class RecordHeartbeatRequest(_message.Message):
     schema: _builtins.str
     """The schema or data set; may be empty."""
     table: _builtins.str
-    """The table."""
+    """The table that has new rows."""
     @_builtins.property
     def timestamp(self) -> _timestamp_pb2.Timestamp:
-        """When; unset or in the future: now."""
+        """When it got them; unset or in the future: now."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ class RecordHeartbeatResponse(_message.Message):
     INVALIDATED_CACHE_ENTRIES_FIELD_NUMBER: _builtins.int
     AFFECTED_DATA_OBJECTS_FIELD_NUMBER: _builtins.int
     table_ref: _builtins.str
-    """The qualified name."""
+    """The table as database.schema.table, empty parts left out."""
     invalidated_cache_entries: _builtins.int
     """Entries dropped."""
     @_builtins.property

@@ -218,7 +218,7 @@ class LoadOsiModelRequest(_message.Message):
     OSI_YAML_FIELD_NUMBER: _builtins.int
     SKIP_DEDUP_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session that is to hold it."""
     osi_yaml: _builtins.str
     """OSI as YAML."""
     skip_dedup: _builtins.bool
@@ -302,9 +302,9 @@ class ExportOsiModelRequest(_message.Message):
     MODEL_DESCRIPTION_FIELD_NUMBER: _builtins.int
     AI_INSTRUCTIONS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session that holds it."""
     model_id: _builtins.str
-    """The model."""
+    """Its identity in the session."""
     model_name: _builtins.str
     """The name of the OSI model; empty: semantic_model."""
     model_description: _builtins.str

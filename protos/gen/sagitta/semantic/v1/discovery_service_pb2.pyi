@@ -1074,7 +1074,7 @@ class Composable(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
-    KIND_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
     COMPOSITE_FIELD_NUMBER: _builtins.int
     JOINS_FIELD_NUMBER: _builtins.int
     SCANS_FIELD_NUMBER: _builtins.int
@@ -1082,18 +1082,18 @@ class Composable(_message.Message):
     NULL_FOR_FIELD_NUMBER: _builtins.int
     REQUIRES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name."""
-    kind: _model_pb2.ArtefactType.ValueType
-    """Its kind."""
+    """The name by which a query selects it."""
+    type: _model_pb2.ArtefactType.ValueType
+    """dimension, measure or metric."""
     composite: _builtins.bool
-    """Whether it makes the plan a united one."""
+    """Whether it turns the plan into a composite one, which unites several facts after aggregating each."""
     @_builtins.property
     def joins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The joins that it adds."""
+        """The data objects that have to be joined besides those of the query."""
 
     @_builtins.property
     def scans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The facts that it reads besides."""
+        """The facts that it reads besides those of the query."""
 
     @_builtins.property
     def deduplicated(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1111,7 +1111,7 @@ class Composable(_message.Message):
         self,
         *,
         name: _builtins.str = ...,
-        kind: _model_pb2.ArtefactType.ValueType = ...,
+        type: _model_pb2.ArtefactType.ValueType = ...,
         composite: _builtins.bool = ...,
         joins: _abc.Iterable[_builtins.str] | None = ...,
         scans: _abc.Iterable[_builtins.str] | None = ...,
@@ -1121,7 +1121,7 @@ class Composable(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["composite", b"composite", "deduplicated", b"deduplicated", "joins", b"joins", "kind", b"kind", "name", b"name", "null_for", b"null_for", "requires", b"requires", "scans", b"scans"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["composite", b"composite", "deduplicated", b"deduplicated", "joins", b"joins", "name", b"name", "null_for", b"null_for", "requires", b"requires", "scans", b"scans", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1158,11 +1158,11 @@ class ListComposablesResponse(_message.Message):
 
     @_builtins.property
     def cfl_measures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Measures that make the plan a united one."""
+        """Measures that can be added by a composite plan only."""
 
     @_builtins.property
     def cfl_metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Metrics that make the plan a united one."""
+        """Metrics that can be added by a composite plan only."""
 
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Composable]:

@@ -178,13 +178,13 @@ class Health(_message.Message):
     UNREACHABLE_DIMENSIONS_FIELD_NUMBER: _builtins.int
     WARNINGS_COUNT_FIELD_NUMBER: _builtins.int
     status: Global___HealthStatus.ValueType
-    """The verdict."""
+    """ok without any risk, else warnings."""
     data_objects: _builtins.int
-    """Data objects."""
+    """How many data objects there are."""
     joins: _builtins.int
-    """Primary joins."""
+    """How many joins there are, secondary ones left out."""
     warnings_count: _builtins.int
-    """All of the above together."""
+    """How many orphans, risks and unreachable dimensions there are together."""
     @_builtins.property
     def orphan_data_objects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Objects without any join."""
@@ -228,15 +228,15 @@ class ModelCounts(_message.Message):
     MEASURES_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
-    """The model."""
+    """Its identity in the session."""
     data_objects: _builtins.int
-    """Data objects."""
+    """How many data objects it declares."""
     dimensions: _builtins.int
-    """Dimensions."""
+    """How many dimensions it declares."""
     measures: _builtins.int
-    """Declared measures."""
+    """How many measures it declares; those that count rows come by themselves and do not count here."""
     metrics: _builtins.int
-    """Metrics."""
+    """How many metrics it declares."""
     def __init__(
         self,
         *,
@@ -271,17 +271,17 @@ class Column(_message.Message):
     PRIMARY_KEY_FIELD_NUMBER: _builtins.int
     EXPRESSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The label."""
+    """The label, unique in its object; queries name it `Object.Column`."""
     code: _builtins.str
-    """The physical name."""
+    """The name in the database; empty for a computed column."""
     abstract_type: _builtins.str
-    """The declared type."""
+    """The declared type: string, int, float, date and the like."""
     num_class: _builtins.str
     """How a numeric column may be aggregated."""
     description: _builtins.str
-    """What it is."""
+    """What it means, for people."""
     comment: _builtins.str
-    """A remark."""
+    """A remark of its author, for other authors."""
     owner: _builtins.str
     """Who owns it."""
     primary_key: _builtins.bool
@@ -290,7 +290,7 @@ class Column(_message.Message):
     """The formula of a computed column."""
     @_builtins.property
     def synonyms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Other names."""
+        """Other names by which `FindArtefacts` finds it."""
 
     def __init__(
         self,
@@ -350,17 +350,17 @@ class DataObject(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     SYNONYMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The label."""
+    """The label, unique in the model."""
     code: _builtins.str
-    """The physical name."""
+    """The table or view in the database."""
     database: _builtins.str
     """The database or project."""
     schema: _builtins.str
     """The schema or data set."""
     description: _builtins.str
-    """What it is."""
+    """What it means, for people."""
     comment: _builtins.str
-    """A remark."""
+    """A remark of its author, for other authors."""
     owner: _builtins.str
     """Who owns it."""
     @_builtins.property
@@ -373,7 +373,7 @@ class DataObject(_message.Message):
 
     @_builtins.property
     def synonyms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Other names."""
+        """Other names by which `FindArtefacts` finds it."""
 
     def __init__(
         self,
@@ -425,26 +425,26 @@ class Dimension(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     SYNONYMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The name."""
+    """The name by which queries select it."""
     data_object: _builtins.str
-    """The data object."""
+    """The data object that has its column."""
     column: _builtins.str
-    """The column."""
+    """The label of its column."""
     result_type: _builtins.str
-    """The declared type."""
+    """The declared type of its values."""
     time_grain: _builtins.str
     """The grain to which it is truncated."""
     via: _builtins.str
     """The object through which the join path goes."""
     description: _builtins.str
-    """What it is."""
+    """What it means, for people."""
     format: _builtins.str
     """The display pattern."""
     owner: _builtins.str
     """Who owns it."""
     @_builtins.property
     def synonyms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Other names."""
+        """Other names by which `FindArtefacts` finds it."""
 
     def __init__(
         self,
@@ -533,9 +533,9 @@ class Measure(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     SYNONYMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The name."""
+    """The name by which queries select it."""
     result_type: _builtins.str
-    """The declared type."""
+    """The declared type of its values."""
     aggregation: _builtins.str
     """The aggregate function, as the model language names it."""
     expression: _builtins.str
@@ -545,11 +545,11 @@ class Measure(_message.Message):
     total: _builtins.bool
     """Whether it is a grand total."""
     description: _builtins.str
-    """What it is."""
+    """What it means, for people."""
     format: _builtins.str
     """The display pattern."""
     data_type: _builtins.str
-    """The result type."""
+    """The type of its values in results, such as decimal(18, 2)."""
     owner: _builtins.str
     """Who owns it."""
     @_builtins.property
@@ -562,7 +562,7 @@ class Measure(_message.Message):
 
     @_builtins.property
     def synonyms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Other names."""
+        """Other names by which `FindArtefacts` finds it."""
 
     def __init__(
         self,
@@ -626,7 +626,7 @@ class Metric(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     SYNONYMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The name."""
+    """The name by which queries select it."""
     type: _builtins.str
     """derived, cumulative, period_over_period or window."""
     expression: _builtins.str
@@ -636,11 +636,11 @@ class Metric(_message.Message):
     time_dimension: _builtins.str
     """The time dimension along which it runs."""
     description: _builtins.str
-    """What it is."""
+    """What it means, for people."""
     format: _builtins.str
     """The display pattern."""
     data_type: _builtins.str
-    """The result type."""
+    """The type of its values in results, such as decimal(18, 2)."""
     owner: _builtins.str
     """Who owns it."""
     @_builtins.property
@@ -649,7 +649,7 @@ class Metric(_message.Message):
 
     @_builtins.property
     def synonyms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Other names."""
+        """Other names by which `FindArtefacts` finds it."""
 
     def __init__(
         self,

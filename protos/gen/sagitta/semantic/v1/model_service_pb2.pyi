@@ -68,12 +68,12 @@ class LoadModelRequest(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     SKIP_DEDUP_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session that is to hold it."""
     skip_dedup: _builtins.bool
     """Reads the text anew even where the session holds it already."""
     @_builtins.property
     def source(self) -> Global___ModelSource:
-        """The text."""
+        """What is to be read."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class LoadModelResponse(_message.Message):
 
     @_builtins.property
     def health(self) -> _model_pb2.Health:
-        """Its health."""
+        """What in its join graph is a risk."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class ListModelsRequest(_message.Message):
 
     SESSION_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session that holds them."""
     def __init__(
         self,
         *,
@@ -185,9 +185,9 @@ class GetModelRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     MODEL_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session that holds it."""
     model_id: _builtins.str
-    """The model."""
+    """Its identity, as `LoadModel` returned it."""
     def __init__(
         self,
         *,
@@ -214,10 +214,10 @@ class GetModelResponse(_message.Message):
     MEASURES_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
-    """The model."""
+    """Its identity in the session."""
     @_builtins.property
     def data_objects(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.DataObject]:
-        """Its data objects."""
+        """Its data objects, in the order of the text, as are the others."""
 
     @_builtins.property
     def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Dimension]:
@@ -257,9 +257,9 @@ class RemoveModelRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     MODEL_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session that holds it."""
     model_id: _builtins.str
-    """The model."""
+    """Its identity, as `LoadModel` returned it."""
     def __init__(
         self,
         *,
@@ -303,7 +303,7 @@ class ValidateModelRequest(_message.Message):
     """The session whose models it may inherit from; empty: none."""
     @_builtins.property
     def source(self) -> Global___ModelSource:
-        """The text."""
+        """What is to be checked."""
 
     def __init__(
         self,
@@ -332,11 +332,11 @@ class ValidateModelResponse(_message.Message):
     """Whether there are no errors."""
     @_builtins.property
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[_diagnostic_pb2.Diagnostic]:
-        """The errors."""
+        """What has to be mended before it can be loaded."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_diagnostic_pb2.Diagnostic]:
-        """The warnings."""
+        """What deserves a look though it can be loaded."""
 
     def __init__(
         self,
@@ -354,8 +354,8 @@ class ValidateModelResponse(_message.Message):
 Global___ValidateModelResponse: _TypeAlias = ValidateModelResponse  # noqa: Y015
 
 @_typing.final
-class ListServedModelsRequest(_message.Message):
-    """Asks for the models of the administrator."""
+class ListCuratedModelsRequest(_message.Message):
+    """Asks for the curated models."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -368,11 +368,11 @@ class ListServedModelsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListServedModelsRequest: _TypeAlias = ListServedModelsRequest  # noqa: Y015
+Global___ListCuratedModelsRequest: _TypeAlias = ListCuratedModelsRequest  # noqa: Y015
 
 @_typing.final
-class ServedModel(_message.Message):
-    """A model of the administrator."""
+class CuratedModel(_message.Message):
+    """A curated model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -387,13 +387,13 @@ class ServedModel(_message.Message):
     description: _builtins.str
     """What it is."""
     dimensions: _builtins.int
-    """Dimensions."""
+    """How many dimensions it declares."""
     measures: _builtins.int
-    """Declared measures."""
+    """How many measures it declares."""
     metrics: _builtins.int
-    """Metrics."""
+    """How many metrics it declares."""
     data_objects: _builtins.int
-    """Data objects."""
+    """How many data objects it declares."""
     def __init__(
         self,
         *,
@@ -412,23 +412,23 @@ class ServedModel(_message.Message):
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
 
-Global___ServedModel: _TypeAlias = ServedModel  # noqa: Y015
+Global___CuratedModel: _TypeAlias = CuratedModel  # noqa: Y015
 
 @_typing.final
-class ListServedModelsResponse(_message.Message):
-    """The models of the administrator."""
+class ListCuratedModelsResponse(_message.Message):
+    """The curated models."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MODELS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServedModel]:
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___CuratedModel]:
         """By name."""
 
     def __init__(
         self,
         *,
-        models: _abc.Iterable[Global___ServedModel] | None = ...,
+        models: _abc.Iterable[Global___CuratedModel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -436,4 +436,4 @@ class ListServedModelsResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListServedModelsResponse: _TypeAlias = ListServedModelsResponse  # noqa: Y015
+Global___ListCuratedModelsResponse: _TypeAlias = ListCuratedModelsResponse  # noqa: Y015

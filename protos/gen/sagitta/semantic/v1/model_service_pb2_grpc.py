@@ -60,10 +60,10 @@ class ModelServiceStub:
                 request_serializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ValidateModelRequest.SerializeToString,
                 response_deserializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ValidateModelResponse.FromString,
                 _registered_method=True)
-        self.ListServedModels = channel.unary_unary(
-                '/sagitta.semantic.v1.ModelService/ListServedModels',
-                request_serializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListServedModelsRequest.SerializeToString,
-                response_deserializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListServedModelsResponse.FromString,
+        self.ListCuratedModels = channel.unary_unary(
+                '/sagitta.semantic.v1.ModelService/ListCuratedModels',
+                request_serializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListCuratedModelsRequest.SerializeToString,
+                response_deserializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListCuratedModelsResponse.FromString,
                 _registered_method=True)
 
 
@@ -106,8 +106,8 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListServedModels(self, request, context):
-        """Lists the models that the administrator serves.
+    def ListCuratedModels(self, request, context):
+        """Lists the curated models: those whose files the administrator names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,10 +141,10 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     request_deserializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ValidateModelRequest.FromString,
                     response_serializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ValidateModelResponse.SerializeToString,
             ),
-            'ListServedModels': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListServedModels,
-                    request_deserializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListServedModelsRequest.FromString,
-                    response_serializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListServedModelsResponse.SerializeToString,
+            'ListCuratedModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCuratedModels,
+                    request_deserializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListCuratedModelsRequest.FromString,
+                    response_serializer=sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListCuratedModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -294,7 +294,7 @@ class ModelService:
             _registered_method=True)
 
     @staticmethod
-    def ListServedModels(request,
+    def ListCuratedModels(request,
             target,
             options=(),
             channel_credentials=None,
@@ -307,9 +307,9 @@ class ModelService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/sagitta.semantic.v1.ModelService/ListServedModels',
-            sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListServedModelsRequest.SerializeToString,
-            sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListServedModelsResponse.FromString,
+            '/sagitta.semantic.v1.ModelService/ListCuratedModels',
+            sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListCuratedModelsRequest.SerializeToString,
+            sagitta_dot_semantic_dot_v1_dot_model__service__pb2.ListCuratedModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,8 +43,8 @@ class ModelServiceStub:
     """Removes a model from its session."""
     ValidateModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ValidateModelRequest, _model_service_pb2.ValidateModelResponse]
     """Checks a model without storing it; mistakes are part of the response."""
-    ListServedModels: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ListServedModelsRequest, _model_service_pb2.ListServedModelsResponse]
-    """Lists the models that the administrator serves."""
+    ListCuratedModels: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ListCuratedModelsRequest, _model_service_pb2.ListCuratedModelsResponse]
+    """Lists the curated models: those whose files the administrator names."""
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -61,8 +61,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """Removes a model from its session."""
     ValidateModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ValidateModelRequest, _model_service_pb2.ValidateModelResponse]  # type: ignore[assignment]
     """Checks a model without storing it; mistakes are part of the response."""
-    ListServedModels: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListServedModelsRequest, _model_service_pb2.ListServedModelsResponse]  # type: ignore[assignment]
-    """Lists the models that the administrator serves."""
+    ListCuratedModels: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListCuratedModelsRequest, _model_service_pb2.ListCuratedModelsResponse]  # type: ignore[assignment]
+    """Lists the curated models: those whose files the administrator names."""
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """Models: loaded into a session, listed, described, removed."""
@@ -108,11 +108,11 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         """Checks a model without storing it; mistakes are part of the response."""
 
     @_abc_1.abstractmethod
-    def ListServedModels(
+    def ListCuratedModels(
         self,
-        request: _model_service_pb2.ListServedModelsRequest,
+        request: _model_service_pb2.ListCuratedModelsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_model_service_pb2.ListServedModelsResponse, _abc.Awaitable[_model_service_pb2.ListServedModelsResponse]]:
-        """Lists the models that the administrator serves."""
+    ) -> _typing.Union[_model_service_pb2.ListCuratedModelsResponse, _abc.Awaitable[_model_service_pb2.ListCuratedModelsResponse]]:
+        """Lists the curated models: those whose files the administrator names."""
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -59,9 +59,9 @@ class CompileQueryRequest(_message.Message):
     SEMANTIC_SQL_FIELD_NUMBER: _builtins.int
     DIALECT_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session; empty with an empty model: the only model there is."""
     model_id: _builtins.str
-    """The model."""
+    """The model; empty: the only model of the session."""
     query_text: _builtins.str
     """As a text of the query language, JSON or YAML."""
     semantic_sql: _builtins.str
@@ -106,26 +106,26 @@ class CompileQueryResponse(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     PHYSICAL_TABLES_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
-    TRANSLATED_QUERY_FIELD_NUMBER: _builtins.int
+    QUERY_TEXT_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
-    """The text."""
+    """The statement that the warehouse would run."""
     dialect: _builtins.str
-    """Its dialect."""
+    """The dialect in which it is written."""
     sql_valid: _builtins.bool
     """Whether the text parses in its dialect."""
-    translated_query: _builtins.str
-    """The query as read, JSON; set where the question was SQL."""
+    query_text: _builtins.str
+    """What the SQL was translated to, to be sent as `query_text` again; unset unless the question was `semantic_sql`."""
     @_builtins.property
     def resolved(self) -> _result_pb2.Resolved:
         """What the names were resolved to."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_diagnostic_pb2.Diagnostic]:
-        """Warnings."""
+        """What deserves a look though the query compiles."""
 
     @_builtins.property
     def explain(self) -> _result_pb2.Explain:
-        """The plan."""
+        """How the statement comes about, and why so."""
 
     @_builtins.property
     def physical_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -133,7 +133,7 @@ class CompileQueryResponse(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_result_pb2.ResultColumn]:
-        """The columns of the result."""
+        """The columns that the statement returns, in their order."""
 
     def __init__(
         self,
@@ -146,15 +146,15 @@ class CompileQueryResponse(_message.Message):
         explain: _result_pb2.Explain | None = ...,
         physical_tables: _abc.Iterable[_builtins.str] | None = ...,
         columns: _abc.Iterable[_result_pb2.ResultColumn] | None = ...,
-        translated_query: _builtins.str | None = ...,
+        query_text: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_translated_query", b"_translated_query", "explain", b"explain", "resolved", b"resolved", "translated_query", b"translated_query"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_query_text", b"_query_text", "explain", b"explain", "query_text", b"query_text", "resolved", b"resolved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_translated_query", b"_translated_query", "columns", b"columns", "dialect", b"dialect", "explain", b"explain", "physical_tables", b"physical_tables", "resolved", b"resolved", "sql", b"sql", "sql_valid", b"sql_valid", "translated_query", b"translated_query", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_query_text", b"_query_text", "columns", b"columns", "dialect", b"dialect", "explain", b"explain", "physical_tables", b"physical_tables", "query_text", b"query_text", "resolved", b"resolved", "sql", b"sql", "sql_valid", b"sql_valid", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__translated_query: _TypeAlias = _typing.Literal["translated_query"]  # noqa: Y015
-    _WhichOneofArgType__translated_query: _TypeAlias = _typing.Literal["_translated_query", b"_translated_query"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__translated_query) -> _WhichOneofReturnType__translated_query | None: ...
+    _WhichOneofReturnType__query_text: _TypeAlias = _typing.Literal["query_text"]  # noqa: Y015
+    _WhichOneofArgType__query_text: _TypeAlias = _typing.Literal["_query_text", b"_query_text"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__query_text) -> _WhichOneofReturnType__query_text | None: ...
 
 Global___CompileQueryResponse: _TypeAlias = CompileQueryResponse  # noqa: Y015
 
@@ -172,9 +172,9 @@ class PlanQueryRequest(_message.Message):
     DIALECT_FIELD_NUMBER: _builtins.int
     INCLUDE_DATABASE_EXPLAIN_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session; empty with an empty model: the only model there is."""
     model_id: _builtins.str
-    """The model."""
+    """The model; empty: the only model of the session."""
     query_text: _builtins.str
     """As a text of the query language, JSON or YAML."""
     semantic_sql: _builtins.str
@@ -221,11 +221,11 @@ class DatabaseExplain(_message.Message):
     dialect: _builtins.str
     """The dialect of the warehouse."""
     compiled_sql: _builtins.str
-    """The statement."""
+    """The statement that was explained."""
     explain_output: _builtins.str
     """The plan, as the warehouse writes it."""
     explain_format: _builtins.str
-    """text."""
+    """How it is written; always text."""
     def __init__(
         self,
         *,
@@ -265,18 +265,18 @@ class PlanQueryResponse(_message.Message):
     planner_reason: _builtins.str
     """Why this planner."""
     filters_applied: _builtins.int
-    """Predicates on rows and on finished rows."""
+    """How many predicates apply, on rows and on finished rows together."""
     would_compile: _builtins.bool
-    """Whether it can be compiled."""
+    """The same as a boolean."""
     compiled_sql_length_estimate: _builtins.int
-    """Characters of the SQL."""
+    """Characters of the SQL; 0 when it cannot be compiled."""
     @_builtins.property
     def physical_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Qualified names of the tables that are read."""
 
     @_builtins.property
     def join_path(self) -> _containers.RepeatedCompositeFieldContainer[_result_pb2.ExplainJoin]:
-        """The joins."""
+        """The joins that the statement makes."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_diagnostic_pb2.Diagnostic]:
@@ -330,9 +330,9 @@ class ExecuteQueryRequest(_message.Message):
     NO_DEFAULT_LIMIT_FIELD_NUMBER: _builtins.int
     TIMEZONE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session; empty with an empty model: the only model there is."""
     model_id: _builtins.str
-    """The model."""
+    """The model; empty: the only model of the session."""
     query_text: _builtins.str
     """As a text of the query language, JSON or YAML."""
     semantic_sql: _builtins.str
@@ -386,22 +386,22 @@ class ResultMetadata(_message.Message):
     CACHE_FIELD_NUMBER: _builtins.int
     TIMEZONE_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
-    TRANSLATED_QUERY_FIELD_NUMBER: _builtins.int
+    QUERY_TEXT_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The statement that runs."""
     dialect: _builtins.str
-    """Its dialect."""
+    """The dialect in which it is written."""
     sql_valid: _builtins.bool
     """Whether the text parses in its dialect."""
     timezone: _builtins.str
     """The zone in which naive timestamps are meant."""
     locale: _builtins.str
     """The locale in which the model wants values formatted; empty: none."""
-    translated_query: _builtins.str
-    """The query as read, JSON; set where the question was SQL."""
+    query_text: _builtins.str
+    """What the SQL was translated to, to be sent as `query_text` again; unset unless the question was `semantic_sql`."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_result_pb2.ResultColumn]:
-        """The columns."""
+        """The columns of the rows, in their order."""
 
     @_builtins.property
     def resolved(self) -> _result_pb2.Resolved:
@@ -413,14 +413,14 @@ class ResultMetadata(_message.Message):
 
     @_builtins.property
     def explain(self) -> _result_pb2.Explain:
-        """The plan."""
+        """How the statement comes about, and why so."""
 
     @_builtins.property
     def physical_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Qualified names of the tables that are read."""
 
     @_builtins.property
-    def cache(self) -> _result_pb2.CacheInfo:
+    def cache(self) -> _result_pb2.CacheOutcome:
         """What the result cache did."""
 
     def __init__(
@@ -434,18 +434,18 @@ class ResultMetadata(_message.Message):
         sql_valid: _builtins.bool = ...,
         explain: _result_pb2.Explain | None = ...,
         physical_tables: _abc.Iterable[_builtins.str] | None = ...,
-        cache: _result_pb2.CacheInfo | None = ...,
+        cache: _result_pb2.CacheOutcome | None = ...,
         timezone: _builtins.str = ...,
         locale: _builtins.str = ...,
-        translated_query: _builtins.str | None = ...,
+        query_text: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_translated_query", b"_translated_query", "cache", b"cache", "explain", b"explain", "resolved", b"resolved", "translated_query", b"translated_query"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_query_text", b"_query_text", "cache", b"cache", "explain", b"explain", "query_text", b"query_text", "resolved", b"resolved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_translated_query", b"_translated_query", "cache", b"cache", "columns", b"columns", "dialect", b"dialect", "explain", b"explain", "locale", b"locale", "physical_tables", b"physical_tables", "resolved", b"resolved", "sql", b"sql", "sql_valid", b"sql_valid", "timezone", b"timezone", "translated_query", b"translated_query", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_query_text", b"_query_text", "cache", b"cache", "columns", b"columns", "dialect", b"dialect", "explain", b"explain", "locale", b"locale", "physical_tables", b"physical_tables", "query_text", b"query_text", "resolved", b"resolved", "sql", b"sql", "sql_valid", b"sql_valid", "timezone", b"timezone", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__translated_query: _TypeAlias = _typing.Literal["translated_query"]  # noqa: Y015
-    _WhichOneofArgType__translated_query: _TypeAlias = _typing.Literal["_translated_query", b"_translated_query"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__translated_query) -> _WhichOneofReturnType__translated_query | None: ...
+    _WhichOneofReturnType__query_text: _TypeAlias = _typing.Literal["query_text"]  # noqa: Y015
+    _WhichOneofArgType__query_text: _TypeAlias = _typing.Literal["_query_text", b"_query_text"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__query_text) -> _WhichOneofReturnType__query_text | None: ...
 
 Global___ResultMetadata: _TypeAlias = ResultMetadata  # noqa: Y015
 
@@ -460,7 +460,7 @@ class ResultSummary(_message.Message):
     TRUNCATED_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     row_count: _builtins.int
-    """Rows sent."""
+    """How many rows were sent."""
     execution_time_ms: _builtins.float
     """Wall time at the warehouse, or reading and decoding a cached result."""
     truncated: _builtins.bool

@@ -30,7 +30,7 @@ class ResultColumn(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The label."""
+    """The label: the name of what was selected, or its alias."""
     type: _builtins.str
     """string, number, datetime, boolean or binary; for measures their result type, such as decimal(18, 2)."""
     format: _builtins.str
@@ -107,7 +107,7 @@ class ExplainJoin(_message.Message):
     reason: _builtins.str
     """Why it is there."""
     cardinality: _model_pb2.Cardinality.ValueType
-    """Its cardinality."""
+    """How many rows of one side match one of the other."""
     fk: _builtins.str
     """The equality as labels, pairs joined by commas."""
     @_builtins.property
@@ -134,7 +134,7 @@ Global___ExplainJoin: _TypeAlias = ExplainJoin  # noqa: Y015
 
 @_typing.final
 class ExplainLeg(_message.Message):
-    """A leaf of a plan: measures that share home, grain, filters and time shift."""
+    """A leg of a plan: measures that share home, grain, filters and time shift."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -151,16 +151,16 @@ class ExplainLeg(_message.Message):
     common_root: _builtins.str
     """The object from which it reads."""
     reason: _builtins.str
-    """Why."""
+    """Why it reads from there."""
     shift: _builtins.str
     """The time shift."""
     @_builtins.property
     def measures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Its measures."""
+        """The measures that it computes."""
 
     @_builtins.property
     def joins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Its joins."""
+        """Its joins, each as from -> to."""
 
     @_builtins.property
     def grain(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -218,9 +218,9 @@ class Explain(_message.Message):
     base_object_reason: _builtins.str
     """Why this object."""
     where_filter_count: _builtins.int
-    """Predicates on rows."""
+    """How many predicates apply to rows."""
     having_filter_count: _builtins.int
-    """Predicates on finished rows."""
+    """How many predicates apply to finished rows."""
     has_totals: _builtins.bool
     """Whether there are totals."""
     cfl_legs: _builtins.int
@@ -229,7 +229,7 @@ class Explain(_message.Message):
     """The operators as an indented text."""
     @_builtins.property
     def joins(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainJoin]:
-        """The joins."""
+        """Every join of the plan once; which leg makes it is in `cfl_leg_details`."""
 
     @_builtins.property
     def cfl_leg_details(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainLeg]:
@@ -259,7 +259,7 @@ class Explain(_message.Message):
 Global___Explain: _TypeAlias = Explain  # noqa: Y015
 
 @_typing.final
-class CacheInfo(_message.Message):
+class CacheOutcome(_message.Message):
     """What the result cache did."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -307,4 +307,4 @@ class CacheInfo(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ttl_source) -> _WhichOneofReturnType__ttl_source | None: ...
 
-Global___CacheInfo: _TypeAlias = CacheInfo  # noqa: Y015
+Global___CacheOutcome: _TypeAlias = CacheOutcome  # noqa: Y015

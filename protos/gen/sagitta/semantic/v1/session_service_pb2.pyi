@@ -55,7 +55,7 @@ class Session(_message.Message):
     session_id: _builtins.str
     """The opaque identity."""
     model_count: _builtins.int
-    """Models it holds."""
+    """How many models it holds."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was opened."""
@@ -70,11 +70,11 @@ class Session(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it expires unless it is used; unset for those of the administrator."""
+        """When it expires unless it is used; unset for those of curated models."""
 
     @_builtins.property
     def max_expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it expires in any case; unset for those of the administrator."""
+        """When it expires in any case; unset for those of curated models."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class CreateSessionResponse(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def session(self) -> Global___Session:
-        """The session."""
+        """The session, empty of models unless exactly one curated model is served."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class GetSessionRequest(_message.Message):
 
     SESSION_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """Its identity, as `CreateSession` returned it, or the name of a curated model."""
     def __init__(
         self,
         *,
@@ -235,7 +235,7 @@ class GetSessionResponse(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def session(self) -> Global___Session:
-        """The session."""
+        """The session, as this access leaves it."""
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class CloseSessionRequest(_message.Message):
 
     SESSION_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """Its identity; the session of a curated model cannot be closed."""
     def __init__(
         self,
         *,

@@ -23,10 +23,9 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sagitta/semantic/v1/settings_service.proto\x12\x13sagitta.semantic.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x12\n\x10GetHealthRequest\"G\n\x11GetHealthResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tauth_mode\x18\x03 \x01(\t\":\n\x12GetSettingsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\"Q\n\nFlightInfo\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x0c\n\x04port\x18\x02 \x01(\x05\x12\x11\n\tauth_mode\x18\x03 \x01(\t\x12\x11\n\tdb_vendor\x18\x04 \x01(\t\"\xbd\x01\n\x0cTimezoneInfo\x12\x12\n\x05model\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04host\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x64\x61tabase\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x11\n\teffective\x18\x04 \x01(\t\x12\"\n\x1aoverride_database_timezone\x18\x05 \x01(\x08\x12\x0b\n\x03now\x18\x06 \x01(\t\x12\x0b\n\x03utc\x18\x07 \x01(\tB\x08\n\x06_modelB\x07\n\x05_hostB\x0b\n\t_database\"X\n\x0b\x44ialectInfo\x12\x12\n\x05model\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x03\x65nv\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x11\n\teffective\x18\x03 \x01(\tB\x08\n\x06_modelB\x06\n\x04_env\"q\n\x0b\x42\x61tchLimits\x12\x13\n\x0bmax_queries\x18\x01 \x01(\x05\x12\x17\n\x0fmax_parallelism\x18\x02 \x01(\x05\x12\x1a\n\x12\x64\x65\x66\x61ult_timeout_ms\x18\x03 \x01(\x05\x12\x18\n\x10\x62\x61tch_timeout_ms\x18\x04 \x01(\x05\"\xa5\x02\n\x11\x43\x61\x63heSettingsInfo\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x02 \x01(\x08\x12\x17\n\x0fmin_ttl_seconds\x18\x03 \x01(\x05\x12\x17\n\x0fmax_ttl_seconds\x18\x04 \x01(\x05\x12\x17\n\x0fmax_value_bytes\x18\x05 \x01(\x03\x12\x16\n\x0emax_disk_bytes\x18\x06 \x01(\x03\x12\x1e\n\x16sweep_interval_seconds\x18\x07 \x01(\x05\x12 \n\x18unknown_freshness_policy\x18\x08 \x01(\t\x12%\n\x1dunknown_freshness_default_ttl\x18\t \x01(\x05\x12\"\n\x1aheartbeat_endpoint_enabled\x18\n \x01(\x08\"\xc3\x04\n\x13GetSettingsResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x19\n\x11single_model_mode\x18\x03 \x01(\x08\x12\x17\n\nmodel_yaml\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x1b\n\x13session_ttl_seconds\x18\x05 \x01(\x05\x12\x1f\n\x17session_max_age_seconds\x18\x06 \x01(\x05\x12\x14\n\x0cmax_sessions\x18\x07 \x01(\x05\x12\x1e\n\x16max_models_per_session\x18\x08 \x01(\x05\x12\x15\n\rquery_execute\x18\t \x01(\x08\x12/\n\x06\x66light\x18\n \x01(\x0b\x32\x1f.sagitta.semantic.v1.FlightInfo\x12/\n\x0emodel_settings\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x08timezone\x18\x0c \x01(\x0b\x32!.sagitta.semantic.v1.TimezoneInfo\x12\x31\n\x07\x64ialect\x18\r \x01(\x0b\x32 .sagitta.semantic.v1.DialectInfo\x12\x37\n\roneshot_batch\x18\x0e \x01(\x0b\x32 .sagitta.semantic.v1.BatchLimits\x12\x35\n\x05\x63\x61\x63he\x18\x0f \x01(\x0b\x32&.sagitta.semantic.v1.CacheSettingsInfoB\r\n\x0b_model_yaml2\xf6\x01\n\x0fSettingsService\x12k\n\tGetHealth\x12%.sagitta.semantic.v1.GetHealthRequest\x1a&.sagitta.semantic.v1.GetHealthResponse\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12v\n\x0bGetSettings\x12\'.sagitta.semantic.v1.GetSettingsRequest\x1a(.sagitta.semantic.v1.GetSettingsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/settingsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sagitta/semantic/v1/settings_service.proto\x12\x13sagitta.semantic.v1\x1a\x1cgoogle/api/annotations.proto\"\x12\n\x10GetHealthRequest\"G\n\x11GetHealthResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tauth_mode\x18\x03 \x01(\t\":\n\x12GetSettingsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\"T\n\rFlightSurface\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x0c\n\x04port\x18\x02 \x01(\x05\x12\x11\n\tauth_mode\x18\x03 \x01(\t\x12\x11\n\tdb_vendor\x18\x04 \x01(\t\"\xf3\x03\n\rModelSettings\x12&\n\x19\x64\x65\x66\x61ult_numeric_data_type\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x10\x64\x65\x66\x61ult_timezone\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\'\n\x1aoverride_database_timezone\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x1c\n\x0f\x64\x65\x66\x61ult_dialect\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x1b\n\x0e\x64\x65\x66\x61ult_locale\x18\x05 \x01(\tH\x04\x88\x01\x01\x12\x1b\n\x0equery_timezone\x18\x06 \x01(\tH\x05\x88\x01\x01\x12\x17\n\nweek_start\x18\x07 \x01(\tH\x06\x88\x01\x01\x12\x1c\n\x0f\x65xpression_mode\x18\x08 \x01(\tH\x07\x88\x01\x01\x12\x1e\n\x11\x66iscal_year_start\x18\t \x01(\x05H\x08\x88\x01\x01\x42\x1c\n\x1a_default_numeric_data_typeB\x13\n\x11_default_timezoneB\x1d\n\x1b_override_database_timezoneB\x12\n\x10_default_dialectB\x11\n\x0f_default_localeB\x11\n\x0f_query_timezoneB\r\n\x0b_week_startB\x12\n\x10_expression_modeB\x14\n\x12_fiscal_year_start\"\xbe\x01\n\rTimezoneChain\x12\x12\n\x05model\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04host\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x64\x61tabase\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x11\n\teffective\x18\x04 \x01(\t\x12\"\n\x1aoverride_database_timezone\x18\x05 \x01(\x08\x12\x0b\n\x03now\x18\x06 \x01(\t\x12\x0b\n\x03utc\x18\x07 \x01(\tB\x08\n\x06_modelB\x07\n\x05_hostB\x0b\n\t_database\"Y\n\x0c\x44ialectChain\x12\x12\n\x05model\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x03\x65nv\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x11\n\teffective\x18\x03 \x01(\tB\x08\n\x06_modelB\x06\n\x04_env\"q\n\x0b\x42\x61tchLimits\x12\x13\n\x0bmax_queries\x18\x01 \x01(\x05\x12\x17\n\x0fmax_parallelism\x18\x02 \x01(\x05\x12\x1a\n\x12\x64\x65\x66\x61ult_timeout_ms\x18\x03 \x01(\x05\x12\x18\n\x10\x62\x61tch_timeout_ms\x18\x04 \x01(\x05\"\xa1\x02\n\rCacheSettings\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x02 \x01(\x08\x12\x17\n\x0fmin_ttl_seconds\x18\x03 \x01(\x05\x12\x17\n\x0fmax_ttl_seconds\x18\x04 \x01(\x05\x12\x17\n\x0fmax_value_bytes\x18\x05 \x01(\x03\x12\x16\n\x0emax_disk_bytes\x18\x06 \x01(\x03\x12\x1e\n\x16sweep_interval_seconds\x18\x07 \x01(\x05\x12 \n\x18unknown_freshness_policy\x18\x08 \x01(\t\x12%\n\x1dunknown_freshness_default_ttl\x18\t \x01(\x05\x12\"\n\x1aheartbeat_endpoint_enabled\x18\n \x01(\x08\"\xcf\x04\n\x13GetSettingsResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x19\n\x11single_model_mode\x18\x03 \x01(\x08\x12\x17\n\nmodel_yaml\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x1b\n\x13session_ttl_seconds\x18\x05 \x01(\x05\x12\x1f\n\x17session_max_age_seconds\x18\x06 \x01(\x05\x12\x14\n\x0cmax_sessions\x18\x07 \x01(\x05\x12\x1e\n\x16max_models_per_session\x18\x08 \x01(\x05\x12\x15\n\rquery_execute\x18\t \x01(\x08\x12\x32\n\x06\x66light\x18\n \x01(\x0b\x32\".sagitta.semantic.v1.FlightSurface\x12:\n\x0emodel_settings\x18\x0b \x01(\x0b\x32\".sagitta.semantic.v1.ModelSettings\x12\x34\n\x08timezone\x18\x0c \x01(\x0b\x32\".sagitta.semantic.v1.TimezoneChain\x12\x32\n\x07\x64ialect\x18\r \x01(\x0b\x32!.sagitta.semantic.v1.DialectChain\x12\x37\n\roneshot_batch\x18\x0e \x01(\x0b\x32 .sagitta.semantic.v1.BatchLimits\x12\x31\n\x05\x63\x61\x63he\x18\x0f \x01(\x0b\x32\".sagitta.semantic.v1.CacheSettingsB\r\n\x0b_model_yaml2\xf6\x01\n\x0fSettingsService\x12k\n\tGetHealth\x12%.sagitta.semantic.v1.GetHealthRequest\x1a&.sagitta.semantic.v1.GetHealthResponse\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12v\n\x0bGetSettings\x12\'.sagitta.semantic.v1.GetSettingsRequest\x1a(.sagitta.semantic.v1.GetSettingsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/settingsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,24 +36,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETTINGSSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\202\323\344\223\002\t\022\007/health'
   _globals['_SETTINGSSERVICE'].methods_by_name['GetSettings']._loaded_options = None
   _globals['_SETTINGSSERVICE'].methods_by_name['GetSettings']._serialized_options = b'\202\323\344\223\002\016\022\014/v1/settings'
-  _globals['_GETHEALTHREQUEST']._serialized_start=127
-  _globals['_GETHEALTHREQUEST']._serialized_end=145
-  _globals['_GETHEALTHRESPONSE']._serialized_start=147
-  _globals['_GETHEALTHRESPONSE']._serialized_end=218
-  _globals['_GETSETTINGSREQUEST']._serialized_start=220
-  _globals['_GETSETTINGSREQUEST']._serialized_end=278
-  _globals['_FLIGHTINFO']._serialized_start=280
-  _globals['_FLIGHTINFO']._serialized_end=361
-  _globals['_TIMEZONEINFO']._serialized_start=364
-  _globals['_TIMEZONEINFO']._serialized_end=553
-  _globals['_DIALECTINFO']._serialized_start=555
-  _globals['_DIALECTINFO']._serialized_end=643
-  _globals['_BATCHLIMITS']._serialized_start=645
-  _globals['_BATCHLIMITS']._serialized_end=758
-  _globals['_CACHESETTINGSINFO']._serialized_start=761
-  _globals['_CACHESETTINGSINFO']._serialized_end=1054
-  _globals['_GETSETTINGSRESPONSE']._serialized_start=1057
-  _globals['_GETSETTINGSRESPONSE']._serialized_end=1636
-  _globals['_SETTINGSSERVICE']._serialized_start=1639
-  _globals['_SETTINGSSERVICE']._serialized_end=1885
+  _globals['_GETHEALTHREQUEST']._serialized_start=97
+  _globals['_GETHEALTHREQUEST']._serialized_end=115
+  _globals['_GETHEALTHRESPONSE']._serialized_start=117
+  _globals['_GETHEALTHRESPONSE']._serialized_end=188
+  _globals['_GETSETTINGSREQUEST']._serialized_start=190
+  _globals['_GETSETTINGSREQUEST']._serialized_end=248
+  _globals['_FLIGHTSURFACE']._serialized_start=250
+  _globals['_FLIGHTSURFACE']._serialized_end=334
+  _globals['_MODELSETTINGS']._serialized_start=337
+  _globals['_MODELSETTINGS']._serialized_end=836
+  _globals['_TIMEZONECHAIN']._serialized_start=839
+  _globals['_TIMEZONECHAIN']._serialized_end=1029
+  _globals['_DIALECTCHAIN']._serialized_start=1031
+  _globals['_DIALECTCHAIN']._serialized_end=1120
+  _globals['_BATCHLIMITS']._serialized_start=1122
+  _globals['_BATCHLIMITS']._serialized_end=1235
+  _globals['_CACHESETTINGS']._serialized_start=1238
+  _globals['_CACHESETTINGS']._serialized_end=1527
+  _globals['_GETSETTINGSRESPONSE']._serialized_start=1530
+  _globals['_GETSETTINGSRESPONSE']._serialized_end=2121
+  _globals['_SETTINGSSERVICE']._serialized_start=2124
+  _globals['_SETTINGSSERVICE']._serialized_end=2370
 # @@protoc_insertion_point(module_scope)

@@ -5,7 +5,6 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -44,11 +43,11 @@ class GetHealthResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     AUTH_MODE_FIELD_NUMBER: _builtins.int
     status: _builtins.str
-    """ok."""
+    """Always ok: a server that cannot answer does not."""
     version: _builtins.str
-    """The release."""
+    """The release of the server, as 0.1.0."""
     auth_mode: _builtins.str
-    """none, api_key or jwt."""
+    """How callers are known: none, api_key or jwt."""
     def __init__(
         self,
         *,
@@ -73,9 +72,11 @@ class GetSettingsRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     MODEL_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session whose model matters."""
+    """The session whose only model matters; empty: the only model of all sessions. Without exactly one model the parts
+    that belong to a model are unset.
+    """
     model_id: _builtins.str
-    """The model that matters; needs a session."""
+    """The model that matters, in `session_id`, which must be given with it."""
     def __init__(
         self,
         *,
@@ -91,8 +92,8 @@ class GetSettingsRequest(_message.Message):
 Global___GetSettingsRequest: _TypeAlias = GetSettingsRequest  # noqa: Y015
 
 @_typing.final
-class FlightInfo(_message.Message):
-    """The Flight SQL surface."""
+class FlightSurface(_message.Message):
+    """Where Flight SQL is served."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -101,13 +102,13 @@ class FlightInfo(_message.Message):
     AUTH_MODE_FIELD_NUMBER: _builtins.int
     DB_VENDOR_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
-    """Whether it is open."""
+    """Always true: without Flight SQL the message is unset."""
     port: _builtins.int
-    """Its port."""
+    """The TCP port, on the host that serves gRPC."""
     auth_mode: _builtins.str
-    """none, api_key or jwt."""
+    """How callers are known: none, api_key or jwt."""
     db_vendor: _builtins.str
-    """The dialect of the warehouse."""
+    """The dialect of the warehouse behind it."""
     def __init__(
         self,
         *,
@@ -122,10 +123,99 @@ class FlightInfo(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___FlightInfo: _TypeAlias = FlightInfo  # noqa: Y015
+Global___FlightSurface: _TypeAlias = FlightSurface  # noqa: Y015
 
 @_typing.final
-class TimezoneInfo(_message.Message):
+class ModelSettings(_message.Message):
+    """The settings that a model states, each unset where it does not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFAULT_NUMERIC_DATA_TYPE_FIELD_NUMBER: _builtins.int
+    DEFAULT_TIMEZONE_FIELD_NUMBER: _builtins.int
+    OVERRIDE_DATABASE_TIMEZONE_FIELD_NUMBER: _builtins.int
+    DEFAULT_DIALECT_FIELD_NUMBER: _builtins.int
+    DEFAULT_LOCALE_FIELD_NUMBER: _builtins.int
+    QUERY_TIMEZONE_FIELD_NUMBER: _builtins.int
+    WEEK_START_FIELD_NUMBER: _builtins.int
+    EXPRESSION_MODE_FIELD_NUMBER: _builtins.int
+    FISCAL_YEAR_START_FIELD_NUMBER: _builtins.int
+    default_numeric_data_type: _builtins.str
+    """The decimal(p, s) to which sums and averages are cast."""
+    default_timezone: _builtins.str
+    """IANA name of the zone of timestamps without one."""
+    override_database_timezone: _builtins.bool
+    """Whether that zone beats the zone of the database session."""
+    default_dialect: _builtins.str
+    """The dialect of a request that names none."""
+    default_locale: _builtins.str
+    """BCP 47 tag of the locale in which values are formatted."""
+    query_timezone: _builtins.str
+    """IANA name of the zone to which timestamps are converted in SQL."""
+    week_start: _builtins.str
+    """monday or sunday."""
+    expression_mode: _builtins.str
+    """permissive passes functions outside the catalogue on, portable refuses them."""
+    fiscal_year_start: _builtins.int
+    """The month in which the fiscal year begins, 1 to 12."""
+    def __init__(
+        self,
+        *,
+        default_numeric_data_type: _builtins.str | None = ...,
+        default_timezone: _builtins.str | None = ...,
+        override_database_timezone: _builtins.bool | None = ...,
+        default_dialect: _builtins.str | None = ...,
+        default_locale: _builtins.str | None = ...,
+        query_timezone: _builtins.str | None = ...,
+        week_start: _builtins.str | None = ...,
+        expression_mode: _builtins.str | None = ...,
+        fiscal_year_start: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_default_dialect", b"_default_dialect", "_default_locale", b"_default_locale", "_default_numeric_data_type", b"_default_numeric_data_type", "_default_timezone", b"_default_timezone", "_expression_mode", b"_expression_mode", "_fiscal_year_start", b"_fiscal_year_start", "_override_database_timezone", b"_override_database_timezone", "_query_timezone", b"_query_timezone", "_week_start", b"_week_start", "default_dialect", b"default_dialect", "default_locale", b"default_locale", "default_numeric_data_type", b"default_numeric_data_type", "default_timezone", b"default_timezone", "expression_mode", b"expression_mode", "fiscal_year_start", b"fiscal_year_start", "override_database_timezone", b"override_database_timezone", "query_timezone", b"query_timezone", "week_start", b"week_start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_dialect", b"_default_dialect", "_default_locale", b"_default_locale", "_default_numeric_data_type", b"_default_numeric_data_type", "_default_timezone", b"_default_timezone", "_expression_mode", b"_expression_mode", "_fiscal_year_start", b"_fiscal_year_start", "_override_database_timezone", b"_override_database_timezone", "_query_timezone", b"_query_timezone", "_week_start", b"_week_start", "default_dialect", b"default_dialect", "default_locale", b"default_locale", "default_numeric_data_type", b"default_numeric_data_type", "default_timezone", b"default_timezone", "expression_mode", b"expression_mode", "fiscal_year_start", b"fiscal_year_start", "override_database_timezone", b"override_database_timezone", "query_timezone", b"query_timezone", "week_start", b"week_start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__default_dialect: _TypeAlias = _typing.Literal["default_dialect"]  # noqa: Y015
+    _WhichOneofArgType__default_dialect: _TypeAlias = _typing.Literal["_default_dialect", b"_default_dialect"]  # noqa: Y015
+    _WhichOneofReturnType__default_locale: _TypeAlias = _typing.Literal["default_locale"]  # noqa: Y015
+    _WhichOneofArgType__default_locale: _TypeAlias = _typing.Literal["_default_locale", b"_default_locale"]  # noqa: Y015
+    _WhichOneofReturnType__default_numeric_data_type: _TypeAlias = _typing.Literal["default_numeric_data_type"]  # noqa: Y015
+    _WhichOneofArgType__default_numeric_data_type: _TypeAlias = _typing.Literal["_default_numeric_data_type", b"_default_numeric_data_type"]  # noqa: Y015
+    _WhichOneofReturnType__default_timezone: _TypeAlias = _typing.Literal["default_timezone"]  # noqa: Y015
+    _WhichOneofArgType__default_timezone: _TypeAlias = _typing.Literal["_default_timezone", b"_default_timezone"]  # noqa: Y015
+    _WhichOneofReturnType__expression_mode: _TypeAlias = _typing.Literal["expression_mode"]  # noqa: Y015
+    _WhichOneofArgType__expression_mode: _TypeAlias = _typing.Literal["_expression_mode", b"_expression_mode"]  # noqa: Y015
+    _WhichOneofReturnType__fiscal_year_start: _TypeAlias = _typing.Literal["fiscal_year_start"]  # noqa: Y015
+    _WhichOneofArgType__fiscal_year_start: _TypeAlias = _typing.Literal["_fiscal_year_start", b"_fiscal_year_start"]  # noqa: Y015
+    _WhichOneofReturnType__override_database_timezone: _TypeAlias = _typing.Literal["override_database_timezone"]  # noqa: Y015
+    _WhichOneofArgType__override_database_timezone: _TypeAlias = _typing.Literal["_override_database_timezone", b"_override_database_timezone"]  # noqa: Y015
+    _WhichOneofReturnType__query_timezone: _TypeAlias = _typing.Literal["query_timezone"]  # noqa: Y015
+    _WhichOneofArgType__query_timezone: _TypeAlias = _typing.Literal["_query_timezone", b"_query_timezone"]  # noqa: Y015
+    _WhichOneofReturnType__week_start: _TypeAlias = _typing.Literal["week_start"]  # noqa: Y015
+    _WhichOneofArgType__week_start: _TypeAlias = _typing.Literal["_week_start", b"_week_start"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_dialect) -> _WhichOneofReturnType__default_dialect | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_locale) -> _WhichOneofReturnType__default_locale | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_numeric_data_type) -> _WhichOneofReturnType__default_numeric_data_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_timezone) -> _WhichOneofReturnType__default_timezone | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expression_mode) -> _WhichOneofReturnType__expression_mode | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fiscal_year_start) -> _WhichOneofReturnType__fiscal_year_start | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__override_database_timezone) -> _WhichOneofReturnType__override_database_timezone | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__query_timezone) -> _WhichOneofReturnType__query_timezone | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__week_start) -> _WhichOneofReturnType__week_start | None: ...
+
+Global___ModelSettings: _TypeAlias = ModelSettings  # noqa: Y015
+
+@_typing.final
+class TimezoneChain(_message.Message):
     """How the time zone of naive timestamps is found."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -179,10 +269,10 @@ class TimezoneInfo(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
 
-Global___TimezoneInfo: _TypeAlias = TimezoneInfo  # noqa: Y015
+Global___TimezoneChain: _TypeAlias = TimezoneChain  # noqa: Y015
 
 @_typing.final
-class DialectInfo(_message.Message):
+class DialectChain(_message.Message):
     """How the dialect is found."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -216,7 +306,7 @@ class DialectInfo(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
 
-Global___DialectInfo: _TypeAlias = DialectInfo  # noqa: Y015
+Global___DialectChain: _TypeAlias = DialectChain  # noqa: Y015
 
 @_typing.final
 class BatchLimits(_message.Message):
@@ -229,13 +319,13 @@ class BatchLimits(_message.Message):
     DEFAULT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     BATCH_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     max_queries: _builtins.int
-    """Queries at most."""
+    """Queries that one batch may hold."""
     max_parallelism: _builtins.int
-    """Queries that run at once, at most."""
+    """Queries of one batch that run at once."""
     default_timeout_ms: _builtins.int
-    """Milliseconds per query."""
+    """Milliseconds that one query may take before it is cancelled in the database."""
     batch_timeout_ms: _builtins.int
-    """Milliseconds per batch."""
+    """Milliseconds that the whole batch may take before what is left of it is cancelled."""
     def __init__(
         self,
         *,
@@ -253,7 +343,7 @@ class BatchLimits(_message.Message):
 Global___BatchLimits: _TypeAlias = BatchLimits  # noqa: Y015
 
 @_typing.final
-class CacheSettingsInfo(_message.Message):
+class CacheSettings(_message.Message):
     """How the result cache is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -308,7 +398,7 @@ class CacheSettingsInfo(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CacheSettingsInfo: _TypeAlias = CacheSettingsInfo  # noqa: Y015
+Global___CacheSettings: _TypeAlias = CacheSettings  # noqa: Y015
 
 @_typing.final
 class GetSettingsResponse(_message.Message):
@@ -332,46 +422,46 @@ class GetSettingsResponse(_message.Message):
     ONESHOT_BATCH_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
-    """The release."""
+    """The release of the server, as 0.1.0."""
     api_version: _builtins.str
-    """v1."""
+    """The version of this interface, v1."""
     single_model_mode: _builtins.bool
-    """Whether the administrator serves the models."""
+    """Whether the models are curated: the administrator names their files, and clients cannot load or remove any."""
     model_yaml: _builtins.str
-    """The text of the one model that the administrator serves."""
+    """The text of the curated model; unset unless there is exactly one."""
     session_ttl_seconds: _builtins.int
     """Idle seconds after which a session expires."""
     session_max_age_seconds: _builtins.int
     """Seconds after which a session expires in any case."""
     max_sessions: _builtins.int
-    """Sessions at most."""
+    """Sessions that may be open at once, of all clients together."""
     max_models_per_session: _builtins.int
-    """Models per session at most."""
+    """Models that one session may hold."""
     query_execute: _builtins.bool
-    """Whether queries are executed."""
+    """Whether queries are executed; otherwise they are only compiled and planned."""
     @_builtins.property
-    def flight(self) -> Global___FlightInfo:
-        """The Flight SQL surface, where it is open."""
+    def flight(self) -> Global___FlightSurface:
+        """Where Flight SQL is served; unset where it is not."""
 
     @_builtins.property
-    def model_settings(self) -> _struct_pb2.Struct:
-        """The settings of the model, as it states them."""
+    def model_settings(self) -> Global___ModelSettings:
+        """What the model states; unset without a model."""
 
     @_builtins.property
-    def timezone(self) -> Global___TimezoneInfo:
-        """The time zone chain."""
+    def timezone(self) -> Global___TimezoneChain:
+        """The zones that are asked in turn, and the one that applies."""
 
     @_builtins.property
-    def dialect(self) -> Global___DialectInfo:
-        """The dialect chain."""
+    def dialect(self) -> Global___DialectChain:
+        """The defaults that are asked in turn, and the dialect that applies."""
 
     @_builtins.property
     def oneshot_batch(self) -> Global___BatchLimits:
-        """Limits of batches."""
+        """What `RunBatch` allows."""
 
     @_builtins.property
-    def cache(self) -> Global___CacheSettingsInfo:
-        """The result cache."""
+    def cache(self) -> Global___CacheSettings:
+        """How results are kept."""
 
     def __init__(
         self,
@@ -385,12 +475,12 @@ class GetSettingsResponse(_message.Message):
         max_sessions: _builtins.int = ...,
         max_models_per_session: _builtins.int = ...,
         query_execute: _builtins.bool = ...,
-        flight: Global___FlightInfo | None = ...,
-        model_settings: _struct_pb2.Struct | None = ...,
-        timezone: Global___TimezoneInfo | None = ...,
-        dialect: Global___DialectInfo | None = ...,
+        flight: Global___FlightSurface | None = ...,
+        model_settings: Global___ModelSettings | None = ...,
+        timezone: Global___TimezoneChain | None = ...,
+        dialect: Global___DialectChain | None = ...,
         oneshot_batch: Global___BatchLimits | None = ...,
-        cache: Global___CacheSettingsInfo | None = ...,
+        cache: Global___CacheSettings | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_model_yaml", b"_model_yaml", "cache", b"cache", "dialect", b"dialect", "flight", b"flight", "model_settings", b"model_settings", "model_yaml", b"model_yaml", "oneshot_batch", b"oneshot_batch", "timezone", b"timezone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
