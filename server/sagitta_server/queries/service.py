@@ -238,13 +238,9 @@ class QueryService:
         shown = self.compile(handle, asked, dialect, limit=cut_at)
         executed = shown if cut_at is None else self.compile(handle, asked, dialect, limit=cut_at + 1)
         source = self.source_for(shown.dialect)
+        chain = resolve_zone(handle.model.settings, self._zones.learn(source), zone)  # a statement of its own, maybe
         started = time.perf_counter()
         lookup, stream = self._stream(handle, executed, source, token=token, accepted_age=accepted_age)
-        try:
-            chain = resolve_zone(handle.model.settings, self._zones.learn(source), zone)
-        except BaseException:
-            stream.close()
-            raise
         return Run(
             compiled=shown,
             stream=stream,

@@ -78,19 +78,27 @@ def resolve_zone(settings: ModelSettings | None, database: str | None, requested
 
 
 class DatabaseZones:
-    """The session zone of each source, asked once, after its first query."""
+    """The session zone of each source, asked once, before its first query."""
 
     def __init__(self) -> None:
         self._zones: dict[str, str | None] = {}
 
     def known(self, source: str) -> str | None:
-        """The zone if a query has run on the source already."""
+        """The zone if a query has been asked of the source already."""
         return self._zones.get(source)
 
     def learn(self, source: Source) -> str | None:
-        """The zone, asked for when it is not known; a warehouse that does not tell has none."""
+        """The zone, asked for when it is not known; a warehouse that does not tell has none.
+
+        Whoever asks must hold no statement of the source: the question takes a connection, and there may be one only.
+        One that fails now is asked again.
+        """
         if source.name not in self._zones:
-            self._zones[source.name] = _ask(source)
+            try:
+                self._zones[source.name] = _ask(source)
+            except SourceError as error:
+                log.warning("the session zone of source %s is unknown: %s", source.name, error)
+                return None
         return self._zones[source.name]
 
 
@@ -98,13 +106,9 @@ def _ask(source: Source) -> str | None:
     sql = SESSION_ZONE.get(source.dialect)
     if sql is None:
         return None
+    stream = source.execute(sql, timeout_seconds=5.0)
     try:
-        stream = source.execute(sql, timeout_seconds=5.0)
-        try:
-            values = [value for batch in batches_of(stream) for value in batch.column(0).to_pylist()]
-        finally:
-            stream.close()
-    except SourceError as error:
-        log.warning("the session zone of source %s is unknown: %s", source.name, error)
-        return None
+        values = [value for batch in batches_of(stream) for value in batch.column(0).to_pylist()]
+    finally:
+        stream.close()
     return known_zone(values[0]) if values else None
