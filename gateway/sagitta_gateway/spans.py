@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from opentelemetry import trace
 from opentelemetry.propagate import extract, inject
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sagitta_gateway.observed import NOBODY, Answer, method_of, route_of
 from sagitta_gateway.tracing import service
 
+CLOSE_SECONDS = 2.0
 CLIENT_GONE = "client_gone"
 """What a request failed with whose client went away."""
 
@@ -34,6 +36,7 @@ class Tracing:
 
     provider: TracerProvider
     tracer: Tracer
+    exporters: tuple[SpanExporter, ...]
 
     def install(self, app: FastAPI) -> None:
         """Puts a span around every request."""
@@ -44,18 +47,26 @@ class Tracing:
         return TracedChannel(channel, self)
 
     async def close(self) -> None:
-        """Sends what waits to be sent."""
-        await asyncio.to_thread(self.provider.shutdown)
+        """Sends what waits to be sent, for `CLOSE_SECONDS` at most: a collector that is away holds up no stop."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        closing = threading.Thread(target=self.provider.shutdown, name="tracing-close", daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
+        if closing.is_alive():
+            for exporter in self.exporters:
+                exporter.shutdown()  # gives up what it is trying to send
 
 
-def start_tracing(exporters: Sequence[Any], environment: Mapping[str, str]) -> Tracing:
+def start_tracing(exporters: Sequence[SpanExporter], environment: Mapping[str, str]) -> Tracing:
     """Builds the tracer; sampler, limits and batches are read from the environment by the SDK."""
     about = Resource({**service(environment), "service.instance.id": str(uuid.uuid4())})
     provider = TracerProvider(resource=Resource.create().merge(about), shutdown_on_exit=False)
     for exporter in exporters:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     _tell_traces_in_logs()
-    return Tracing(provider, provider.get_tracer("sagitta", service(environment)["service.version"]))
+    return Tracing(provider, provider.get_tracer("sagitta", service(environment)["service.version"]), tuple(exporters))
 
 
 class _LineFormatter(logging.Formatter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Span, SpanContext, Status, StatusCode, Tracer
 
 from sagitta_server.observability.settings import TracingSettings
@@ -25,6 +26,7 @@ EXPORTERS = "opentelemetry_traces_exporter"
 OTLP: Mapping[str, str] = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 """The exporter of each protocol of OTLP."""
 SERVICE = "sagitta-engine"
+CLOSE_SECONDS = 2.0
 
 
 class ExporterError(Exception):
@@ -38,10 +40,16 @@ class Tracing:
     provider: TracerProvider
     tracer: Tracer
     settings: TracingSettings
+    exporters: tuple[SpanExporter, ...] = ()
 
     def close(self) -> None:
-        """Sends what waits to be sent."""
-        self.provider.shutdown()
+        """Sends what waits to be sent, for `CLOSE_SECONDS` at most: a collector that is away holds up no stop."""
+        closing = threading.Thread(target=self.provider.shutdown, name="tracing-close", daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
+        if closing.is_alive():
+            for exporter in self.exporters:
+                exporter.shutdown()  # gives up what it is trying to send
 
 
 def start_tracing(settings: TracingSettings, environment: Mapping[str, str]) -> Tracing:
@@ -50,17 +58,17 @@ def start_tracing(settings: TracingSettings, environment: Mapping[str, str]) -> 
     Raises:
         ExporterError: there is no such exporter.
     """
-    exporters = [found for name in exporter_names(environment) if (found := _exporter(name)) is not None]
-    tracing = build_tracing(settings, environment)
-    for exporter in exporters:
-        tracing.provider.add_span_processor(BatchSpanProcessor(exporter()))
+    classes = [found for name in exporter_names(environment) if (found := _exporter(name)) is not None]
+    tracing = build_tracing(settings, environment, tuple(exporter() for exporter in classes))
     for handler in logging.getLogger().handlers:
         handler.addFilter(add_trace_ids)
     return tracing
 
 
-def build_tracing(settings: TracingSettings, environment: Mapping[str, str]) -> Tracing:
-    """A tracer that sends its spans nowhere yet."""
+def build_tracing(
+    settings: TracingSettings, environment: Mapping[str, str], exporters: tuple[SpanExporter, ...] = ()
+) -> Tracing:
+    """A tracer that sends its spans to some exporters, in batches."""
     about = {"service.version": version("sagitta"), "service.instance.id": str(uuid.uuid4())}
     if not environment.get("OTEL_SERVICE_NAME"):
         about["service.name"] = SERVICE
@@ -68,7 +76,9 @@ def build_tracing(settings: TracingSettings, environment: Mapping[str, str]) -> 
     named = "service.name" in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
     resource = given.merge(Resource({key: value for key, value in about.items() if key != "service.name" or not named}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    return Tracing(provider, provider.get_tracer("sagitta", version("sagitta")), settings)
+    for exporter in exporters:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    return Tracing(provider, provider.get_tracer("sagitta", version("sagitta")), settings, exporters)
 
 
 def exporter_names(environment: Mapping[str, str]) -> list[str]:
