@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.csv
 
-from sagitta_gateway.results.cells import json_rows
+from sagitta_gateway.results.rows import json_rows
 from sagitta_gateway.review_calls import rest
 
 ARROW = "application/vnd.apache.arrow.stream"

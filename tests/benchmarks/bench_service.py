@@ -34,7 +34,7 @@ from google.protobuf.any_pb2 import Any as Packed
 from harness.server import Server, serving
 from sagitta.flight.sql import FlightSql_pb2 as fs
 from sagitta.semantic.v1 import query_service_pb2 as pb
-from sagitta_gateway.results.cells import json_rows
+from sagitta_gateway.results.rows import json_rows
 
 from benchmarks.bench_model import model_text
 from benchmarks.harness import Bench, seconds

@@ -20,9 +20,10 @@ from sagitta.semantic.v1.query_service_pb2 import ResultMetadata, ResultSummary
 from sagitta.semantic.v1.result_pb2 import ResultColumn
 from sagitta_gateway.negotiation import wanted_format
 from sagitta_gateway.results import cells
-from sagitta_gateway.results.cells import CHUNK_ROWS, json_lines, json_rows
+from sagitta_gateway.results import rows as joining
 from sagitta_gateway.results.formats import Delivery, ResultFormat, pieces, writer_for
 from sagitta_gateway.results.formatting import UnknownLocale, display, find_locale
+from sagitta_gateway.results.rows import CHUNK_ROWS, json_lines, json_rows
 
 MOMENTS = st.datetimes(dt.datetime.fromisoformat("1900-01-01"), dt.datetime.fromisoformat("2200-01-01"))
 COLUMNS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
@@ -40,6 +41,7 @@ COLUMNS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "decimal": (pa.decimal128(38, 6), st.decimals(-(10**31), 10**31, places=6)),
     "small_decimal": (pa.decimal128(9, 2), st.decimals(-(10**6), 10**6, places=2)),
     "tiny_decimal": (pa.decimal128(20, 18), st.decimals(-9, 9, places=18)),
+    "money": (pa.decimal128(18, 2), st.decimals("-0.99", "99999", places=2)),
     "whole_decimal": (pa.decimal128(38, 0), st.integers(-(10**37), 10**37).map(Decimal)),
     "large_decimal": (pa.decimal256(60, 30), st.decimals(-(10**29), 10**29, places=30)),
     "list": (pa.list_(pa.int64()), st.lists(st.integers(-5, 5))),
@@ -80,12 +82,41 @@ def test_every_cell_is_the_value(data: st.DataObject) -> None:
     batch = pa.RecordBatch.from_arrays(arrays, names=[f"{n} {kind}" for n, kind in enumerate(kinds)])
     wanted = [[expected(kind, column[row]) for kind, column in zip(kinds, columns, strict=True)] for row in range(rows)]
     small = json_rows(batch, "UTC")
-    with mock.patch.object(cells, "SMALL_CELLS", 0):
+    with mock.patch.object(joining, "SMALL_CELLS", 0):
         assert json_rows(batch, "UTC") == small, "few cells are written like many"
     assert json.loads(b"[" + small + b"]") == wanted
     lines = [json.loads(line) for line in json_lines(batch, "UTC").splitlines()]
     assert [list(line.values()) for line in lines] == wanted
     assert all(list(line) == batch.schema.names for line in lines)
+
+
+NUMBERS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
+    "int8": (pa.int8(), st.integers(-128, 127)),
+    "uint16": (pa.uint16(), st.integers(0, 2**16 - 1)),
+    "int64": (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
+    "uint64": (pa.uint64(), st.integers(0, 2**64 - 1)),
+    "double": (pa.float64(), st.floats() | st.integers(-(10**16), 10**16).map(float) | st.floats(-1e-4, 1e-4)),
+    "whole double": (pa.float64(), st.integers(-(10**6), 10**6).map(float)),
+    "money": (pa.decimal128(18, 2), st.decimals("-999", "999", places=2)),
+    "large money": (pa.decimal128(38, 4), st.decimals(-(10**15), 10**15, places=4)),
+    "total": (pa.decimal128(38, 0), st.integers(-(10**16), 10**16).map(Decimal)),
+    "small part": (pa.decimal128(9, 9), st.decimals("-0.9", "0.9", places=9)),
+    "date": (pa.date32(), st.dates(dt.date(2024, 12, 1), dt.date(2025, 1, 31))),
+}
+
+
+@given(st.data(), st.sampled_from(sorted(NUMBERS)), st.sampled_from([",", "]", "}\n", ',"é":']))
+def test_numbers_and_days_are_written_as_arrow_writes_them(data: st.DataObject, kind: str, after: str) -> None:
+    type_, values = NUMBERS[kind]
+    drawn = data.draw(st.lists(st.none() | values, min_size=1, max_size=40) | st.lists(values, min_size=60))
+    column = pa.array([None, *drawn], type_).slice(data.draw(st.integers(0, 1)))
+    parts = list(joining.cell_parts(column, "UTC", after))
+    rows = [
+        "".join(part if isinstance(part, str) else part[row].as_py() or "null" for part in parts)
+        for row in range(len(column))
+    ]
+    texts = cells.cell_texts(column).to_pylist()
+    assert rows == [("null" if text is None else text) + after for text in texts]
 
 
 @given(st.lists(MOMENTS, min_size=1, max_size=5), st.sampled_from(["Europe/Berlin", "America/St_Johns", "Asia/Tokyo"]))
@@ -101,8 +132,11 @@ def test_a_naive_timestamp_carries_the_offset_of_its_zone(moments: list[dt.datet
 
 def test_many_rows_are_written_in_order() -> None:
     rows = CHUNK_ROWS * 3 + 17
-    batch = pa.RecordBatch.from_arrays([pa.array(range(rows)), pa.array(["x"] * rows)], names=["n", "t"])
-    assert json.loads(b"[" + json_rows(batch.slice(5), "UTC") + b"]") == [[n, "x"] for n in range(5, rows)]
+    numbers = pa.array(range(rows))
+    batch = pa.RecordBatch.from_arrays([numbers, numbers, pa.array(["x"] * rows), numbers], names=["n", "m", "t", "z"])
+    wanted = [[n, n, "x", n] for n in range(5, rows)]
+    assert json.loads(b"[" + json_rows(batch.slice(5), "UTC") + b"]") == wanted
+    assert [list(json.loads(line).values()) for line in json_lines(batch.slice(5), "UTC").splitlines()] == wanted
 
 
 TABLE = pa.table(

@@ -1,7 +1,8 @@
 """Arrow columns -> JSON texts, whole columns at a time.
 
-A cell's text is made by Arrow's own casts and string functions, which run outside the interpreter lock; rows are joined
-by Arrow too. Only types that JSON and Arrow share no notion of (lists, structs, intervals, binary) go through Python.
+A cell's text is made by Arrow's own casts and string functions, which run outside the interpreter lock. Only types that
+JSON and Arrow share no notion of (lists, structs, intervals, binary) go through Python. `rows.py` joins the cells;
+`numbers.py` is faster where it can be, and gives the same texts.
 
 The rules: NULL, NaN and infinity are `null`; a decimal is a number where a double holds it exactly (15 digits), else a
 string; timestamps are ISO 8601 with `T`, zero fractions dropped, UTC as `Z`; a naive timestamp gets the offset of the
@@ -11,107 +12,25 @@ zone in which it is meant.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Array = Any
-Batch = Any
+from sagitta_gateway.results.numbers import EXACT_DIGITS
 
-EXACT_DIGITS = 15
-"""Decimal digits that every double keeps."""
-SMALL_CELLS = 256
-"""Up to so many cells Arrow's calls cost more than the cells do in Python, and each gives the interpreter lock away."""
-CHUNK_ROWS = 16_384
-"""Rows that one thread turns at a time."""
+Array = Any
+
 _CONTROLS = bytes(range(0x20))
-_SPECIAL = _CONTROLS + b'"\\'
 _YEARS_WITHOUT_RULES = range(2037, 10_000)
 _SHORT_ESCAPES = {0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0C: "\\f", 0x0D: "\\r"}
-_NOTHING, _COMMA, _QUOTE, _ZULU = (pa.scalar(text, pa.string()) for text in ("", ",", '"', "Z"))
+_NOTHING, _QUOTE, _ZULU = (pa.scalar(text, pa.string()) for text in ("", '"', "Z"))
 """Made once: making a scalar costs more than joining a thousand texts with it."""
-_BETWEEN_ROWS = pa.scalar("],[")
-_LINE_END = pa.scalar("}\n")
 _NULL_TEXT = pa.scalar(None, pa.string())
-_POOL = ThreadPoolExecutor(thread_name_prefix="cells")
-
-
-def json_rows(batch: Batch, zone: str) -> bytes:
-    """The rows of a batch as JSON arrays, joined by commas; empty for no rows."""
-    if not batch.num_columns:
-        return b",".join([b"[]"] * batch.num_rows)
-    if batch.num_rows * batch.num_columns <= SMALL_CELLS:
-        return _small_rows(batch, zone)
-    chunks = _chunks(batch)
-    if len(chunks) <= 1:
-        buffers = [_rows(chunk, zone) for chunk in chunks]
-    else:
-        buffers = list(_POOL.map(lambda chunk: _rows(chunk, zone), chunks))
-    if not buffers:
-        return b""
-    last = buffers.pop()
-    return b"".join((b"[", *buffers, last[: -len(_BETWEEN_ROWS.as_py())], b"]"))
-
-
-def json_lines(batch: Batch, zone: str) -> bytes:
-    """The rows of a batch as JSON objects, one per line."""
-    names = [orjson.dumps(name).decode() for name in batch.schema.names]
-    keys = [pa.scalar(f"{',' if position else '{'}{name}:") for position, name in enumerate(names)]
-    parts = _POOL.map(lambda chunk: _lines(chunk, zone, keys), _chunks(batch))
-    return b"".join(parts)
-
-
-def _small_rows(batch: Batch, zone: str) -> bytes:
-    """The same texts as `_rows` gives, for a few cells."""
-    columns = [_small_cells(column, zone) for column in batch.columns]
-    return orjson.dumps(list(zip(*columns, strict=True)))[1:-1]
-
-
-def _small_cells(column: Array, zone: str) -> list[Any]:
-    """Cells that orjson writes as Arrow would; those of other types are Arrow's own texts."""
-    kind, types = column.type, pa.types
-    if types.is_integer(kind) or types.is_boolean(kind) or types.is_string(kind):
-        values: list[Any] = column.to_pylist()
-        return values
-    if types.is_decimal(kind) and kind.scale >= 0:
-        return [None if value is None else _small_decimal(value) for value in column.to_pylist()]
-    texts = cell_texts(column, zone).to_pylist()
-    return [None if text is None else orjson.Fragment(text) for text in texts]
-
-
-def _small_decimal(value: Decimal) -> Any:
-    """A number where a double keeps every digit, else a text."""
-    text = str(value)
-    return orjson.Fragment(text) if len(value.as_tuple().digits) <= EXACT_DIGITS else text
-
-
-def _chunks(batch: Batch) -> list[Batch]:
-    return [batch.slice(start, CHUNK_ROWS) for start in range(0, batch.num_rows, CHUNK_ROWS)]
-
-
-def _rows(chunk: Batch, zone: str) -> memoryview:
-    """The rows of a chunk, cells joined by commas; behind each row, the last too, what stands between rows."""
-    columns = [cell_texts(column, zone) for column in chunk.columns]
-    columns[-1] = pc.binary_join_element_wise(
-        columns[-1], _BETWEEN_ROWS, _NOTHING, null_handling="replace", null_replacement="null"
-    )
-    return data_of(pc.binary_join_element_wise(*columns, _COMMA, null_handling="replace", null_replacement="null"))
-
-
-def _lines(chunk: Batch, zone: str, keys: Sequence[Any]) -> memoryview:
-    pieces: list[Any] = []
-    for key, column in zip(keys, chunk.columns, strict=True):
-        pieces += [key, cell_texts(column, zone)]
-    return data_of(
-        pc.binary_join_element_wise(*pieces, _LINE_END, _NOTHING, null_handling="replace", null_replacement="null")
-    )
 
 
 def data_of(texts: Array) -> memoryview:
@@ -196,7 +115,7 @@ def _decimal_bound(kind: Any) -> Any:
 def escaped(column: Array) -> Array:
     """Strings with JSON's escapes; a look at the bytes tells whether there is anything to escape."""
     data = bytes(data_of(column))
-    if len(data.translate(None, _SPECIAL)) == len(data):
+    if not data or not (b'"' in data or b"\\" in data or np.frombuffer(data, np.uint8).min() < len(_CONTROLS)):
         return column
     for character in ("\\", '"'):
         column = pc.replace_substring(column, character, f"\\{character}")

@@ -17,8 +17,9 @@ from babel import Locale
 from sagitta.semantic.v1.query_service_pb2 import ResultMetadata, ResultSummary
 
 from sagitta_gateway.convert import Body, to_body, without_nulls
-from sagitta_gateway.results.cells import data_of, json_lines, json_rows, plain_texts
+from sagitta_gateway.results.cells import data_of, plain_texts
 from sagitta_gateway.results.formatting import display_batch, model_locale
+from sagitta_gateway.results.rows import json_lines, json_rows
 
 
 class ResultFormat(StrEnum):

@@ -21,7 +21,7 @@ from sagitta_gateway.error_schema import errors
 from sagitta_gateway.errors import HttpError
 from sagitta_gateway.openapi import answers, body_of, object_of, properties_of
 from sagitta_gateway.presence import while_present
-from sagitta_gateway.results.cells import json_rows
+from sagitta_gateway.results.rows import json_rows
 from sagitta_gateway.routes.models import MAX_TEXT
 from sagitta_gateway.routes.queries import ROWS, QueryBody
 from sagitta_gateway.schemas import nullable
