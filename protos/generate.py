@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.resources
+import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path, PurePosixPath
 
 import google
+from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
 PROTOS = Path(__file__).resolve().parent
@@ -87,11 +89,40 @@ def add_packages(folder: Path, protos: tuple[str, ...]) -> None:
     (folder / "sagitta" / "py.typed").touch()
 
 
+def write_comments(folder: Path, protos: tuple[str, ...]) -> None:
+    """Writes the comment of every message and field by its full name, which the stubs' descriptors do not hold."""
+    compiled = folder / "comments.binpb"
+    run_protoc((f"--descriptor_set_out={compiled}", "--include_source_info"), protos)
+    found: dict[str, str] = {}
+    for file in descriptor_pb2.FileDescriptorSet.FromString(compiled.read_bytes()).file:
+        if not file.package.startswith("sagitta."):
+            continue
+        for location in file.source_code_info.location:
+            name = _commented(file, tuple(location.path))
+            if name and location.leading_comments:
+                found[name] = " ".join(line.strip() for line in location.leading_comments.strip().splitlines())
+    compiled.unlink()
+    text = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True)
+    (folder / "sagitta" / "comments.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _commented(file: descriptor_pb2.FileDescriptorProto, path: tuple[int, ...]) -> str | None:
+    """The full name of the message or field at a path of a file's source info; None for anything else."""
+    match path:
+        case (4, message):
+            return f"{file.package}.{file.message_type[message].name}"
+        case (4, message, 2, field):
+            return f"{file.package}.{file.message_type[message].name}.{file.message_type[message].field[field].name}"
+        case _:
+            return None
+
+
 def generate(folder: Path) -> None:
     """Fills `folder` with the whole `sagitta` package of stubs."""
     protos = sources()
     compile_to(folder, protos)
     add_packages(folder, protos)
+    write_comments(folder, protos)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from sagitta_gateway.convert import key_of
 from sagitta_gateway.error_schema import ERROR_SCHEMAS, error_response
 from sagitta_gateway.query_schema import QUERY_SCHEMAS
-from sagitta_gateway.schemas import COMPONENTS, Components, Schema
+from sagitta_gateway.schemas import COMPONENTS, Components, Schema, described
 
 COMPONENT_SCHEMAS = Components()
 """The schemas of messages that routes refer to."""
@@ -72,14 +72,16 @@ def object_of(
     `unset_left_out` fields without a value are no null but not there, save those that are `required` all the same.
     """
     descriptor: Any = message.DESCRIPTOR
-    given = dict(also or {})
     fields = [field for field in descriptor.fields if keys is None or field.name in keys]
+    comments = {key_of(field): described(field.full_name) for field in fields}
+    given = {key: {**comments.get(key, {}), **schema} for key, schema in (also or {}).items()}
     wanted = [field for field in fields if key_of(field) not in given]
     always = [key_of(field) for field in wanted if not (unset_left_out and field.has_presence)]
     own = COMPONENT_SCHEMAS.fields(wanted, nullable_fields=not unset_left_out)
     properties = {key_of(field): own.get(key_of(field)) or given[key_of(field)] for field in fields}
     names = dict.fromkeys([*always, *required])
-    return {"type": "object", "title": title, "properties": {**properties, **given}, "required": list(names)}
+    body = {"type": "object", "title": title, **described(descriptor.full_name)}
+    return {**body, "properties": {**properties, **given}, "required": list(names)}
 
 
 def install(app: FastAPI, tags: Iterable[dict[str, str]]) -> None:
@@ -121,20 +123,30 @@ def _refer(node: Any) -> None:
     """Replaces marked schemas by references, in place."""
     items = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
     if isinstance(node, dict) and COMPONENT in node:
-        name = node[COMPONENT]
+        reference = {"$ref": f"{COMPONENTS}{node[COMPONENT]}"}
+        said = {key: node[key] for key in ("description",) if key in node}
         node.clear()
-        node["$ref"] = f"{COMPONENTS}{name}"
+        node.update(reference | said)
         return
     for item in items:
         _refer(item)
 
 
+def _read(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    return found
+
+
 def _exemplify(document: dict[str, Any]) -> None:
-    """Gives an example to every success that has none of its own; a shortcut has that of its operation."""
-    known: dict[str, Any] = json.loads(files(__package__).joinpath("examples.json").read_text(encoding="utf-8"))
+    """Gives an example to every body and to every success without its own; a shortcut has that of its operation."""
+    known, asked = _read("examples.json"), _read("request_examples.json")
     for operations in document["paths"].values():
         for operation in operations.values():
-            name = operation.get("operationId", "").removesuffix("_shortcut")
+            whole = operation.get("operationId", "")
+            name = whole.removesuffix("_shortcut").removesuffix("_without_session")
+            example = asked.get(whole, asked.get(name))
+            if example is not None:
+                operation["requestBody"]["content"]["application/json"]["example"] = example
             for response in operation["responses"].values():
                 for content in response.get("content", {}).values():
                     if (text := content.pop(EXAMPLE, None)) is not None:

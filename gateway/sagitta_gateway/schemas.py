@@ -1,8 +1,11 @@
-"""JSON Schemas of the bodies that `convert.py` makes, worked out from the same descriptors."""
+"""JSON Schemas of the bodies that `convert.py` makes, from the same descriptors and the comments of the contract."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -28,6 +31,36 @@ _INTEGERS = {
 _NUMBERS = {FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT}
 
 
+@cache
+def _comments() -> dict[str, str]:
+    found: dict[str, str] = json.loads(files("sagitta").joinpath("comments.json").read_text(encoding="utf-8"))
+    return found
+
+
+def described(name: str) -> Schema:
+    """The comment of the contract on a message or field as a schema's description; nothing where there is none."""
+    comment = _comments().get(name)
+    return {"description": comment} if comment else {}
+
+
+ALWAYS_SET = frozenset(
+    {
+        "sagitta.semantic.v1.Session.created_at",
+        "sagitta.semantic.v1.Session.last_accessed_at",
+        "sagitta.semantic.v1.LoadModelResponse.health",
+        "sagitta.semantic.v1.LoadOsiModelResponse.health",
+        "sagitta.semantic.v1.LoadOsiModelResponse.input_validation",
+        "sagitta.semantic.v1.CompileQueryResponse.resolved",
+        "sagitta.semantic.v1.CompileQueryResponse.explain",
+        "sagitta.semantic.v1.ResultMetadata.resolved",
+        "sagitta.semantic.v1.ResultMetadata.explain",
+        "sagitta.semantic.v1.Conversion.validation",
+        "sagitta.semantic.v1.RecordHeartbeatResponse.recorded_at",
+    }
+)
+"""Messages within messages that an answer never lacks, though the contract's language cannot say so."""
+
+
 class Components:
     """Collects the schemas of messages and of every message that they hold."""
 
@@ -50,11 +83,20 @@ class Components:
 
     def _object(self, descriptor: Descriptor) -> Schema:
         properties = self.fields(descriptor.fields)
-        return {"type": "object", "title": descriptor.name, "properties": properties, "required": list(properties)}
+        return {
+            "type": "object",
+            "title": descriptor.name,
+            **described(descriptor.full_name),
+            "properties": properties,
+            "required": list(properties),
+        }
 
     def fields(self, fields: Iterable[FieldDescriptor], *, nullable_fields: bool = True) -> dict[str, Schema]:
         """The schemas of fields by their keys; a field that may be unset is null, unless it is left out then."""
-        return {key_of(field): self._field(field, nullable_fields=nullable_fields) for field in fields}
+        return {
+            key_of(field): {**self._field(field, nullable_fields=nullable_fields), **described(field.full_name)}
+            for field in fields
+        }
 
     def _field(self, field: FieldDescriptor, *, nullable_fields: bool) -> Schema:
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -65,7 +107,8 @@ class Components:
         value = self._value(field)
         if field.is_repeated:
             return {"type": "array", "items": value}
-        return nullable(value) if field.has_presence and nullable_fields else value
+        optional = field.has_presence and field.full_name not in ALWAYS_SET
+        return nullable(value) if optional and nullable_fields else value
 
     def _value(self, field: FieldDescriptor) -> Schema:
         if field.message_type is not None:

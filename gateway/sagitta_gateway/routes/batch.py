@@ -35,7 +35,7 @@ class BatchQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: str | None = Field(default=None, max_length=255, description="Unique in the batch; q0, q1, ... when omitted.")
-    query: QueryBody
+    query: QueryBody = Field(description="The question.")
     execute: bool | None = Field(default=None, description="As the batch says when omitted.")
     dialect: str | None = Field(default=None, description="As the batch says when omitted.")
 

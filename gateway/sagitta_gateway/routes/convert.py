@@ -109,12 +109,9 @@ class LoadOsi(BaseModel):
 _LOADED_OSI = object_of(
     pb.LoadOsiModelResponse,
     "LoadedOsiModel",
-    keys=("warnings", "model_load", "health", "conversion_warnings", "input_validation"),
-    also={
-        **LOADED["properties"],
-        "input_validation": body_of(pb.ConversionValidation),
-    },
-    required=(*LOADED["required"], "input_validation"),
+    keys=("conversion_warnings", "input_validation"),
+    also=LOADED["properties"],
+    required=LOADED["required"],
 )
 
 

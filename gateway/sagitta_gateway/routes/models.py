@@ -66,8 +66,8 @@ LOADED = object_of(
     pb.LoadModelResponse,
     "LoadedModel",
     keys=("warnings", "model_load", "health"),
-    also={**properties_of(model_pb2.ModelCounts), "health": body_of(model_pb2.Health)},
-    required=("model_id", "data_objects", "dimensions", "measures", "metrics", "health"),
+    also=properties_of(model_pb2.ModelCounts),
+    required=("model_id", "data_objects", "dimensions", "measures", "metrics"),
 )
 
 

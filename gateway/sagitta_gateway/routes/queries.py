@@ -39,7 +39,7 @@ class QueryRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     model_id: str = Field(min_length=1, description="The model.", examples=["abcd1234"])
-    query: QueryBody
+    query: QueryBody = Field(description="The question.")
     dialect: str | None = Field(
         default=None,
         description="When omitted: the model's default, then the server's, then postgres.",
@@ -92,8 +92,7 @@ _COMPILED = object_of(
     pb.CompileQueryResponse,
     "CompiledQuery",
     keys=("sql", "dialect", "resolved", "warnings", "sql_valid", "explain", "physical_tables", "columns"),
-    also={"resolved": body_of(result_pb2.Resolved), "query": QUERY},
-    required=("resolved",),
+    also={"query": QUERY},
 )
 _SQL = {**answers(_COMPILED, "The SQL."), **errors(400, 404, 410, 422)}
 
@@ -244,12 +243,11 @@ _RESULT_SCHEMA = object_of(
         "columns": {"type": "array", "items": RESULT_COLUMN},
         "rows": ROWS,
         **{key: schema for key, schema in properties_of(pb.ResultSummary).items() if key != "warnings"},
-        "resolved": body_of(result_pb2.Resolved),
         "query": QUERY,
         **properties_of(result_pb2.CacheOutcome),
     },
     required=(
-        *("columns", "rows", "row_count", "execution_time_ms", "truncated", "resolved"),
+        *("columns", "rows", "row_count", "execution_time_ms", "truncated"),
         *("cached", "cached_at", "ttl_seconds", "ttl_source", "ttl_limiting_table"),
     ),
 )
