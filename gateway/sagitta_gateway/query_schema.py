@@ -9,28 +9,38 @@ Schema = dict[str, Any]
 _NAME: Schema = {"type": "string", "minLength": 1}
 _SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
 _FILTERS: Schema = {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/QueryFilterNode"}}
-_ORDER: Schema = {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/QueryOrder"}}
-_PATHS: Schema = {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/QueryPathChoice"}}
+_GRAIN: Schema = {"type": "string", "description": "`year`, `quarter`, `month`, `week`, `day`, `hour`, ..."}
+_AS: Schema = {"type": "string", "description": "The label in the result; the name without it."}
 
 QUERY_SCHEMAS: dict[str, Schema] = {
     "QueryObject": {
         "type": "object",
         "title": "QueryObject",
-        "description": "Measures by dimensions, or raw fields. `order_by` and `orderBy` are the same key.",
+        "description": "Measures by dimensions, or raw fields. Keys are also read in their other spelling: `order_by` "
+        "and `orderBy`, `usePathNames` and `use_path_names`, `op` and `operator`.",
         "required": ["select"],
         "properties": {
-            "select": {"$ref": "#/components/schemas/QuerySelect"},
+            "select": {"$ref": "#/components/schemas/QuerySelect", "description": "What to return."},
             "where": {**_FILTERS, "description": "Predicates on rows, joined by AND."},
             "having": {**_FILTERS, "description": "Predicates on finished rows, joined by AND."},
-            "order_by": _ORDER,
-            "orderBy": _ORDER,
-            "limit": {"type": ["integer", "null"], "minimum": 1},
-            "offset": {"type": ["integer", "null"], "minimum": 0},
-            "use_path_names": _PATHS,
-            "usePathNames": _PATHS,
-            "dimensionsExclude": {"type": ["boolean", "null"]},
-            "allowFanOut": {"type": ["boolean", "null"]},
-            "grouping": {"enum": ["rollup", "cube", None]},
+            "order_by": {
+                "type": ["array", "null"],
+                "items": {"$ref": "#/components/schemas/QueryOrder"},
+                "description": "Sort keys, the most important first.",
+            },
+            "limit": {"type": ["integer", "null"], "minimum": 1, "description": "Rows to return at most."},
+            "offset": {"type": ["integer", "null"], "minimum": 0, "description": "Rows to skip first."},
+            "usePathNames": {
+                "type": ["array", "null"],
+                "items": {"$ref": "#/components/schemas/QueryPathChoice"},
+                "description": "Secondary joins to take instead of the primary ones.",
+            },
+            "dimensionsExclude": {
+                "type": ["boolean", "null"],
+                "description": "Asks for the combinations of dimension members that do not occur.",
+            },
+            "allowFanOut": {"type": ["boolean", "null"], "description": "Silences the warning about mixed grains."},
+            "grouping": {"enum": ["rollup", "cube", None], "description": "Subtotals."},
         },
         "example": {
             "select": {"dimensions": ["Customer Country"], "measures": ["Revenue"]},
@@ -45,16 +55,46 @@ QUERY_SCHEMAS: dict[str, Schema] = {
         "properties": {
             "dimensions": {
                 "type": "array",
-                "description": "`Name`, `Name:grain`, or an object: `dimension`, `grain`, `as`; `coalesce`, `as`.",
-                "items": {"anyOf": [_NAME, {"type": "object"}]},
+                "description": "Columns to group by: `Name`, `Name:grain`, or an object.",
+                "items": {"anyOf": [_NAME, {"$ref": "#/components/schemas/QueryDimension"}]},
             },
             "measures": {
                 "type": "array",
-                "description": "Measures and metrics: the name, or an object with `measure`, `filter`, `as`.",
-                "items": {"anyOf": [_NAME, {"type": "object"}]},
+                "description": "Measures and metrics: the name, or an object.",
+                "items": {"anyOf": [_NAME, {"$ref": "#/components/schemas/QueryMeasure"}]},
             },
-            "fields": {"type": "array", "description": "Raw columns, `Object.Column`.", "items": {"type": "string"}},
-            "distinct": {"type": "boolean"},
+            "fields": {
+                "type": "array",
+                "description": "Raw columns, `Object.Column`; then neither dimensions nor measures.",
+                "items": {"type": "string"},
+            },
+            "distinct": {"type": "boolean", "description": "Whether raw rows are returned once each."},
+        },
+    },
+    "QueryDimension": {
+        "type": "object",
+        "title": "QueryDimension",
+        "description": "A dimension with a grain or a label, or several as one.",
+        "properties": {
+            "dimension": {**_NAME, "description": "The dimension."},
+            "grain": _GRAIN,
+            "coalesce": {
+                "type": "array",
+                "items": _NAME,
+                "description": "Instead of `dimension`: the first of these that is not NULL; needs `as`.",
+            },
+            "as": _AS,
+        },
+    },
+    "QueryMeasure": {
+        "type": "object",
+        "title": "QueryMeasure",
+        "description": "A measure or metric with filters of its own or a label.",
+        "required": ["measure"],
+        "properties": {
+            "measure": {**_NAME, "description": "The measure or metric."},
+            "filter": {**_FILTERS, "description": "Predicates for this measure alone, joined by AND."},
+            "as": _AS,
         },
     },
     "QueryFilterNode": {
@@ -67,8 +107,15 @@ QUERY_SCHEMAS: dict[str, Schema] = {
         "properties": {
             "field": {"type": "string", "description": "A dimension, `Object.Column`, or in `having` a measure."},
             "op": {"type": "string", "description": "`equals`, `=`, `in`, `between`, `contains`, `relative`, ..."},
-            "value": {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}, {"type": "object"}]},
-            "subquery": {"type": "object", "description": "The target of `exists` and `nonexists`."},
+            "value": {
+                "description": "A scalar; a list for `in` and `between`; for `relative` an object such as "
+                "`{unit: month, count: 3}`.",
+                "anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}, {"type": "object"}],
+            },
+            "subquery": {
+                "$ref": "#/components/schemas/QuerySubquery",
+                "description": "The target of `exists` and `nonexists`.",
+            },
         },
     },
     "QueryFilterGroup": {
@@ -79,6 +126,17 @@ QUERY_SCHEMAS: dict[str, Schema] = {
             "logic": {"enum": ["and", "or"]},
             "filters": {**_FILTERS, "minItems": 1},
             "negated": {"type": "boolean"},
+        },
+    },
+    "QuerySubquery": {
+        "type": "object",
+        "title": "QuerySubquery",
+        "description": "Rows of another data object that must (or must not) exist.",
+        "required": ["dataObject"],
+        "properties": {
+            "dataObject": {**_NAME, "description": "The data object."},
+            "pathName": {"type": ["string", "null"], "description": "The secondary join to it."},
+            "filter": {**_FILTERS, "description": "Predicates on its rows, joined by AND."},
         },
     },
     "QueryOrder": {

@@ -13,9 +13,10 @@ from starlette.responses import Response
 from sagitta_gateway.bodies import json_response, json_text
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
-from sagitta_gateway.openapi import answers, body_of, list_of
+from sagitta_gateway.openapi import answers, body_of, list_of, object_of
 from sagitta_gateway.routes.queries import QueryBody
 from sagitta_gateway.routes.scope import Scope, scoped
+from sagitta_gateway.schemas import COMPONENTS
 
 router = APIRouter(tags=["discovery"], default_response_class=Response)
 
@@ -201,7 +202,15 @@ async def list_examples(
     "examples/{example_name:artefact}",
     operation_id="get_example",
     summary="Returns one example query",
-    responses=answers(body_of(pb.GetExampleResponse), "The example."),
+    responses=answers(
+        object_of(
+            pb.GetExampleResponse,
+            "Example",
+            also={"query": {"$ref": f"{COMPONENTS}QueryObject"}},
+            required=("query",),
+        ),
+        "The example; its query can be sent as it stands.",
+    ),
 )
 async def get_example(request: Request, scope: Scope, example_name: Name) -> Response:
     message = pb.GetExampleRequest(session_id=scope.session_id, model_id=scope.model_id, example_name=example_name)

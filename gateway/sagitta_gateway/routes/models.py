@@ -27,13 +27,9 @@ _TEXT = (
 
 
 class ModelText(BaseModel):
-    """A model: its text in one notation, and what is merged into it."""
+    """A model: its text in one notation, `model_yaml` or `model_json`, and what is merged into it."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        protected_namespaces=(),
-        json_schema_extra={"oneOf": [{"required": ["model_yaml"]}, {"required": ["model_json"]}]},
-    )
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     model_yaml: str | None = Field(
         default=None, max_length=MAX_TEXT, description="OBML YAML (or use `model_json`).", examples=[_TEXT]
