@@ -108,10 +108,14 @@ class Scoper:
         return Anchor(home, root, self._must(root, home))
 
     def _widest_root(self, home: str, dims: Sequence[Dimension], far: Sequence[FieldRef]) -> str:
-        """Returns the root that shows most dimensions, of several the smallest; the others are NULL in this leaf."""
+        """Returns the root that shows most dimensions and most members of those, of several the smallest.
 
-        def shown(name: str) -> int:
-            return sum(any(self.is_near(home, ref) or self._sees(name, ref) for ref in dim) for dim in dims)
+        The other dimensions are NULL in this leaf.
+        """
+
+        def shown(name: str) -> tuple[int, int]:
+            count = sum(any(self.is_near(home, ref) or self._sees(name, ref) for ref in dim) for dim in dims)
+            return count, sum(self._sees(name, ref) for ref in set(far))
 
         served = {name: [ref for ref in far if self._sees(name, ref)] for name in self._reaching(self.graph, home, ())}
         most = max(shown(name) for name, refs in served.items() if refs)

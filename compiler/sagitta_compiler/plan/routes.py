@@ -63,14 +63,14 @@ def route(graph: JoinGraph, home: str, dims: Iterable[BoundDimension]) -> Route:
 
 
 def _widest_root(graph: JoinGraph, home: str, dims: tuple[BoundDimension, ...]) -> str:
-    """Of the roots that show the home with a part of the dimensions, the one that shows most of them."""
+    """Of the roots that show the home with a part of the dimensions, the one that shows most, then most members."""
     near = set(graph.reach(home, "many"))
-    shown: dict[frozenset[str], int] = {}
+    shown: dict[frozenset[str], tuple[int, int]] = {}
     for root in graph.roots(home):
         seen = set(graph.reach(root, "many"))
         count = sum(any(waypoint(member) in near | seen for member in dim.members) for dim in dims)
-        wanted = {waypoint(member) for dim in dims for member in dim.members}
-        if further := (wanted & seen) - near:
-            shown[frozenset((home, *further))] = count
+        members = {member for dim in dims for member in dim.members if waypoint(member) in seen - near}
+        if members:
+            shown[frozenset((home, *map(waypoint, members)))] = count, len(members)
     most = max(shown.values())
     return graph.best_root(names for names, count in shown.items() if count == most)
