@@ -12,21 +12,12 @@ from typing import Any
 
 import pytest
 from sagitta_server.reviews.answers import Answer
+from sagitta_server.reviews.enums import AnswerKind, QuestionState, SourceKind
 from sagitta_server.reviews.json_text import dump, load
 from sagitta_server.reviews.mapping_decisions import MappingUpdate
 from sagitta_server.reviews.questions import next_question
 from sagitta_server.reviews.service import ReviewService
-from sagitta_server.reviews.values import (
-    AnswerKind,
-    Filter,
-    Mapping,
-    Preview,
-    Question,
-    QuestionState,
-    Review,
-    Run,
-    SourceKind,
-)
+from sagitta_server.reviews.values import Filter, Mapping, Preview, Question, Review, Run
 from server.reviews.world import ALICE, world
 
 from superset.server import Superset

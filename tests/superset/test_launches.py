@@ -7,12 +7,12 @@ import time
 from urllib.parse import quote, urlsplit
 
 import pytest
+from sagitta_server.reviews.enums import LaunchStatus
 from sagitta_server.reviews.environment import RunRequest
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.sql_safety import normalized
 from sagitta_server.reviews.store import tables
 from sagitta_server.reviews.superset.running import client_id
-from sagitta_server.reviews.values import LaunchStatus
 from server.reviews.world import ALICE
 from sqlalchemy import select
 

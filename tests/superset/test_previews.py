@@ -5,8 +5,8 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
+from sagitta_server.reviews.enums import ApprovalState, PreviewStatus
 from sagitta_server.reviews.errors import ReviewError
-from sagitta_server.reviews.values import ApprovalState, PreviewStatus
 
 from superset.server import restart
 from superset.shop import explore_link, make_dashboard, native_filter

@@ -5,8 +5,8 @@ import socket
 from urllib.parse import quote
 
 import pytest
+from sagitta_server.reviews.enums import AnswerKind, SemanticSourceType
 from sagitta_server.reviews.errors import ReviewError
-from sagitta_server.reviews.values import AnswerKind, SemanticSourceType
 from server.reviews.world import ALICE
 
 from superset.reviewing import desk as open_desk

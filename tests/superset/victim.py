@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sagitta_server.app import Engine
+from sagitta_server.reviews.enums import LaunchStatus, SourceKind
 from sagitta_server.reviews.service import ReviewService
 from sagitta_server.reviews.superset.client import SupersetClient
-from sagitta_server.reviews.values import LaunchStatus, SourceKind
 from server.reviews.victim import DEADLINE_S, KILLED, _step
 from server.reviews.world import ALICE, settings
 from sqlalchemy import event

@@ -15,8 +15,9 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from sagitta_server.reviews.candidates import Entry
+from sagitta_server.reviews.enums import FieldKind
 from sagitta_server.reviews.names import expand
-from sagitta_server.reviews.values import FieldKind, Review
+from sagitta_server.reviews.values import Review
 
 MAX_LABEL = 200
 MAX_DESCRIPTION = 1000

@@ -8,6 +8,18 @@ from datetime import datetime, timedelta
 
 from sagitta_server.reviews import questions as asking
 from sagitta_server.reviews.candidates import accept
+from sagitta_server.reviews.enums import (
+    AnswerKind,
+    BusinessSummarySource,
+    ChangedByKind,
+    ClarificationStatus,
+    FilterConfidenceState,
+    FilterRecoveryStatus,
+    FilterSource,
+    MappingMethod,
+    QuestionState,
+    ResolutionState,
+)
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.field_decisions import (
     LIMITS,
@@ -29,23 +41,7 @@ from sagitta_server.reviews.mapping_decisions import (
 from sagitta_server.reviews.mappings import check_manual_value, fresh_mapping, manual_value, set_value
 from sagitta_server.reviews.recovery import natural_key, with_conditions, without_conditions
 from sagitta_server.reviews.settle import Context
-from sagitta_server.reviews.values import (
-    AnswerKind,
-    BusinessSummarySource,
-    ChangedByKind,
-    ClarificationStatus,
-    Condition,
-    Filter,
-    FilterConfidenceState,
-    FilterRecoveryStatus,
-    FilterSource,
-    Finding,
-    MappingMethod,
-    Question,
-    QuestionState,
-    ResolutionState,
-    Review,
-)
+from sagitta_server.reviews.values import Condition, Filter, Finding, Question, Review
 
 DOUBLE_CLICK = timedelta(seconds=10)
 _MAX_SUMMARY = 65_535

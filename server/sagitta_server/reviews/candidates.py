@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from sagitta_server.reviews.names import norm, similarity
-from sagitta_server.reviews.values import (
-    Candidate,
+from sagitta_server.reviews.enums import (
     CandidateStatus,
     ChangedByKind,
-    Field,
     FieldKind,
     FieldProvenance,
     MatchType,
     SemanticSourceType,
-    Source,
     TrustLevel,
 )
+from sagitta_server.reviews.names import norm, similarity
+from sagitta_server.reviews.values import Candidate, Field, Source
 
 MAX_CANDIDATES = 10
 FUZZY_THRESHOLD = 0.55

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sagitta_server.reviews.values import FindingArea, FindingSeverity
+from sagitta_server.reviews.enums import FindingArea, FindingSeverity
 
 
 @dataclass(frozen=True, slots=True)

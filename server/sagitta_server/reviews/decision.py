@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagitta_server.reviews.values import PreviewStatus, ReadinessState, RecommendedAction, SessionPhase, SessionStatus
+from sagitta_server.reviews.enums import PreviewStatus, ReadinessState, RecommendedAction, SessionPhase, SessionStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,18 +31,13 @@ import yaml
 from sagitta_server.execution import Source as Warehouse
 from sagitta_server.execution import SourceError, batches_of
 from sagitta_server.reviews.candidates import Entry
+from sagitta_server.reviews.enums import FieldKind, SemanticSourceStatus, SemanticSourceType, TrustLevel
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.field_decisions import LIMITS, clean_text
 from sagitta_server.reviews.names import norm
 from sagitta_server.reviews.settings import DictionarySettings
 from sagitta_server.reviews.settle import random_id
-from sagitta_server.reviews.values import (
-    FieldKind,
-    SemanticSourceStatus,
-    SemanticSourceType,
-    Source,
-    TrustLevel,
-)
+from sagitta_server.reviews.values import Source
 
 MAX_ROWS = 50_000
 MAX_INLINE_BYTES = 1_048_576

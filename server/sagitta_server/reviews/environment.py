@@ -11,16 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sagitta_server.reviews.candidates import Entry
+from sagitta_server.reviews.enums import FieldKind, SemanticSourceType, SourceKind, TrustLevel
 from sagitta_server.reviews.json_text import EMPTY_OBJECT, JsonText
-from sagitta_server.reviews.values import (
-    Condition,
-    Dataset,
-    FieldKind,
-    Filter,
-    SemanticSourceType,
-    SourceKind,
-    TrustLevel,
-)
+from sagitta_server.reviews.values import Condition, Dataset, Filter
 
 
 @dataclass(frozen=True, slots=True)

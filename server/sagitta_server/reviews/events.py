@@ -6,18 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from sagitta_server.reviews.enums import QuestionState
 from sagitta_server.reviews.gates import is_unsettled
-from sagitta_server.reviews.values import (
-    Field,
-    Finding,
-    Mapping,
-    Preview,
-    Question,
-    QuestionState,
-    Review,
-    Run,
-    Session,
-)
+from sagitta_server.reviews.values import Field, Finding, Mapping, Preview, Question, Review, Run, Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
 
+from sagitta_server.reviews.enums import ArtifactFormat, ArtifactType
 from sagitta_server.reviews.exports import export_bytes
 from sagitta_server.reviews.settle import decided_session, random_id
 from sagitta_server.reviews.store import artifacts
 from sagitta_server.reviews.store.artifacts import Artifact
-from sagitta_server.reviews.values import ArtifactFormat, ArtifactType, Review, Run
+from sagitta_server.reviews.values import Review, Run
 from sagitta_server.reviews.work import Effects, ReviewWork, session_not_found
 
 

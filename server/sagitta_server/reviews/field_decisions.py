@@ -8,17 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sagitta_server.reviews.candidates import accept, supersede_open
+from sagitta_server.reviews.enums import ChangedByKind, FieldProvenance, QuestionState, ResolutionState
 from sagitta_server.reviews.errors import ReviewError
-from sagitta_server.reviews.values import (
-    Candidate,
-    ChangedByKind,
-    Field,
-    FieldProvenance,
-    Finding,
-    QuestionState,
-    ResolutionState,
-    Review,
-)
+from sagitta_server.reviews.values import Candidate, Field, Finding, Review
 
 LIMITS = {"verbose_name": 1024, "description": 65_535, "display_format": 128}
 """Longest text of each attribute, in characters: what Superset's columns hold."""

@@ -11,28 +11,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sagitta_server.reviews.catalogue import CATALOGUE
-from sagitta_server.reviews.gates import missing_required
-from sagitta_server.reviews.json_text import NULL
-from sagitta_server.reviews.lifecycle import DATASET_CHANGED
-from sagitta_server.reviews.mappings import ambiguities, is_relative_time, is_unsafe, usable_value
-from sagitta_server.reviews.values import (
+from sagitta_server.reviews.enums import (
     ApprovalState,
     BusinessSummarySource,
-    Field,
     FieldKind,
     FieldProvenance,
-    Filter,
     FilterRecoveryStatus,
-    Finding,
     FindingSeverity,
     LaunchStatus,
     PreviewStatus,
     QuestionState,
     ResolutionState,
-    Review,
-    Variable,
     VariableKind,
 )
+from sagitta_server.reviews.gates import missing_required
+from sagitta_server.reviews.json_text import NULL
+from sagitta_server.reviews.lifecycle import DATASET_CHANGED
+from sagitta_server.reviews.mappings import ambiguities, is_relative_time, is_unsafe, usable_value
+from sagitta_server.reviews.values import Field, Filter, Finding, Review, Variable
 
 CLEARED = "condition cleared"
 _SEVERITY_ORDER = {severity: position for position, severity in enumerate(FindingSeverity)}

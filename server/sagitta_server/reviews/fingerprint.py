@@ -10,15 +10,10 @@ import hashlib
 from collections.abc import Mapping as MappingOf
 from datetime import datetime, timedelta
 
+from sagitta_server.reviews.enums import FilterRecoveryStatus, PreviewStatus
 from sagitta_server.reviews.json_text import Json, JsonText, dump_sorted, load
 from sagitta_server.reviews.mappings import is_relative_time, usable_value
-from sagitta_server.reviews.values import (
-    Filter,
-    FilterRecoveryStatus,
-    Preview,
-    PreviewStatus,
-    Review,
-)
+from sagitta_server.reviews.values import Filter, Preview, Review
 
 FORMAT_VERSION = 1
 

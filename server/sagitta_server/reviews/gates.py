@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sagitta_server.reviews.enums import (
+    ApprovalState,
+    FindingSeverity,
+    LaunchStatus,
+    PreviewStatus,
+    ResolutionState,
+    SessionStatus,
+)
 from sagitta_server.reviews.json_text import NULL
 from sagitta_server.reviews.lifecycle import DATASET_CHANGED
 from sagitta_server.reviews.mappings import usable_value
 from sagitta_server.reviews.sql_safety import is_read_only, template_marks_block
-from sagitta_server.reviews.values import (
-    ApprovalState,
-    Finding,
-    FindingSeverity,
-    LaunchStatus,
-    Preview,
-    PreviewStatus,
-    ResolutionState,
-    Review,
-    SessionStatus,
-)
+from sagitta_server.reviews.values import Finding, Preview, Review
 
 OWN_GATE = frozenset(
     {

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sagitta_server.reviews.candidates import Content
 from sagitta_server.reviews.dictionaries import DictionaryReader
+from sagitta_server.reviews.enums import SemanticSourceStatus, SemanticSourceType, SessionStatus, TrustLevel
 from sagitta_server.reviews.environment import (
     Environment,
     EnvironmentUnavailableError,
@@ -30,15 +31,7 @@ from sagitta_server.reviews.recovery import (
 from sagitta_server.reviews.semantics import apply_to_review
 from sagitta_server.reviews.settle import Context
 from sagitta_server.reviews.store.tasks import Task
-from sagitta_server.reviews.values import (
-    Condition,
-    Dataset,
-    Review,
-    SemanticSourceStatus,
-    SemanticSourceType,
-    SessionStatus,
-    TrustLevel,
-)
+from sagitta_server.reviews.values import Condition, Dataset, Review
 from sagitta_server.reviews.work import Effects, ReviewWork
 
 Step = Callable[[Review, Context], Review]

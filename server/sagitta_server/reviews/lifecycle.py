@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from sagitta_server.reviews.enums import ClarificationStatus, LaunchStatus, PreviewStatus, ReadinessState, SessionStatus
 from sagitta_server.reviews.errors import ReviewError
-from sagitta_server.reviews.values import (
-    ClarificationStatus,
-    LaunchStatus,
-    PreviewStatus,
-    ReadinessState,
-    Review,
-    SessionStatus,
-)
+from sagitta_server.reviews.values import Review
 
 _A, _P, _C = SessionStatus.ACTIVE, SessionStatus.PAUSED, SessionStatus.COMPLETED
 _R, _X = SessionStatus.ARCHIVED, SessionStatus.CANCELLED

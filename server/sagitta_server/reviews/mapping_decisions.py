@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sagitta_server.reviews.enums import ApprovalState, MappingMethod, ResolutionState
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.json_text import NULL, JsonText, load
 from sagitta_server.reviews.mappings import (
@@ -16,16 +17,7 @@ from sagitta_server.reviews.mappings import (
     reject,
     set_value,
 )
-from sagitta_server.reviews.values import (
-    ApprovalState,
-    Filter,
-    Finding,
-    Mapping,
-    MappingMethod,
-    ResolutionState,
-    Review,
-    Variable,
-)
+from sagitta_server.reviews.values import Filter, Finding, Mapping, Review, Variable
 
 MAX_NOTE = 2000
 

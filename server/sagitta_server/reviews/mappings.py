@@ -12,23 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
-from sagitta_server.reviews.json_text import NULL, Json, JsonText, dump, load
-from sagitta_server.reviews.names import norm, similarity
-from sagitta_server.reviews.template_variables import MARKS, TIME_RANGE
-from sagitta_server.reviews.values import (
+from sagitta_server.reviews.enums import (
     ApprovalState,
-    Filter,
     FilterConfidenceState,
     FilterRecoveryStatus,
     FilterSource,
-    Mapping,
     MappingMethod,
     MappingStatus,
     MappingWarningLevel,
-    Review,
-    Variable,
     VariableKind,
 )
+from sagitta_server.reviews.json_text import NULL, Json, JsonText, dump, load
+from sagitta_server.reviews.names import norm, similarity
+from sagitta_server.reviews.template_variables import MARKS, TIME_RANGE
+from sagitta_server.reviews.values import Filter, Mapping, Review, Variable
 
 SEMANTIC_THRESHOLD = 0.65
 MAX_ELEMENTS = 1000

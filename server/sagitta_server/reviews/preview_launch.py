@@ -11,6 +11,16 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from sagitta_server.auth import Principal
+from sagitta_server.reviews.enums import (
+    ApprovalState,
+    CandidateStatus,
+    FieldProvenance,
+    FindingSeverity,
+    LaunchStatus,
+    MappingStatus,
+    PreviewStatus,
+    SessionStatus,
+)
 from sagitta_server.reviews.environment import (
     CompilationError,
     Compiled,
@@ -42,19 +52,7 @@ from sagitta_server.reviews.settle import random_id
 from sagitta_server.reviews.sql_safety import is_read_only, is_unrendered
 from sagitta_server.reviews.store.codec import to_plain
 from sagitta_server.reviews.store.tasks import Task, TaskKind
-from sagitta_server.reviews.values import (
-    ApprovalState,
-    CandidateStatus,
-    FieldProvenance,
-    FindingSeverity,
-    LaunchStatus,
-    MappingStatus,
-    Preview,
-    PreviewStatus,
-    Review,
-    Run,
-    SessionStatus,
-)
+from sagitta_server.reviews.values import Preview, Review, Run
 from sagitta_server.reviews.work import Effects, ReviewWork, utc_now
 
 MAX_ERROR = 4000

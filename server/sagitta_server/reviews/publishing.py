@@ -11,18 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sagitta_server.reviews.enums import BusinessSummarySource, FieldKind, FieldProvenance, SessionStatus
 from sagitta_server.reviews.environment import FieldTexts, PublishRequest, TextChange
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.field_decisions import find_field
 from sagitta_server.reviews.lifecycle import require_dataset
-from sagitta_server.reviews.values import (
-    BusinessSummarySource,
-    Field,
-    FieldKind,
-    FieldProvenance,
-    Review,
-    SessionStatus,
-)
+from sagitta_server.reviews.values import Field, Review
 
 _WRITTEN = frozenset({BusinessSummarySource.CONFIRMED, BusinessSummarySource.MANUAL_OVERRIDE})
 _PUBLISHED = frozenset({FieldKind.COLUMN, FieldKind.METRIC})

@@ -11,30 +11,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sagitta_server.reviews.findings import has_meaning, needs_time_column, value_is_missing
-from sagitta_server.reviews.json_text import NULL, load
-from sagitta_server.reviews.mappings import ambiguities
-from sagitta_server.reviews.values import (
+from sagitta_server.reviews.enums import (
     ApprovalState,
     BusinessSummarySource,
-    Candidate,
     CandidateStatus,
-    Clarification,
     ClarificationStatus,
-    Field,
     FieldKind,
     FieldProvenance,
-    Filter,
     FilterRecoveryStatus,
     MappingWarningLevel,
     MatchType,
-    Option,
-    Question,
     QuestionState,
-    Review,
-    Variable,
     VariableKind,
 )
+from sagitta_server.reviews.findings import has_meaning, needs_time_column, value_is_missing
+from sagitta_server.reviews.json_text import NULL, load
+from sagitta_server.reviews.mappings import ambiguities
+from sagitta_server.reviews.values import Candidate, Clarification, Field, Filter, Option, Question, Review, Variable
 
 MAX_OPTIONS = 10
 _GUESS_LENGTH = 200

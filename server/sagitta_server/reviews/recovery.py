@@ -10,6 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sagitta_server.reviews.candidates import Entry, own_metadata_candidate, record, settle_field
+from sagitta_server.reviews.enums import (
+    FieldKind,
+    FilterConfidenceState,
+    FilterRecoveryStatus,
+    SemanticSourceStatus,
+    TrustLevel,
+)
 from sagitta_server.reviews.environment import Identified, OfferedSource
 from sagitta_server.reviews.json_text import Json, dump, load
 from sagitta_server.reviews.settle import Context
@@ -19,16 +26,11 @@ from sagitta_server.reviews.values import (
     Condition,
     Dataset,
     Field,
-    FieldKind,
     Filter,
-    FilterConfidenceState,
-    FilterRecoveryStatus,
     Metric,
     Review,
-    SemanticSourceStatus,
     Source,
     TemplateText,
-    TrustLevel,
     Variable,
 )
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select
 
+from sagitta_server.reviews.enums import SessionStatus
 from sagitta_server.reviews.settings import ReviewSettings
 from sagitta_server.reviews.store.rates import forget_rates
 from sagitta_server.reviews.store.tables import ARTIFACTS, IDEMPOTENCY, PREVIEWS, SESSIONS, UPLOADS
-from sagitta_server.reviews.values import SessionStatus
 
 
 def forget(connection: Connection, settings: ReviewSettings, now: datetime) -> None:

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from sagitta_server.auth import Authenticator
 from sagitta_server.errors import Reason, ServiceError
+from sagitta_server.reviews.enums import LaunchStatus
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.run_tickets import ForeignTicketError, InvalidTicketError, verify
 from sagitta_server.reviews.spool import Spool
-from sagitta_server.reviews.values import LaunchStatus
 from sagitta_server.reviews.work import ReviewWork
 
 _LOOK_SECONDS = 0.5

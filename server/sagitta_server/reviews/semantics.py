@@ -6,14 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sagitta_server.reviews.candidates import Content, Outcome, apply_content
+from sagitta_server.reviews.enums import SemanticSourceStatus
 from sagitta_server.reviews.recovery import with_conditions, without_conditions
 from sagitta_server.reviews.settle import Context
-from sagitta_server.reviews.values import (
-    Condition,
-    Review,
-    SemanticSourceStatus,
-    Source,
-)
+from sagitta_server.reviews.values import Condition, Review, Source
 
 _ABOUT_SOURCES = (
     "SEMANTIC_SOURCE_NO_OVERLAP",

@@ -19,6 +19,16 @@ from sagitta_server.reviews.ai import AiProvider, EmbeddedProvider
 from sagitta_server.reviews.answers import Answer, answer, resume
 from sagitta_server.reviews.changes import Change, fold
 from sagitta_server.reviews.dictionaries import DictionaryReader, StoredFile, new_source
+from sagitta_server.reviews.enums import (
+    ArtifactFormat,
+    ArtifactType,
+    PreviewStatus,
+    ReadinessState,
+    SemanticSourceType,
+    SessionStatus,
+    SourceKind,
+    TrustLevel,
+)
 from sagitta_server.reviews.environment import Environment, SourceRequest
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.events import Event, StoredEvent
@@ -46,23 +56,7 @@ from sagitta_server.reviews.store.artifacts import Artifact, Replay, Upload
 from sagitta_server.reviews.store.store import Page
 from sagitta_server.reviews.store.tasks import Task, TaskKind, enqueue, exists
 from sagitta_server.reviews.task_runner import Perform, TaskRunner
-from sagitta_server.reviews.values import (
-    ArtifactFormat,
-    ArtifactType,
-    Field,
-    Finding,
-    Preview,
-    PreviewStatus,
-    Profile,
-    ReadinessState,
-    Review,
-    Run,
-    SemanticSourceType,
-    Session,
-    SessionStatus,
-    SourceKind,
-    TrustLevel,
-)
+from sagitta_server.reviews.values import Field, Finding, Preview, Profile, Review, Run, Session
 from sagitta_server.reviews.values import (
     Mapping as FilterMapping,
 )

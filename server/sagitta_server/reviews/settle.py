@@ -13,29 +13,23 @@ from datetime import datetime, timedelta
 from sagitta_server.reviews import findings, questions, summary
 from sagitta_server.reviews.catalogue import CATALOGUE
 from sagitta_server.reviews.decision import Facts, decide
+from sagitta_server.reviews.enums import (
+    ApprovalState,
+    FieldKind,
+    FieldProvenance,
+    LaunchStatus,
+    MappingStatus,
+    PreviewStatus,
+    QuestionState,
+    ResolutionState,
+    SemanticSourceStatus,
+    TrustLevel,
+)
 from sagitta_server.reviews.fingerprint import preview_status, stale_because
 from sagitta_server.reviews.gates import failing, gates, is_unsettled, missing_required
 from sagitta_server.reviews.limits import DEFAULT_LIMITS, LimitSettings
 from sagitta_server.reviews.mappings import pair, status_of
-from sagitta_server.reviews.values import (
-    ApprovalState,
-    Clarification,
-    Field,
-    FieldKind,
-    FieldProvenance,
-    Finding,
-    LaunchStatus,
-    MappingStatus,
-    PreviewStatus,
-    Question,
-    QuestionState,
-    ResolutionState,
-    Review,
-    SemanticSourceStatus,
-    Session,
-    Source,
-    TrustLevel,
-)
+from sagitta_server.reviews.values import Clarification, Field, Finding, Question, Review, Session, Source
 
 _HELD_BY_QUESTION = {
     "DATASET_AMBIGUOUS": "dataset",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from sagitta_server.reviews.ai import AiProvider, AiUnavailableError, EmbeddedProvider, draft_request
 from sagitta_server.reviews.candidates import Content
 from sagitta_server.reviews.dictionaries import DictionaryContent, DictionaryReader, StoredFile, new_source
+from sagitta_server.reviews.enums import BusinessSummarySource, SemanticSourceType, TrustLevel
 from sagitta_server.reviews.environment import Environment
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.metrics import AI_CALLS
@@ -17,13 +18,7 @@ from sagitta_server.reviews.recovery import with_conditions, without_conditions
 from sagitta_server.reviews.semantics import apply_to_review
 from sagitta_server.reviews.settle import Context
 from sagitta_server.reviews.summary import summary_text
-from sagitta_server.reviews.values import (
-    BusinessSummarySource,
-    Condition,
-    Review,
-    SemanticSourceType,
-    TrustLevel,
-)
+from sagitta_server.reviews.values import Condition, Review
 
 log = logging.getLogger("sagitta.reviews")
 _UNAVAILABLE = "AI_PROVIDER_UNAVAILABLE"

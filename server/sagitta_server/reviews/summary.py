@@ -6,23 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from sagitta_server.reviews.enums import (
+    BusinessSummarySource,
+    ConfidenceState,
+    DatasetType,
+    FieldKind,
+    FieldProvenance,
+    FindingSeverity,
+)
 from sagitta_server.reviews.fingerprint import effective_filters
 from sagitta_server.reviews.gates import is_unsettled
 from sagitta_server.reviews.json_text import NULL, JsonText, load
 from sagitta_server.reviews.mappings import usable_value
-from sagitta_server.reviews.values import (
-    BusinessSummarySource,
-    ConfidenceState,
-    Dataset,
-    DatasetType,
-    Field,
-    FieldKind,
-    FieldProvenance,
-    Filter,
-    FindingSeverity,
-    Profile,
-    Review,
-)
+from sagitta_server.reviews.values import Dataset, Field, Filter, Profile, Review
 
 _SURE = {FieldProvenance.DICTIONARY_EXACT, FieldProvenance.REFERENCE_IMPORTED, FieldProvenance.MANUAL_OVERRIDE}
 _KIND = {

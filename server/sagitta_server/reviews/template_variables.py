@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
+from sagitta_server.reviews.enums import VariableKind
 from sagitta_server.reviews.json_text import NULL, JsonText, dump
-from sagitta_server.reviews.values import TemplateText, VariableKind
+from sagitta_server.reviews.values import TemplateText
 
 MARKS = ("{{", "{%", "{#")
 TIME_RANGE = "__time_range"

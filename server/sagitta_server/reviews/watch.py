@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 
 from sagitta_server.auth import Principal
+from sagitta_server.reviews.enums import SessionStatus
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.events import StoredEvent
 from sagitta_server.reviews.service import ReviewService
-from sagitta_server.reviews.values import SessionStatus
 
 HEARTBEAT_SECONDS = 15.0
 _POLL_SECONDS = 0.5

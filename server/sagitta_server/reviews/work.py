@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from sagitta_server.auth import Permission, Principal
 from sagitta_server.observability.tracing import TRACEPARENT
+from sagitta_server.reviews.enums import PreviewStatus
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.events import Event
 from sagitta_server.reviews.fingerprint import preview_status
@@ -23,7 +24,7 @@ from sagitta_server.reviews.settle import Context, effective_preview, random_id,
 from sagitta_server.reviews.store import ReviewStore
 from sagitta_server.reviews.store.rates import RateLimit
 from sagitta_server.reviews.store.tasks import Task, TaskKind, enqueue, finish
-from sagitta_server.reviews.values import PreviewStatus, Review
+from sagitta_server.reviews.values import Review
 from sagitta_server.state import Database
 
 Clock = Callable[[], datetime]

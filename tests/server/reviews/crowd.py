@@ -8,20 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from sagitta_server.app import Engine
 from sagitta_server.auth import Permission, Principal
+from sagitta_server.reviews.enums import DatasetType, SourceKind
 from sagitta_server.reviews.field_decisions import FieldUpdate
 from sagitta_server.reviews.recovery import end_import, with_dataset
 from sagitta_server.reviews.service import ReviewService
 from sagitta_server.reviews.settle import random_id, settle
 from sagitta_server.reviews.store import ReviewStore
-from sagitta_server.reviews.values import (
-    Column,
-    Dataset,
-    DatasetType,
-    Profile,
-    Review,
-    Session,
-    SourceKind,
-)
+from sagitta_server.reviews.values import Column, Dataset, Profile, Review, Session
 from server.reviews.world import selection
 
 

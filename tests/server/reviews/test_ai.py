@@ -4,7 +4,7 @@ import json
 
 import pytest
 from sagitta_server.reviews.ai import EmbeddedProvider, draft_request, without_literals
-from sagitta_server.reviews.values import SemanticSourceType, SourceKind
+from sagitta_server.reviews.enums import SemanticSourceType, SourceKind
 from server.reviews.fake_ai import chat, fake_ai, slow
 from server.reviews.world import ALICE, selection, world
 

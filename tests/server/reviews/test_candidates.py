@@ -14,18 +14,11 @@ from sagitta_server.reviews.candidates import (
     record,
     settle_field,
 )
+from sagitta_server.reviews.enums import ChangedByKind, FieldKind, SemanticSourceStatus, SemanticSourceType, TrustLevel
 from sagitta_server.reviews.field_decisions import unlock, write_by_hand
 from sagitta_server.reviews.names import expand, norm, similarity
 from sagitta_server.reviews.settle import random_id
-from sagitta_server.reviews.values import (
-    ChangedByKind,
-    Field,
-    FieldKind,
-    SemanticSourceStatus,
-    SemanticSourceType,
-    Source,
-    TrustLevel,
-)
+from sagitta_server.reviews.values import Field, Source
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """The machine may be busy."""

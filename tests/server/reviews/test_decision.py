@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 from sagitta_server.reviews.decision import TABLE, Facts, decide, matches
-from sagitta_server.reviews.values import PreviewStatus, ReadinessState, RecommendedAction, SessionPhase, SessionStatus
+from sagitta_server.reviews.enums import PreviewStatus, ReadinessState, RecommendedAction, SessionPhase, SessionStatus
 
 BOOLEANS = (
     "import_runs",

@@ -7,6 +7,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from sagitta_server.reviews.enums import (
+    ArtifactFormat,
+    ArtifactType,
+    DatasetType,
+    FilterConfidenceState,
+    FilterRecoveryStatus,
+    FilterSource,
+    LaunchStatus,
+    PreviewStatus,
+    SessionStatus,
+    SourceKind,
+)
 from sagitta_server.reviews.exports import export_bytes
 from sagitta_server.reviews.exports.as_markdown import markdown
 from sagitta_server.reviews.exports.blocks import Code, Document, Paragraph, Table
@@ -14,25 +26,15 @@ from sagitta_server.reviews.json_text import dump
 from sagitta_server.reviews.recovery import end_import, with_dataset, with_filters, with_variables
 from sagitta_server.reviews.settle import Context, settle
 from sagitta_server.reviews.values import (
-    ArtifactFormat,
-    ArtifactType,
     Column,
     Dataset,
-    DatasetType,
     Filter,
-    FilterConfidenceState,
-    FilterRecoveryStatus,
-    FilterSource,
-    LaunchStatus,
     Metric,
     Preview,
-    PreviewStatus,
     Profile,
     Review,
     Run,
     Session,
-    SessionStatus,
-    SourceKind,
     TemplateText,
 )
 

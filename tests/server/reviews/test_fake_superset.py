@@ -5,9 +5,7 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
-from sagitta_server.reviews.errors import ReviewError
-from sagitta_server.reviews.mapping_decisions import MappingUpdate
-from sagitta_server.reviews.values import (
+from sagitta_server.reviews.enums import (
     ApprovalState,
     LaunchStatus,
     PreviewStatus,
@@ -15,6 +13,8 @@ from sagitta_server.reviews.values import (
     SessionStatus,
     SourceKind,
 )
+from sagitta_server.reviews.errors import ReviewError
+from sagitta_server.reviews.mapping_decisions import MappingUpdate
 from server.reviews.fake_superset import PASSWORD, USER, VERSIONS, Reply, fake_superset
 from server.reviews.world import ALICE, world
 

@@ -28,7 +28,7 @@ from sagitta_gateway.config import GatewaySettings
 from sagitta_server.app import Engine
 from sagitta_server.auth import TokenIssuer
 from sagitta_server.auth.tokens import expand_permissions
-from sagitta_server.reviews import values
+from sagitta_server.reviews import enums
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.rpc.reviews import convert as review_convert
 from sagitta_server.rpc.reviews.boundary import Waiting
@@ -198,7 +198,7 @@ def test_a_call_is_logged_with_its_request_its_session_and_its_version_and_no_va
 
 def test_every_value_of_every_enumeration_converts_both_ways():
     for name in enums_pb2.DESCRIPTOR.enum_types_by_name:
-        cls = getattr(values, name, None)
+        cls = getattr(enums, name, None)
         if cls is None:
             assert name == "CompiledBy"
             continue

@@ -6,13 +6,13 @@ import pytest
 from sagitta_server.app import Engine
 from sagitta_server.models.compiled import ModelSource
 from sagitta_server.reviews.answers import Answer
+from sagitta_server.reviews.enums import AnswerKind, LaunchStatus, PreviewStatus, SessionStatus, SourceKind
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.field_decisions import FieldUpdate
 from sagitta_server.reviews.mapping_decisions import MappingUpdate
 from sagitta_server.reviews.recovery import begin_import
 from sagitta_server.reviews.store import tables
 from sagitta_server.reviews.store.tasks import TaskKind
-from sagitta_server.reviews.values import AnswerKind, LaunchStatus, PreviewStatus, SessionStatus, SourceKind
 from server.reviews.world import ALICE, MODEL, selection, settings, world
 from sqlalchemy import select
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from sagitta_server.reviews.answers import Answer
+from sagitta_server.reviews.enums import AnswerKind, PreviewStatus, QuestionState, SourceKind
 from sagitta_server.reviews.errors import ReviewError
-from sagitta_server.reviews.values import AnswerKind, PreviewStatus, QuestionState, SourceKind
 from server.reviews.world import ALICE, selection, world
 
 WHERE = [

@@ -4,7 +4,7 @@
 """
 
 import pytest
-from sagitta_server.reviews.values import SessionStatus
+from sagitta_server.reviews.enums import SessionStatus
 from server.execution.postgres import start_postgres
 from server.reviews.crowd import edit_together, fill, timed
 from server.reviews.world import ALICE, world

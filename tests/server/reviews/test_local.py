@@ -3,12 +3,13 @@
 import time
 
 import pytest
+from sagitta_server.reviews.enums import SourceKind
 from sagitta_server.reviews.environment import CompilationError
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.local.selection import SelectionKind, parse_selection
 from sagitta_server.reviews.local.templates import Renderer
 from sagitta_server.reviews.template_variables import discover
-from sagitta_server.reviews.values import SourceKind, TemplateText
+from sagitta_server.reviews.values import TemplateText
 
 VALUES = {"day": '"2024-01-01"', "n": "12345678901234567890", "xs": '["a","b"]', "none": "null", "c d": '"x"'}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sagitta_server.observability.metrics import engine_registry
+from sagitta_server.reviews.enums import SourceKind
 from sagitta_server.reviews.metrics import ReviewCollector
-from sagitta_server.reviews.values import SourceKind
 from server.reviews.world import ALICE, selection, world
 
 DOCS = Path(__file__).parents[3] / "docs" / "configuration.md"

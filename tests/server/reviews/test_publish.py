@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sagitta_server.auth import Permission, PermissionDeniedError, Principal
 from sagitta_server.reviews.answers import Answer
+from sagitta_server.reviews.enums import AnswerKind, SemanticSourceType, SessionStatus, SourceKind
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.field_decisions import FieldUpdate
 from sagitta_server.reviews.publishing import Wish
-from sagitta_server.reviews.values import AnswerKind, SemanticSourceType, SessionStatus, SourceKind
 from server.reviews.fake_superset import PASSWORD, USER, VERSIONS, Reply, fake_superset
 from server.reviews.world import ALICE, BOB, selection, world
 

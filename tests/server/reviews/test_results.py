@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from sagitta_server.app import Engine
 from sagitta_server.auth import TokenIssuer
 from sagitta_server.errors import ServiceError
+from sagitta_server.reviews.enums import LaunchStatus, SourceKind
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.run_rows import RowStream
 from sagitta_server.reviews.spool import Finished, FolderSpool, SpoolFullError
 from sagitta_server.reviews.spool_table import PART_BYTES, TableSpool
 from sagitta_server.reviews.store import tables
-from sagitta_server.reviews.values import LaunchStatus, SourceKind
 from server.reviews.world import ALICE, selection, settings, world
 from sqlalchemy import select, update
 

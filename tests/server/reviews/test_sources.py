@@ -12,8 +12,8 @@ import pytest
 from sagitta_server.auth import Permission, Principal
 from sagitta_server.config import Settings
 from sagitta_server.reviews.dictionaries import StoredFile, entries_of, read_rows
+from sagitta_server.reviews.enums import SemanticSourceType, SourceKind
 from sagitta_server.reviews.errors import ReviewError
-from sagitta_server.reviews.values import SemanticSourceType, SourceKind
 from server.reviews.world import ALICE, BOB, settings, world
 
 ROWS = [

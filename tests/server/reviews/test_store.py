@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sagitta_server.reviews import task_runner
+from sagitta_server.reviews.enums import ArtifactFormat, ArtifactType, SourceKind
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.field_decisions import FieldUpdate
 from sagitta_server.reviews.mapping_decisions import MappingUpdate
@@ -16,7 +17,6 @@ from sagitta_server.reviews.retention import forget
 from sagitta_server.reviews.settings import ReviewSettings
 from sagitta_server.reviews.store import VersionConflictError, tables, tasks
 from sagitta_server.reviews.store.tasks import Task, TaskKind
-from sagitta_server.reviews.values import ArtifactFormat, ArtifactType, SourceKind
 from sagitta_server.reviews.work import ReviewWork
 from sagitta_server.state.base import Base
 from server.reviews.world import ALICE, selection

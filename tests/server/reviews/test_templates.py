@@ -3,20 +3,18 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sagitta_server.reviews.json_text import NULL, dump
-from sagitta_server.reviews.mappings import check_manual_value, fresh_mapping, manual_value, transform
-from sagitta_server.reviews.sql_safety import is_read_only, normalized, readable, template_marks_block
-from sagitta_server.reviews.template_variables import discover
-from sagitta_server.reviews.values import (
-    Filter,
+from sagitta_server.reviews.enums import (
     FilterConfidenceState,
     FilterRecoveryStatus,
     FilterSource,
     MappingMethod,
-    TemplateText,
-    Variable,
     VariableKind,
 )
+from sagitta_server.reviews.json_text import NULL, dump
+from sagitta_server.reviews.mappings import check_manual_value, fresh_mapping, manual_value, transform
+from sagitta_server.reviews.sql_safety import is_read_only, normalized, readable, template_marks_block
+from sagitta_server.reviews.template_variables import discover
+from sagitta_server.reviews.values import Filter, TemplateText, Variable
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """The machine may be busy."""

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sagitta_server.app import Engine
+from sagitta_server.reviews.enums import ApprovalState, LaunchStatus, PreviewStatus, SourceKind
 from sagitta_server.reviews.service import ReviewService
-from sagitta_server.reviews.values import ApprovalState, LaunchStatus, PreviewStatus, Review, SourceKind
+from sagitta_server.reviews.values import Review
 from server.reviews.world import ALICE, selection, settings
 from sqlalchemy import event
 

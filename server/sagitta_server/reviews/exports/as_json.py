@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
+from sagitta_server.reviews.enums import CandidateStatus, FieldKind, FieldProvenance
 from sagitta_server.reviews.exports.validation import effective_gates
 from sagitta_server.reviews.exports.wording import runs_as
 from sagitta_server.reviews.settle import ordered_findings
-from sagitta_server.reviews.values import CandidateStatus, FieldKind, FieldProvenance, Review
+from sagitta_server.reviews.values import Review
 
 FORMAT_VERSION = 1
 _JSON_VALUES = frozenset(

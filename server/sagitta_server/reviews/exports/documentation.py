@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from sagitta_server.reviews.enums import FieldKind, FindingSeverity
 from sagitta_server.reviews.exports.blocks import Block, Bullets, Code, Document, Heading, Paragraph, Table
 from sagitta_server.reviews.exports.wording import (
     LEGEND,
@@ -19,7 +20,7 @@ from sagitta_server.reviews.exports.wording import (
 from sagitta_server.reviews.gates import is_unsettled
 from sagitta_server.reviews.settle import ordered_findings
 from sagitta_server.reviews.sql_safety import readable
-from sagitta_server.reviews.values import Field, FieldKind, FindingSeverity, Review
+from sagitta_server.reviews.values import Field, Review
 
 
 def documentation(review: Review, now: datetime) -> Document:

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from typing import assert_never
 
+from sagitta_server.reviews.enums import ArtifactFormat, ArtifactType
 from sagitta_server.reviews.exports.as_csv import fields_csv, findings_csv
 from sagitta_server.reviews.exports.as_json import documentation_json, run_summary_json, validation_json
 from sagitta_server.reviews.exports.as_markdown import markdown
@@ -13,7 +14,7 @@ from sagitta_server.reviews.exports.blocks import Document
 from sagitta_server.reviews.exports.documentation import documentation
 from sagitta_server.reviews.exports.masking import masked
 from sagitta_server.reviews.exports.validation import validation
-from sagitta_server.reviews.values import ArtifactFormat, ArtifactType, Review
+from sagitta_server.reviews.values import Review
 
 _MEDIA = {
     ArtifactFormat.JSON: "application/json",

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from sagitta_server.reviews.enums import FindingSeverity, LaunchStatus, QuestionState, ResolutionState, SessionStatus
 from sagitta_server.reviews.exports.blocks import Block, Bullets, Document, Heading, Paragraph, Table
 from sagitta_server.reviews.exports.wording import moment
 from sagitta_server.reviews.gates import Gate, failing, gates
 from sagitta_server.reviews.settle import ordered_findings
-from sagitta_server.reviews.values import (
-    Finding,
-    FindingSeverity,
-    LaunchStatus,
-    QuestionState,
-    ResolutionState,
-    Review,
-    SessionStatus,
-)
+from sagitta_server.reviews.values import Finding, Review
 
 NAMES = {
     "G1": "Session is active",

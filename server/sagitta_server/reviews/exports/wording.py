@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sagitta_server.reviews.enums import BusinessSummarySource, FieldProvenance
 from sagitta_server.reviews.json_text import NULL, JsonText, load
 from sagitta_server.reviews.mappings import usable_value
-from sagitta_server.reviews.values import BusinessSummarySource, FieldProvenance, Filter, Mapping, Review, Variable
+from sagitta_server.reviews.values import Filter, Mapping, Review, Variable
 
 PROVENANCE = {
     FieldProvenance.DICTIONARY_EXACT: "dictionary",

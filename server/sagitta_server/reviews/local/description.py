@@ -10,11 +10,12 @@ from sagitta_compiler.model.resolved import Metric as ModelMetric
 from sagitta_compiler.model.types import AbstractType, Aggregation
 
 from sagitta_server.reviews.candidates import Entry
+from sagitta_server.reviews.enums import DatasetType, FieldKind
 from sagitta_server.reviews.fingerprint import revision_of
 from sagitta_server.reviews.json_text import Json, dump
 from sagitta_server.reviews.local.queries import base_object, templates
 from sagitta_server.reviews.template_variables import has_template_marks
-from sagitta_server.reviews.values import Column, Dataset, DatasetType, FieldKind, Metric, TemplateText
+from sagitta_server.reviews.values import Column, Dataset, Metric, TemplateText
 
 _TEXTS = {AbstractType.STRING, AbstractType.JSON}
 

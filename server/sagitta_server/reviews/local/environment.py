@@ -19,6 +19,7 @@ from sagitta_server.errors import ServiceError
 from sagitta_server.execution import CancelToken, Source, SourceError, batches_of
 from sagitta_server.models import ModelHandle
 from sagitta_server.models.compiled import ModelSource
+from sagitta_server.reviews.enums import SemanticSourceType, TrustLevel
 from sagitta_server.reviews.environment import (
     CompilationError,
     Compiled,
@@ -48,7 +49,7 @@ from sagitta_server.reviews.run_tickets import RunTicket, sign, sql_hash
 from sagitta_server.reviews.settings import LocalSettings
 from sagitta_server.reviews.spool import Finished, Spool, SpoolFullError
 from sagitta_server.reviews.template_variables import has_template_marks
-from sagitta_server.reviews.values import Condition, Dataset, SemanticSourceType, TrustLevel
+from sagitta_server.reviews.values import Condition, Dataset
 
 ENVIRONMENT_ID = "local"
 _MIN_OVERLAP = 0.3

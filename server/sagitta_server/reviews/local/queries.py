@@ -14,18 +14,13 @@ from sagitta_compiler.model.types import FilterOperator
 from sagitta_compiler.query.query import DimensionItem, FieldItem, FilterGroup, FilterNode, MeasureItem
 from sagitta_compiler.query.query import Filter as QueryFilter
 
+from sagitta_server.reviews.enums import FilterConfidenceState, FilterRecoveryStatus, FilterSource
 from sagitta_server.reviews.environment import CompilationError
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.json_text import NULL, Json, JsonText, dump
 from sagitta_server.reviews.local.templates import Renderer
 from sagitta_server.reviews.template_variables import has_template_marks
-from sagitta_server.reviews.values import (
-    Filter,
-    FilterConfidenceState,
-    FilterRecoveryStatus,
-    FilterSource,
-    TemplateText,
-)
+from sagitta_server.reviews.values import Filter, TemplateText
 
 _OPERATORS = {
     FilterOperator.EQUALS: "==",

@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from sagitta_server.reviews.enums import SourceKind
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.json_text import InvalidJsonError, Json, load
-from sagitta_server.reviews.values import SourceKind
 
 _LINK = re.compile(r"/v1/sessions/(?P<session>[^/]+)/models/(?P<model>[^/]+)")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

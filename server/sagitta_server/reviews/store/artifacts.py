@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, select
 
+from sagitta_server.reviews.enums import ArtifactFormat, ArtifactType
 from sagitta_server.reviews.store import tables
 from sagitta_server.reviews.store.codec import from_row, to_row
-from sagitta_server.reviews.values import ArtifactFormat, ArtifactType
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,22 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from sagitta_server.reviews.changes import Change, changes_between
+from sagitta_server.reviews.enums import ReadinessState, SessionStatus
 from sagitta_server.reviews.events import Event, Payload, RecoveryStep, StoredEvent, events_between
 from sagitta_server.reviews.json_text import dump, load
 from sagitta_server.reviews.store import tables
 from sagitta_server.reviews.store.codec import field_hints, from_columns, from_plain, from_row, to_plain, to_row
-from sagitta_server.reviews.values import (
-    Condition,
-    Field,
-    Finding,
-    Preview,
-    Question,
-    ReadinessState,
-    Review,
-    Run,
-    Session,
-    SessionStatus,
-)
+from sagitta_server.reviews.values import Condition, Field, Finding, Preview, Question, Review, Run, Session
 from sagitta_server.reviews.values import (
     Mapping as FilterMapping,
 )

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sagitta_server.reviews.candidates import Entry
+from sagitta_server.reviews.enums import DatasetType, FieldKind
 from sagitta_server.reviews.fingerprint import revision_of
 from sagitta_server.reviews.json_text import EMPTY_OBJECT, InvalidJsonError, Json, JsonText, dump, load
 from sagitta_server.reviews.template_variables import has_template_marks
-from sagitta_server.reviews.values import Column, Dataset, DatasetType, FieldKind, Metric, TemplateText
+from sagitta_server.reviews.values import Column, Dataset, Metric, TemplateText
 
 DIALECTS: Mapping[str, str] = {
     "awsathena": "athena",

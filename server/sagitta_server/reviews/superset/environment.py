@@ -11,6 +11,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from sagitta_server.reviews.enums import SemanticSourceType, TrustLevel, VariableKind
 from sagitta_server.reviews.environment import (
     Compiled,
     CompileRequest,
@@ -54,16 +55,7 @@ from sagitta_server.reviews.superset.running import Runner
 from sagitta_server.reviews.superset.settings import SupersetSettings, credentials
 from sagitta_server.reviews.superset.sources import Found, SourceReader, sql_ref
 from sagitta_server.reviews.template_variables import discover
-from sagitta_server.reviews.values import (
-    Column,
-    Condition,
-    Dataset,
-    Filter,
-    SemanticSourceType,
-    TemplateText,
-    TrustLevel,
-    VariableKind,
-)
+from sagitta_server.reviews.values import Column, Condition, Dataset, Filter, TemplateText
 
 _MIN_OVERLAP = 0.3
 _MAX_NEIGHBOURS = 5

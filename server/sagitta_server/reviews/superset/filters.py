@@ -9,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from sagitta_server.reviews.enums import FilterConfidenceState, FilterRecoveryStatus, FilterSource
 from sagitta_server.reviews.json_text import NULL, Json, JsonText, dump, dump_sorted
 from sagitta_server.reviews.superset.dashboards import Dashboard, NativeFilter
 from sagitta_server.reviews.superset.datasets import objects, text
 from sagitta_server.reviews.template_variables import TIME_RANGE
-from sagitta_server.reviews.values import (
-    Filter,
-    FilterConfidenceState,
-    FilterRecoveryStatus,
-    FilterSource,
-)
+from sagitta_server.reviews.values import Filter
 
 Mask = Mapping[str, Json]
 NO_FILTER = "No filter"

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from sagitta_server.reviews.enums import VariableKind
 from sagitta_server.reviews.environment import CompileRequest
 from sagitta_server.reviews.json_text import NULL, Json, JsonText, dump, dump_sorted, load
 from sagitta_server.reviews.template_variables import TIME_RANGE, DiscoveredVariable, discover
-from sagitta_server.reviews.values import Filter, TemplateText, VariableKind
+from sagitta_server.reviews.values import Filter, TemplateText
 
 _BOUNDARIES = {"from_dttm": 0, "to_dttm": 1, "inner_from_dttm": 0, "inner_to_dttm": 1}
 _FEEDING = frozenset({"IN", "=="})

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from sagitta_server.reviews.enums import SourceKind
 from sagitta_server.reviews.errors import ReviewError
-from sagitta_server.reviews.values import SourceKind
 
 
 class LinkKind(StrEnum):

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sagitta_server.reviews.enums import FieldKind
 from sagitta_server.reviews.environment import FieldTexts, PublishOutcome, PublishRequest, TextChange
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.json_text import Json
 from sagitta_server.reviews.superset.client import SupersetClient, SupersetError
 from sagitta_server.reviews.superset.datasets import objects, payload_of, text
-from sagitta_server.reviews.values import FieldKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sagitta.review.v1 import review_pb2 as pb
 
 from sagitta_server.auth import Permission, Principal
 from sagitta_server.reviews.answers import Answer
-from sagitta_server.reviews.values import AnswerKind
+from sagitta_server.reviews.enums import AnswerKind
 from sagitta_server.rpc.reviews import convert
 from sagitta_server.rpc.reviews.boundary import Context, Handlers, alive, answers, expected, streams, tell
 

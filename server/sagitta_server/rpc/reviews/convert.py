@@ -15,6 +15,7 @@ from sagitta.review.v1 import semantic_review_service_pb2 as semantic_pb
 
 from sagitta_server.reviews import values as v
 from sagitta_server.reviews.changes import Change
+from sagitta_server.reviews.enums import LaunchStatus, PreviewStatus, QuestionState
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.events import RecoveryStep, StoredEvent
 from sagitta_server.reviews.json_text import InvalidJsonError, JsonText, canonical
@@ -304,7 +305,7 @@ def clarification(review: v.Review) -> pb.ClarificationState | None:
     c = review.clarification
     if c is None:
         return None
-    done = {v.QuestionState.ANSWERED, v.QuestionState.SKIPPED, v.QuestionState.EXPERT_REVIEW}
+    done = {QuestionState.ANSWERED, QuestionState.SKIPPED, QuestionState.EXPERT_REVIEW}
     current = next((q for q in review.questions if q.question_id == c.current_question_id), None)
     return pb.ClarificationState(
         clarification_session=pb.ClarificationSessionSummary(
@@ -313,7 +314,7 @@ def clarification(review: v.Review) -> pb.ClarificationState | None:
             status=enum_number(c.status),
             current_question_id=c.current_question_id,
             resolved_count=sum(q.state in done for q in review.questions),
-            remaining_count=sum(q.state is v.QuestionState.OPEN for q in review.questions),
+            remaining_count=sum(q.state is QuestionState.OPEN for q in review.questions),
             summary_delta=c.summary_delta,
         ),
         current_question=None if current is None else question(current),
@@ -332,7 +333,7 @@ def required_clarification(review: v.Review) -> pb.ClarificationState:
 def preview(p: v.Preview, session_id: str) -> pb.CompiledPreview:
     """A preview."""
     kind = enums.COMPILED_BY_SUPERSET if p.compiler_kind == "superset" else enums.COMPILED_BY_LOCAL
-    ready = p.preview_status in {v.PreviewStatus.READY, v.PreviewStatus.STALE}
+    ready = p.preview_status in {PreviewStatus.READY, PreviewStatus.STALE}
     return pb.CompiledPreview(
         preview_id=p.preview_id,
         session_id=session_id,
@@ -375,7 +376,7 @@ def run_context(r: v.Run, session_id: str) -> pb.DatasetRunContextSummary:
         created_at=timestamp(r.created_at),
         executed_sql=r.executed_sql,
         row_count=r.row_count,
-        truncated=r.truncated if r.launch_status is v.LaunchStatus.SUCCESS else None,
+        truncated=r.truncated if r.launch_status is LaunchStatus.SUCCESS else None,
         finished_at=timestamp(r.finished_at),
         flight=flight,
     )

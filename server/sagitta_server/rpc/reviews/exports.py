@@ -10,7 +10,7 @@ from sagitta.review.v1 import review_exports_service_pb2_grpc as exports_grpc
 from sagitta.review.v1 import review_pb2 as pb
 
 from sagitta_server.auth import Principal
-from sagitta_server.reviews.values import ArtifactFormat, ArtifactType
+from sagitta_server.reviews.enums import ArtifactFormat, ArtifactType
 from sagitta_server.rpc.reviews import convert
 from sagitta_server.rpc.reviews.boundary import Context, Handlers, answers, streams, tell
 

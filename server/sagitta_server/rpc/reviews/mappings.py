@@ -6,8 +6,8 @@ from sagitta.review.v1 import mapping_review_service_pb2 as mapping_pb
 from sagitta.review.v1 import mapping_review_service_pb2_grpc as mapping_grpc
 
 from sagitta_server.auth import Principal
+from sagitta_server.reviews.enums import MappingMethod
 from sagitta_server.reviews.mapping_decisions import MappingUpdate
-from sagitta_server.reviews.values import MappingMethod
 from sagitta_server.rpc.reviews import convert
 from sagitta_server.rpc.reviews.boundary import Context, Handlers, answers, expected, tell
 

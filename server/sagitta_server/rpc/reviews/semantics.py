@@ -9,10 +9,10 @@ from sagitta.review.v1 import semantic_review_service_pb2 as semantic_pb
 from sagitta.review.v1 import semantic_review_service_pb2_grpc as semantic_grpc
 
 from sagitta_server.auth import Permission, Principal
+from sagitta_server.reviews.enums import SemanticSourceType
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.field_decisions import FieldUpdate
 from sagitta_server.reviews.publishing import Wish
-from sagitta_server.reviews.values import SemanticSourceType
 from sagitta_server.rpc.reviews import convert
 from sagitta_server.rpc.reviews.boundary import Context, Handlers, answers, expected, tell
 

@@ -9,8 +9,8 @@ from sagitta.review.v1 import review_sessions_service_pb2 as sessions_pb
 from sagitta.review.v1 import review_sessions_service_pb2_grpc as sessions_grpc
 
 from sagitta_server.auth import Permission, Principal
+from sagitta_server.reviews.enums import ReadinessState, SessionStatus, SourceKind
 from sagitta_server.reviews.settle import active_task
-from sagitta_server.reviews.values import ReadinessState, SessionStatus, SourceKind
 from sagitta_server.reviews.watch import follow_events
 from sagitta_server.rpc.reviews import convert
 from sagitta_server.rpc.reviews.boundary import Context, Handlers, alive, answers, expected, streams, tell

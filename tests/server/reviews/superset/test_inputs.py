@@ -1,17 +1,11 @@
 """How values of variables reach Superset: as filters, URL parameters, a time range, or plain values."""
 
 import pytest
+from sagitta_server.reviews.enums import FilterConfidenceState, FilterRecoveryStatus, FilterSource
 from sagitta_server.reviews.environment import CompileRequest
 from sagitta_server.reviews.json_text import dump
 from sagitta_server.reviews.superset.inputs import QueryFilter, boundaries, inputs_of
-from sagitta_server.reviews.values import (
-    Dataset,
-    Filter,
-    FilterConfidenceState,
-    FilterRecoveryStatus,
-    FilterSource,
-    TemplateText,
-)
+from sagitta_server.reviews.values import Dataset, Filter, TemplateText
 
 SQL = (
     "SELECT * FROM t WHERE x >= {{ floor | default(1) }} AND s = '{{ url_param('s', 'paid') }}' "

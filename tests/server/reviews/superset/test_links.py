@@ -5,9 +5,9 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sagitta_server.reviews.enums import SourceKind
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.superset.links import LinkKind, parse_source
-from sagitta_server.reviews.values import SourceKind
 
 BASE = "https://bi.example.com/sub"
 HOSTS = frozenset({"bi.example.com", "reports.example.com"})

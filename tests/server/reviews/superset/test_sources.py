@@ -5,10 +5,10 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
+from sagitta_server.reviews.enums import SourceKind
 from sagitta_server.reviews.environment import SourceRequest
 from sagitta_server.reviews.superset.environment import SupersetEnvironment
 from sagitta_server.reviews.superset.settings import SupersetSettings
-from sagitta_server.reviews.values import SourceKind
 
 BASE = "https://bi.example.com"
 MASK = "(f:(extraFormData:(filters:!((col:country,op:IN,val:!(FR))))))"
