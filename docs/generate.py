@@ -16,9 +16,13 @@ from typing import Any
 from sagitta_compiler.codes import codes_as_markdown
 from sagitta_compiler.expressions.catalogue import catalogue_as_markdown
 from sagitta_compiler.schema import model_schema, query_schema
+from sagitta_gateway.errors import STATUS
 from sagitta_server.cli.settings import as_markdown
+from sagitta_server.reviews.catalogue import CATALOGUE
+from sagitta_server.reviews.errors import HTTP_STATUS, grpc_status
 
 DOCS = Path(__file__).parent
+REASONS = DOCS.parent / "protos" / "sagitta" / "semantic" / "v1" / "error_reason.proto"
 RECORDED = DOCS.parent / "tests" / "server" / "flight" / "recorded"
 
 CLIENTS: Mapping[str, str] = {
@@ -52,9 +56,39 @@ def _commands(calls: Any) -> set[str]:
     return found - {""}
 
 
+def reasons_as_markdown() -> str:
+    """The reasons of refused calls, in the words of the contract."""
+    lines = ["| reason | gRPC | HTTP | what it means |", "| --- | --- | --- | --- |"]
+    stated = re.findall(r"((?: *//[^\n]*\n)+) *ERROR_REASON_(\w+) = [1-9]\d*;", REASONS.read_text(encoding="utf-8"))
+    for comment, reason in stated:
+        words = " ".join(line.strip().removeprefix("//").strip() for line in comment.strip().splitlines())
+        code, _, meaning = words.partition(": ")
+        meaning = re.sub(r" \(REST answers \d+\)", "", meaning)
+        lines.append(f"| `{reason}` | `{code}` | {STATUS.get(reason, 500)} | {meaning[:1].upper()}{meaning[1:]} |")
+    return "\n".join(lines)
+
+
+def review_codes_as_markdown() -> str:
+    """The error codes of reviews, by status."""
+    groups: dict[tuple[int, str], list[str]] = {}
+    for code, status in HTTP_STATUS.items():
+        groups.setdefault((status, grpc_status(code)), []).append(f"`{code}`")
+    lines = ["| HTTP | gRPC | `error_code` |", "| --- | --- | --- |"]
+    return "\n".join(lines + [f"| {http} | `{grpc}` | {' '.join(codes)} |" for (http, grpc), codes in groups.items()])
+
+
+def findings_as_markdown() -> str:
+    """The findings of reviews."""
+    lines = ["| finding | severity | what it says |", "| --- | --- | --- |"]
+    return "\n".join(lines + [f"| `{code}` | {kind.severity} | {kind.title} |" for code, kind in CATALOGUE.items()])
+
+
 PARTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "settings": ("configuration.md", as_markdown),
     "codes": ("errors.md", codes_as_markdown),
+    "reasons": ("errors.md", reasons_as_markdown),
+    "review-codes": ("errors.md", review_codes_as_markdown),
+    "findings": ("errors.md", findings_as_markdown),
     "functions": ("model-language.md", catalogue_as_markdown),
     "clients": ("flight-sql.md", clients_as_markdown),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sagitta_server.cli import COMMANDS
+from sagitta_server.cli.failures import STARTING
 from sagitta_server.cli.settings import all_settings
 
 ROOT = Path(__file__).parents[2]
@@ -61,3 +62,11 @@ def test_every_page_is_in_the_index() -> None:
 def test_every_command_is_explained_in_the_docs() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
     assert [name for name in COMMANDS if f"sagitta {name}" not in text] == []
+
+
+def test_every_code_of_the_command_line_is_explained_in_the_docs() -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "server/sagitta_server/cli").glob("*.py"))
+    codes = set(re.findall(r"""Failure\(\s*"([A-Z_]+)\"""", sources)) | set(STARTING.values())
+    page = (ROOT / "docs" / "errors.md").read_text()
+    assert len(codes) > 10
+    assert sorted(code for code in codes if f"`{code}`" not in page) == []

@@ -18,6 +18,7 @@ from sagitta_server.reviews.environment import (
 )
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.events import Event
+from sagitta_server.reviews.idempotency import IdempotencyKeys
 from sagitta_server.reviews.json_text import JsonText, dump, load
 from sagitta_server.reviews.lifecycle import DATASET_CHANGED
 from sagitta_server.reviews.publishing import Publication, Wish, audit_body, publish_request
@@ -30,20 +31,14 @@ from sagitta_server.reviews.work import Effects, ReviewWork
 
 _OPERATION = "publish"
 
-Look = Callable[[Effects, Principal, str, str, str], str | None]
-Keep = Callable[[Effects, Principal, str, str, Replay], None]
-
 
 class Publisher:
     """Writes back; the network is never called inside a transaction."""
 
-    def __init__(
-        self, work: ReviewWork, environments: Callable[[str], Environment], replay: Look, remember: Keep
-    ) -> None:
+    def __init__(self, work: ReviewWork, environments: Callable[[str], Environment], keys: IdempotencyKeys) -> None:
         self._work = work
         self._environments = environments
-        self._replay = replay
-        self._remember = remember
+        self._keys = keys
 
     def publish(
         self, principal: Principal, session_id: str, wish: Wish, expected: int | None, key: str
@@ -54,7 +49,7 @@ class Publisher:
         with self._work.user_change(principal) as connection:
             review = self._work.owned(connection, principal, session_id, lock=True)
             effects = Effects(connection, self._work.context(principal.user_id))
-            again = self._replay(effects, principal, _OPERATION, key, digest)
+            again = self._keys.earlier(effects, principal, _OPERATION, key, digest)
             if again is not None:
                 return self._work.shown(review), _publication(again), True
             self._work.check_version(review, expected)
@@ -86,7 +81,7 @@ class Publisher:
     ) -> tuple[Review, Publication, bool] | None:
         with self._work.database.read() as connection:
             effects = Effects(connection, self._work.context(principal.user_id))
-            again = self._replay(effects, principal, _OPERATION, key, digest)
+            again = self._keys.earlier(effects, principal, _OPERATION, key, digest)
             review = self._work.owned(connection, principal, session_id)
         return None if again is None else (self._work.shown(review), _publication(again), True)
 
@@ -135,7 +130,7 @@ class Publisher:
             self._audit(
                 effects, principal, review, publication.publication_id, "publish.finished", request, outcome=outcome
             )
-            self._remember(effects, principal, _OPERATION, key, replay)
+            self._keys.remember(effects, principal, _OPERATION, key, replay)
             effects.events.append(Event("semantics.published", note=_told(publication)))
             same = review.session.dataset_ref == publication.dataset_ref
             return replace(review, dataset=outcome.dataset) if outcome.dataset is not None and same else review

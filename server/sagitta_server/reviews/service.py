@@ -5,14 +5,10 @@ Permission is checked before a session is looked up, ownership before its versio
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from sagitta_server.auth import Permission, Principal
 from sagitta_server.reviews.ai import AiProvider, EmbeddedProvider
@@ -22,20 +18,21 @@ from sagitta_server.reviews.dictionaries import DictionaryReader, StoredFile, ne
 from sagitta_server.reviews.enums import (
     ArtifactFormat,
     ArtifactType,
-    PreviewStatus,
     ReadinessState,
     SemanticSourceType,
     SessionStatus,
     SourceKind,
     TrustLevel,
 )
-from sagitta_server.reviews.environment import Environment, SourceRequest
+from sagitta_server.reviews.environment import Environment
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.events import Event, StoredEvent
+from sagitta_server.reviews.executions import Executions, LaunchAnswer, PreviewAnswer
 from sagitta_server.reviews.exporting import Exporter
 from sagitta_server.reviews.field_decisions import FieldUpdate, find_field, lock, unlock, update_field, with_field
-from sagitta_server.reviews.gates import Gate
+from sagitta_server.reviews.idempotency import IdempotencyKeys, check_key
 from sagitta_server.reviews.importer import Importer, source_request
+from sagitta_server.reviews.launches import Launcher, with_cancel_requested
 from sagitta_server.reviews.lifecycle import change_status, is_running, require_active, require_dataset, run_in_progress
 from sagitta_server.reviews.mapping_decisions import (
     MappingUpdate,
@@ -43,57 +40,29 @@ from sagitta_server.reviews.mapping_decisions import (
     find_mapping,
     update_mapping,
 )
-from sagitta_server.reviews.preview_launch import Launcher, Previewer, blocked_error, with_cancel_requested
+from sagitta_server.reviews.previews import Previewer
 from sagitta_server.reviews.publisher import Publisher
 from sagitta_server.reviews.publishing import Publication, Wish
-from sagitta_server.reviews.recovery import begin_import
 from sagitta_server.reviews.semantics import with_failed_source
 from sagitta_server.reviews.settings import ReviewSettings
-from sagitta_server.reviews.settle import decided_session, random_id, settle
+from sagitta_server.reviews.settle import decided_session, random_id
 from sagitta_server.reviews.sourcing import SourceResolver, apply_resolved
+from sagitta_server.reviews.starting import Started, Starter, check_source, with_import
 from sagitta_server.reviews.store import artifacts
-from sagitta_server.reviews.store.artifacts import Artifact, Replay, Upload
+from sagitta_server.reviews.store.artifacts import Artifact, Upload
 from sagitta_server.reviews.store.store import Page
-from sagitta_server.reviews.store.tasks import Task, TaskKind, enqueue, exists
+from sagitta_server.reviews.store.tasks import Task, TaskKind
 from sagitta_server.reviews.task_runner import Perform, TaskRunner
-from sagitta_server.reviews.values import Field, Finding, Preview, Profile, Review, Run, Session
+from sagitta_server.reviews.values import Field, Finding, Review, Run
 from sagitta_server.reviews.values import (
     Mapping as FilterMapping,
 )
-from sagitta_server.reviews.work import Effects, ReviewWork, session_not_found
+from sagitta_server.reviews.work import Effects, ReviewWork, as_reader
 from sagitta_server.state import Database
 
 log = logging.getLogger("sagitta.reviews")
-MAX_KEY = 128
 MAX_NOTE = 2000
 _LISTED = (SessionStatus.ACTIVE, SessionStatus.PAUSED, SessionStatus.COMPLETED)
-_MUTATION_RETRIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A started session; `replayed` when an idempotency key brought an earlier one back."""
-
-    review: Review
-    replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewAnswer:
-    """A preview as it now is."""
-
-    review: Review
-    preview: Preview
-    replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchAnswer:
-    """A run as it now is."""
-
-    review: Review
-    run: Run
-    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +90,15 @@ class ReviewService:
         self.settings = settings
         self.work = work or ReviewWork(database, settings)
         self.environments = dict(environments)
+        keys = IdempotencyKeys(settings)
         self._sources = SourceResolver(self.environment, dictionaries, ai or EmbeddedProvider())
         self._importer = Importer(self.work, self.environment, dictionaries)
         self._previewer = Previewer(self.work, self.environment)
         self._launcher = Launcher(self.work, self.environment)
         self._exporter = Exporter(self.work)
-        self._publisher = Publisher(self.work, self.environment, self._replay, self._remember)
+        self._publisher = Publisher(self.work, self.environment, keys)
+        self._starter = Starter(self.work, self.environment, keys)
+        self._executions = Executions(self.work, self._previewer, self._launcher, keys)
         self._launcher.on_finished = self._exporter.store_run_summary
         self.runner = TaskRunner(self.work, around_tasks(self._perform), self._abandon, self._tidy)
 
@@ -188,16 +160,7 @@ class ReviewService:
         wait: bool = True,
     ) -> Started:
         """Starts a review and waits a short while for its import."""
-        principal.require(Permission.SESSION_MANAGE)
-        _check_source(source_input, environment_id, self.settings.limits.source_bytes)
-        _check_key(key)
-        environment = self.environment(environment_id)
-        environment.check_source(SourceRequest(source_kind, source_input, principal.user_id))
-        digest = _digest(source_kind, source_input, environment_id)
-        review, replayed = self._create(principal, source_kind, source_input, environment, key=key, digest=digest)
-        if replayed or not wait:
-            return Started(review, replayed)
-        return Started(self._await_import(principal, review))
+        return self._starter.start(principal, source_kind, source_input, environment_id, key=key, wait=wait)
 
     def get_session(self, principal: Principal, session_id: str) -> Review:
         """A session with everything that hangs off it."""
@@ -220,7 +183,7 @@ class ReviewService:
                 cancelled.append(review.run.run_context_id)
             if changed.session.status is not review.session.status and status in _ENDING:
                 effects.events.append(Event(f"session.{status.value}"))
-            return self._with_import(changed, effects) if change.wants_import else changed
+            return with_import(changed, effects) if change.wants_import else changed
 
         after = self.work.change(principal, session_id, expected, mutation, needs_active=False)
         for run_id in cancelled:
@@ -253,7 +216,7 @@ class ReviewService:
         """
         principal.require(Permission.SESSION_READ)
         with self.work.database.read() as connection:
-            self._check_owner(connection, principal, session_id)
+            self.work.check_owner(connection, principal, session_id)
             return self.work.store.events(connection, session_id, after, limit)
 
     def diff(
@@ -280,7 +243,7 @@ class ReviewService:
         principal.require(Permission.SESSION_MANAGE)
         if not ref.strip():
             raise validation_error(Violation("body.source_ref", "must not be empty"))
-        review = self.work.read(_with_read(principal), session_id)
+        review = self.work.read(as_reader(principal), session_id)
         self.work.check_version(review, expected)
         require_active(review)
         require_dataset(review)
@@ -339,7 +302,7 @@ class ReviewService:
     ) -> tuple[Review, Publication, bool]:
         """Writes accepted texts back to the dataset; the flag says that a key brought an earlier publication back."""
         principal.require(Permission.SEMANTICS_PUBLISH, Permission.SESSION_MANAGE)
-        _check_key(key)
+        check_key(key)
         return self._publisher.publish(principal, session_id, wish, expected, key)
 
     def upload(self, principal: Principal, file_name: str, media_type: str, content: bytes) -> Upload:
@@ -381,7 +344,7 @@ class ReviewService:
                 self._check_new_source(changed)
             if changed.clarification is not None:
                 changed = replace(changed, clarification=replace(changed.clarification, summary_delta=answered.delta))
-            return self._with_import(changed, effects) if answered.wants_import else changed
+            return with_import(changed, effects) if answered.wants_import else changed
 
         after = self.work.change(principal, session_id, expected, mutation)
         known = {f.finding_id: f for f in before[0].findings}
@@ -396,7 +359,7 @@ class ReviewService:
         """An answer may name another link; one that cannot be understood is no answer."""
         try:
             session = review.session
-            _check_source(session.source_input, session.environment_id, self.settings.limits.source_bytes)
+            check_source(session.source_input, session.environment_id, self.settings.limits.source_bytes)
             self.environment(review.session.environment_id).check_source(source_request(review))
         except ReviewError as error:
             raise ReviewError("invalid_answer", error.message) from error
@@ -448,80 +411,21 @@ class ReviewService:
         wait: bool = True,
     ) -> PreviewAnswer:
         """Compiles the dataset, or returns the preview that still holds; waits a short while."""
-        _check_key(key)
-        replayed: list[str] = []
-
-        def mutation(review: Review, effects: Effects) -> Review:
-            again = self._replay(effects, principal, "preview", key, _digest(session_id, force))
-            if again is not None:
-                replayed.append(again)
-                return review
-            after = self._previewer.request(review, effects, force=force)
-            assert after.preview is not None
-            self._remember(
-                effects,
-                principal,
-                "preview",
-                key,
-                Replay(_digest(session_id, force), session_id, after.preview.preview_id, effects.context.now),
-            )
-            return after
-
-        after = self.work.change(principal, session_id, expected, mutation)
-        assert after.preview is not None
-        if replayed:
-            return PreviewAnswer(after, self._preview_by_id(after, replayed[0]), replayed=True)
-        if after.preview.preview_status is PreviewStatus.PENDING and wait:
-            self._await_task(after.preview.task_id, self.settings.preview_wait_ms / 1000)
-            after = self.work.read(_with_read(principal), session_id)
-        assert after.preview is not None
-        return PreviewAnswer(after, after.preview)
+        return self._executions.request_preview(principal, session_id, expected, key=key, force=force, wait=wait)
 
     def launch(
         self, principal: Principal, session_id: str, expected: int | None, *, key: str = "", wait: bool = True
     ) -> LaunchAnswer:
         """Runs exactly the previewed text, once all gates are passed; waits a short while for its end."""
-        principal.require(Permission.EXECUTION_LAUNCH, Permission.SESSION_READ)
-        _check_key(key)
-        for attempt in range(_MUTATION_RETRIES):
-            try:
-                after, run_id, replayed = self._try_launch(principal, session_id, expected, key)
-                break
-            except ReviewError as error:
-                if error.code != "session_version_conflict" or expected is not None or attempt + 1 == _MUTATION_RETRIES:
-                    raise
-        run = self._run(after, run_id)
-        if not replayed and wait:
-            self._await_task(run.task_id, self.settings.launch_wait_ms / 1000)
-            after = self.work.read(principal, session_id)
-            run = self._run(after, run_id)
-        return LaunchAnswer(after, run, replayed)
+        return self._executions.launch(principal, session_id, expected, key=key, wait=wait)
 
     def get_run(self, principal: Principal, session_id: str, run_context_id: str) -> tuple[Review, Run]:
         """One run of a session."""
-        review = self.work.read(principal, session_id)
-        return review, self._run(review, run_context_id)
+        return self._executions.get_run(principal, session_id, run_context_id)
 
     def cancel_run(self, principal: Principal, session_id: str, run_context_id: str) -> tuple[Review, Run]:
         """Asks a run to stop and waits a short while for it."""
-
-        def mutation(review: Review, _: Effects) -> Review:
-            run = self._run(review, run_context_id)
-            if review.run is None or run.run_context_id != review.run.run_context_id or not is_running(review):
-                raise ReviewError("run_not_running", "The run has ended already.")
-            return with_cancel_requested(review, review.run)
-
-        after = self.work.change(
-            principal,
-            session_id,
-            None,
-            mutation,
-            permission=Permission.EXECUTION_LAUNCH,
-            needs_active=False,
-        )
-        self._launcher.request_cancel(run_context_id)
-        self._await_task(after.run.task_id if after.run else None, 2.0)
-        return self.get_run(_with_read(principal), session_id, run_context_id)
+        return self._executions.cancel_run(principal, session_id, run_context_id)
 
     # Exports
 
@@ -539,92 +443,13 @@ class ReviewService:
         """The bytes of an artifact."""
         principal.require(Permission.SESSION_READ)
         with self.work.database.read() as connection:
-            self._check_owner(connection, principal, session_id)
+            self.work.check_owner(connection, principal, session_id)
             found = artifacts.read_artifact(connection, session_id, artifact_id)
         if found is None:
             raise ReviewError("artifact_not_found", "This session has no such artifact.")
         return found
 
     # Inside
-
-    def _create(
-        self,
-        principal: Principal,
-        source_kind: SourceKind,
-        source_input: str,
-        environment: Environment,
-        *,
-        key: str,
-        digest: str,
-    ) -> tuple[Review, bool]:
-        context = self.work.context(principal.user_id)
-        try:
-            with self.work.user_change(principal) as connection:
-                effects = Effects(connection, context)
-                again = self._replay(effects, principal, "start", key, digest)
-                if again is not None:
-                    return self.work.shown(self.work.owned(connection, principal, again)), True
-                limit = self.settings.max_sessions_per_user
-                if self.work.store.count_live(connection, principal.user_id) >= limit:
-                    raise ReviewError(
-                        "too_many_sessions", f"You have {limit} sessions; archive some before starting another."
-                    )
-                session = Session(
-                    session_id=context.new_id(),
-                    owner_id=principal.user_id,
-                    environment_id=environment.environment_id,
-                    source_kind=source_kind,
-                    source_input=source_input,
-                    created_at=context.now,
-                    updated_at=context.now,
-                    last_activity_at=context.now,
-                    run_row_limit=environment.run_row_limit,
-                )
-                blank = Review(session, Profile(context.new_id(), context.now, context.now))
-                review = settle(self._with_import(blank, effects), context)
-                self.work.store.insert(connection, review)
-                for task in effects.queued:
-                    enqueue(connection, task)
-                replay = Replay(digest, session.session_id, session.session_id, context.now)
-                self._remember(effects, principal, "start", key, replay)
-        except IntegrityError:
-            earlier = self._started_earlier(principal, key, digest)
-            if earlier is None:
-                raise
-            return earlier, True  # the same key was faster
-        self.runner.wake()
-        self.work.notify()
-        return review, False
-
-    def _started_earlier(self, principal: Principal, key: str, digest: str) -> Review | None:
-        with self.work.database.read() as connection:
-            again = self._replay(Effects(connection, self.work.context()), principal, "start", key, digest)
-            return None if again is None else self.work.shown(self.work.owned(connection, principal, again))
-
-    def _await_import(self, principal: Principal, review: Review) -> Review:
-        """The session once its import has ended or the wait is over; dropped when its source names nothing."""
-        self._await_task(review.session.import_task_id, self.settings.intake_wait_ms / 1000)
-        after = self.work.read(_with_read(principal), review.session_id)
-        missing = next((c for c in after.conditions if c.code == "SOURCE_NOT_FOUND"), None)
-        if missing is not None and after.session.import_task_id is None and not after.is_resolved:
-            with self.work.database.write() as connection:
-                self.work.store.delete(connection, review.session_id)
-                artifacts.forget_replays(connection, review.session_id)
-            raise ReviewError("source_not_found", missing.message)
-        return after
-
-    def _await_task(self, task_id: str | None, timeout_s: float) -> None:
-        if task_id is None:
-            return
-
-        def done() -> bool:
-            with self.work.database.read() as connection:
-                return not exists(connection, task_id)
-
-        self.work.wait(done, timeout_s)
-
-    def _with_import(self, review: Review, effects: Effects) -> Review:
-        return begin_import(review, effects.enqueue(review.session_id, TaskKind.IMPORT))
 
     def _archive(self, principal: Principal, session_id: str, expected: int | None) -> None:
         def mutation(review: Review, effects: Effects) -> Review:
@@ -659,68 +484,6 @@ class ReviewService:
         after = self.work.change(principal, session_id, expected, mutation)
         return after, find_field(after, field_id)
 
-    def _try_launch(
-        self, principal: Principal, session_id: str, expected: int | None, key: str
-    ) -> tuple[Review, str, bool]:
-        seen = self.work.read(principal, session_id)
-        looked = self._launcher.look(principal, seen)
-        outcome: list[tuple[Gate, ...]] = []
-        replayed: list[str] = []
-
-        def mutation(review: Review, effects: Effects) -> Review:
-            again = self._replay(effects, principal, "launch", key, _digest(session_id))
-            if again is not None:
-                replayed.append(again)
-                return review
-            after, blocked = self._launcher.launch(review, effects, principal, looked)
-            outcome.append(blocked)
-            if not blocked and after.run is not None:
-                replay = Replay(_digest(session_id), session_id, after.run.run_context_id, effects.context.now)
-                self._remember(effects, principal, "launch", key, replay)
-            return after
-
-        after = self.work.change(
-            principal, session_id, expected, mutation, permission=Permission.EXECUTION_LAUNCH, needs_active=False
-        )
-        if replayed:
-            return after, replayed[0], True
-        if outcome[0]:
-            raise blocked_error(outcome[0])
-        assert after.run is not None
-        return after, after.run.run_context_id, False
-
-    def _run(self, review: Review, run_context_id: str) -> Run:
-        if review.run is not None and review.run.run_context_id == run_context_id:
-            return review.run
-        with self.work.database.read() as connection:
-            run = self.work.store.run(connection, review.session_id, run_context_id)
-        if run is None:
-            raise ReviewError("run_not_found", "This session has no such run.")
-        return run
-
-    def _preview_by_id(self, review: Review, preview_id: str) -> Preview:
-        if review.preview is not None and review.preview.preview_id == preview_id:
-            return review.preview
-        with self.work.database.read() as connection:
-            found = self.work.store.preview(connection, review.session_id, preview_id)
-        assert found is not None  # previews are kept as long as their session
-        return found
-
-    def _replay(self, effects: Effects, principal: Principal, operation: str, key: str, digest: str) -> str | None:
-        if not key:
-            return None
-        since = effects.context.now - timedelta(seconds=self.settings.idempotency_ttl_s)
-        held = artifacts.find_replay(effects.connection, principal.user_id, operation, key, since)
-        if held is None:
-            return None
-        if held.request_hash != digest:
-            raise ReviewError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
-        return held.reference
-
-    def _remember(self, effects: Effects, principal: Principal, operation: str, key: str, replay: Replay) -> None:
-        if key:
-            artifacts.insert_replay(effects.connection, principal.user_id, operation, key, replay)
-
     def _refresh_stale(self, user_id: str) -> None:
         now = self.work.clock()
         with self.work.database.read() as connection:
@@ -730,15 +493,6 @@ class ReviewService:
                 review = self.work.store.load(connection, session_id, lock=True)
                 if review is not None:
                     self.work.store.refresh_decision(connection, decided_session(review, self.work.context()))
-
-    def _check_owner(self, connection: Connection, principal: Principal, session_id: str) -> None:
-        owner = self.work.store.owner(connection, session_id)
-        if owner is None:
-            raise session_not_found()
-        if owner != principal.user_id:
-            if self.settings.hide_foreign_sessions:
-                raise session_not_found()
-            raise ReviewError("session_forbidden", "This session belongs to somebody else.")
 
     def _perform(self, task: Task) -> None:
         match task.kind:
@@ -765,29 +519,3 @@ class ReviewService:
 
 
 _ENDING = frozenset({SessionStatus.ARCHIVED, SessionStatus.CANCELLED})
-
-
-def _check_source(source_input: str, environment_id: str, limit: int) -> None:
-    violations = []
-    if not source_input.strip():
-        violations.append(Violation("body.source_input", "must not be empty"))
-    if len(source_input.encode()) > limit:
-        violations.append(Violation("body.source_input", f"may have {limit} bytes"))
-    if not environment_id.strip():
-        violations.append(Violation("body.environment_id", "must not be empty"))
-    if violations:
-        raise validation_error(*violations)
-
-
-def _check_key(key: str) -> None:
-    if len(key) > MAX_KEY or not key.isprintable():
-        raise validation_error(Violation("header.Idempotency-Key", f"must have at most {MAX_KEY} printable characters"))
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
-
-
-def _with_read(principal: Principal) -> Principal:
-    """The caller of a mutation reads what it changed, whether or not it may read otherwise."""
-    return replace(principal, permissions=principal.permissions | {Permission.SESSION_READ.value})

@@ -23,7 +23,7 @@ from sagitta_server.reviews.settings import ReviewSettings
 from sagitta_server.reviews.settle import Context, effective_preview, random_id, settle, with_decision
 from sagitta_server.reviews.store import ReviewStore
 from sagitta_server.reviews.store.rates import RateLimit
-from sagitta_server.reviews.store.tasks import Task, TaskKind, enqueue, finish
+from sagitta_server.reviews.store.tasks import Task, TaskKind, enqueue, exists, finish
 from sagitta_server.reviews.values import Review
 from sagitta_server.state import Database
 
@@ -106,11 +106,21 @@ class ReviewWork:
         review = self.store.load(connection, session_id, lock=lock)
         if review is None:
             raise session_not_found()
-        if review.session.owner_id != principal.user_id:
+        self._check_owner(review.session.owner_id, principal)
+        return review
+
+    def check_owner(self, connection: Connection, principal: Principal, session_id: str) -> None:
+        """Raises what `owned` raises, without loading the review."""
+        owner = self.store.owner(connection, session_id)
+        if owner is None:
+            raise session_not_found()
+        self._check_owner(owner, principal)
+
+    def _check_owner(self, owner_id: str, principal: Principal) -> None:
+        if owner_id != principal.user_id:
             if self.settings.hide_foreign_sessions:
                 raise session_not_found()
             raise ReviewError("session_forbidden", "This session belongs to somebody else.")
-        return review
 
     def change(
         self,
@@ -205,6 +215,17 @@ class ReviewWork:
                 self.changed.wait(min(left, 0.1))
         return True
 
+    def await_task(self, task_id: str | None, timeout_s: float) -> None:
+        """Waits a short while for a background task to end."""
+        if task_id is None:
+            return
+
+        def done() -> bool:
+            with self.database.read() as connection:
+                return not exists(connection, task_id)
+
+        self.wait(done, timeout_s)
+
     def stale_at(self, review: Review, context: Context) -> datetime | None:
         """When time alone will change the effective status of the preview."""
         preview = review.preview
@@ -251,6 +272,11 @@ class ReviewWork:
         was = preview_status(before, context.now, context.preview_ttl)
         now = preview_status(after, context.now, context.preview_ttl)
         return was is PreviewStatus.READY and now is PreviewStatus.STALE
+
+
+def as_reader(principal: Principal) -> Principal:
+    """The caller of a mutation reads what it changed, whether or not it may read otherwise."""
+    return replace(principal, permissions=principal.permissions | {Permission.SESSION_READ.value})
 
 
 def session_not_found() -> ReviewError:

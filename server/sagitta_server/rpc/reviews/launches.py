@@ -10,8 +10,9 @@ from sagitta.review.v1 import review_pb2 as pb
 
 from sagitta_server.auth import Authenticator, Permission, Principal
 from sagitta_server.reviews.enums import LaunchStatus, PreviewStatus
+from sagitta_server.reviews.executions import LaunchAnswer, PreviewAnswer
 from sagitta_server.reviews.run_rows import RunRows
-from sagitta_server.reviews.service import LaunchAnswer, PreviewAnswer, ReviewService
+from sagitta_server.reviews.service import ReviewService
 from sagitta_server.rpc.reviews import convert
 from sagitta_server.rpc.reviews.boundary import Context, Handlers, Waiting, alive, answers, expected, streams, tell
 
