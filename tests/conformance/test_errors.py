@@ -80,6 +80,14 @@ def by_flight(sql: str) -> Callable[[Server], Refusal]:
     return ask
 
 
+def by_rest_sql(sql: str) -> Callable[[Server], Refusal]:
+    def ask(server: Server) -> Refusal:
+        model_id = httpx.get(f"{server.http}/v1/sessions/tpch/models").json()[0]["model_id"]
+        return by_rest("POST", "/v1/sessions/tpch/query/semantic-ql", {"model_id": model_id, "sql": sql})(server)
+
+    return ask
+
+
 def execute(**question: str) -> Callable[[grpc.Channel], Any]:
     request = query_service_pb2.ExecuteQueryRequest(**question)
     return lambda channel: query_service_pb2_grpc.QueryServiceStub(channel).ExecuteQuery(request, timeout=30)
@@ -90,7 +98,7 @@ def sql_doors(sql: str) -> dict[str, Callable[[Server], Refusal]]:
     return {
         "flight": by_flight(sql),
         "grpc": by_grpc(execute(semantic_sql=sql)),
-        "rest": by_rest("POST", "/v1/sessions/tpch/query/semantic-ql", {"model_id": "", "sql": sql}),
+        "rest": by_rest_sql(sql),
     }
 
 
