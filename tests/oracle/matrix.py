@@ -260,10 +260,39 @@ class Line:
         return f"| {self.feature.title} | {counts} | {reasons} |"
 
 
-def line(place: int, database: Engine) -> Line:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A share of the pairs; all parts of a number together are every pair, each once."""
+
+    number: int = 0
+    of: int = 1
+
+    @classmethod
+    def read(cls, text: str) -> Part:
+        """`0/4` is the first quarter."""
+        number, _, of = text.partition("/")
+        part = cls(int(number), int(of))
+        if not 0 <= part.number < part.of:
+            raise ValueError(f"{text} is no part: the first of four is 0/4")
+        return part
+
+    @property
+    def is_whole(self) -> bool:
+        return self.of == 1
+
+    def holds(self, place: int, other: int) -> bool:
+        """Whether a pair is in this part; every feature has about as many pairs in each."""
+        return (place + other) % self.of == self.number
+
+
+WHOLE = Part()
+
+
+def line(place: int, database: Engine, part: Part = WHOLE) -> Line:
     """Crosses one feature with all that come after it."""
     one = features()[place]
-    return Line(one, tuple((other, judge_cell((one, other), database)) for other in features()[place + 1 :]))
+    others = (features()[other] for other in range(place + 1, len(features())) if part.holds(place, other))
+    return Line(one, tuple((other, judge_cell((one, other), database)) for other in others))
 
 
 SETTLED = (Verdict.EQUAL, Verdict.REFUSED, Verdict.UNDECIDED)
