@@ -71,18 +71,24 @@ class RowReader:
         own = flat_clauses(own_filters)
         self.scoper.check_exists((*clauses, *own))
         anchor = self.scoper.anchor(home, dims)
-        here = [clause for clause in clauses if self._is_here(anchor, clause)]
         asked = [*(ref for dim in dims for ref in dim), *near]
+        groups, apart = self._groups(anchor, clauses, asked)
+        narrowing, own_apart = self._narrowing(anchor, clauses, own, asked, groups)
+        across = self._across(anchor, (*clauses, *own), asked)
+        here = [clause for clause in clauses if self._is_here(anchor, clause) and clause not in apart]
         dropping = [ref for ref in shown if self._drops(home, ref)]
-        walked = [*asked, *dropping, *self._seen_fields(anchor, clauses)]
-        looked_at = self._seen_fields(anchor, own)
+        seen = self._seen_fields(anchor, [clause for clause in clauses if clause not in apart])
+        seen += [ref for ref in self._seen_fields(anchor, apart) if ref not in across]
+        walked = [*asked, *dropping, *seen]
+        looked_at = self._seen_fields(anchor, [clause for clause in own if clause not in own_apart])
+        looked_at += [ref for ref in self._seen_fields(anchor, own_apart) if ref not in across]
         alone = [ref for ref in looked_at if self._drops_alone(anchor, ref, walked)]
         scope, found = self._contexts(anchor, [*walked, *(ref for ref in looked_at if ref not in alone)], here)
         scope, found = self._beside(scope, found, anchor, alone)
-        groups = self._groups(anchor, [clause for clause in clauses if clause not in here])
         for group in groups:
-            found = list(filter(self._membership(scope, group.anchor, group.clauses), found))
-        tests = [self._test(scope, anchor, clause, groups) for clause in own]
+            found = list(filter(self._membership(scope, group, across), found))
+        tests: list[Test] = [partial(self._holds, clause, scope) for clause in own if clause not in own_apart]
+        tests += [self._membership(scope, group, across) for group in narrowing]
         tests += [partial(_is_there, path=self._needed(scope, anchor, ref)) for ref in alone]
         return Reading(scope, tuple(found), tuple(asked), tuple(tests))
 
@@ -93,17 +99,69 @@ class RowReader:
             for ref in self.scoper.clause_fields([clause])
         )
 
-    def _groups(self, anchor: Anchor, clauses: Sequence[FilterNode]) -> list[Group]:
-        """Parts far clauses into semi-joins: as few as there are roots that serve some of them together."""
+    def _groups(
+        self, anchor: Anchor, clauses: Sequence[FilterNode], asked: Sequence[FieldRef]
+    ) -> tuple[list[Group], list[FilterNode]]:
+        """Parts far clauses into semi-joins: as few as there are roots that serve some of them together.
+
+        A root that serves a group sees the fields of clauses across joins that multiply, too: on the same row of it.
+        """
         groups: list[Group] = []
+        self._join(groups, anchor, [clause for clause in clauses if not self._is_here(anchor, clause)])
+        if groups:
+            groups[0].clauses.extend(clause for clause in clauses if self._crosses(anchor, clause, asked))
+        return groups, [clause for group in groups for clause in group.clauses]
+
+    def _join(self, groups: list[Group], anchor: Anchor, clauses: Iterable[FilterNode]) -> list[Group]:
+        """Adds clauses to the groups that serve them, or to new ones; returns the groups that have changed."""
+        changed: dict[int, Group] = {}
         for clause in clauses:
-            for group in groups:
-                if self._is_served(anchor, group.anchor, [*group.clauses, clause]):
-                    group.clauses.append(clause)
-                    break
-            else:
-                groups.append(Group(self._carrier(anchor, clause), [clause]))
-        return groups
+            found = (g for g in groups if self._is_served(anchor, g.anchor, [*g.clauses, clause]))
+            group = next(found, None)
+            if group is None:
+                group = Group(self._carrier(anchor, clause), [])
+                groups.append(group)
+            group.clauses.append(clause)
+            changed[id(group)] = group
+        return list(changed.values())
+
+    def _narrowing(
+        self,
+        anchor: Anchor,
+        where: Sequence[FilterNode],
+        own: Sequence[FilterNode],
+        asked: Sequence[FieldRef],
+        groups: Sequence[Group],
+    ) -> tuple[list[Group], list[FilterNode]]:
+        """Parts a measure's own far filters: each is one more AND for the rows that WHERE leaves."""
+        mine = [Group(group.anchor, list(group.clauses)) for group in groups]
+        far = [clause for clause in own if not self._is_here(anchor, clause)]
+        changed = self._join(mine, anchor, far)
+        crossing = [clause for clause in own if self._crosses(anchor, clause, asked)]
+        if not mine or not crossing + far:
+            return [], []
+        if not groups:
+            mine[0].clauses.extend(clause for clause in where if self._crosses(anchor, clause, asked))
+        mine[0].clauses.extend(crossing)
+        if crossing and mine[0] not in changed:
+            changed.append(mine[0])
+        return changed, [*far, *crossing]
+
+    def _crosses(self, anchor: Anchor, clause: FilterNode, asked: Sequence[FieldRef]) -> bool:
+        """Whether a clause that the anchor serves looks across a join that multiplies and that nothing else walks."""
+        return self._is_here(anchor, clause) and bool(self._across(anchor, [clause], asked))
+
+    def _across(self, anchor: Anchor, clauses: Sequence[FilterNode], asked: Sequence[FieldRef]) -> list[FieldRef]:
+        """Returns the fields of clauses that lie across a join that multiplies and that nothing else walks."""
+        paths = self.scoper.scope(anchor, asked).all_paths()
+        taken = {path[:length] for path in paths for length in range(len(path) + 1)}
+        found: list[FieldRef] = []
+        for ref in self.scoper.clause_fields(clauses):
+            path = (self.scoper.scope(anchor, [ref]).paths[ref] or ()) if self.scoper.is_here(anchor, ref) else ()
+            last = max((at for at, step in enumerate(path, start=1) if step.multiplies), default=0)
+            if path[:last] not in taken:
+                found.append(ref)
+        return found
 
     def _carrier(self, anchor: Anchor, clause: FilterNode) -> Anchor:
         """The rows that a far clause restricts: the anchor's, else the home's."""
@@ -159,12 +217,14 @@ class RowReader:
         assert path is not None
         return path[: max(length for length, step in enumerate(strict, start=1) if step.join.required)]
 
-    def _membership(self, scope: Scope, anchor: Anchor, clauses: Sequence[FilterNode]) -> Test:
+    def _membership(self, scope: Scope, group: Group, across: Sequence[FieldRef]) -> Test:
         """A semi-join: whether the anchor's row of a context has a row of the root that passes the clauses.
 
-        The fields that the scope has are read there.
+        The fields that the scope has are read there, but for those across joins that only filters walk.
         """
-        far = [ref for ref in self.scoper.clause_fields(clauses) if scope.paths.get(ref) is None]
+        anchor, clauses = group.anchor, group.clauses
+        fields = self.scoper.clause_fields(clauses)
+        far = [ref for ref in fields if ref in across or scope.paths.get(ref) is None]
         inner, found = self._contexts(anchor, far, ())
         related: dict[Row | None, list[Context]] = {}
         for context in found:
@@ -182,15 +242,8 @@ class RowReader:
 
         return test
 
-    def _test(self, scope: Scope, anchor: Anchor, clause: FilterNode, groups: Sequence[Group]) -> Test:
-        """The test of a measure's own filter: one more AND for the rows that WHERE leaves."""
-        fields = self.scoper.clause_fields([clause])
-        if all(scope.paths.get(ref) is not None or self.scoper.is_hopeless(anchor, ref) for ref in fields):
-            return lambda context: self.scoper.holds(clause, scope, context) is True
-        for group in groups:
-            if self._is_served(anchor, group.anchor, [*group.clauses, clause]):
-                return self._membership(scope, group.anchor, [*group.clauses, clause])
-        return self._membership(scope, self._carrier(anchor, clause), [clause])
+    def _holds(self, clause: FilterNode, scope: Scope, context: Context) -> bool:
+        return self.scoper.holds(clause, scope, context) is True
 
     def _contexts(
         self, anchor: Anchor, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]
