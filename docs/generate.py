@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import AliasChoices
 from sagitta_compiler.codes import codes_as_markdown
 from sagitta_compiler.expressions.catalogue import catalogue_as_markdown
 from sagitta_compiler.schema import model_schema, query_schema
+from sagitta_gateway.config import PREFIX, GatewaySettings
 from sagitta_gateway.errors import STATUS
-from sagitta_server.cli.settings import as_markdown
+from sagitta_server.cli.settings import as_markdown, text_of
 from sagitta_server.reviews.catalogue import CATALOGUE
 from sagitta_server.reviews.errors import HTTP_STATUS, grpc_status
 
@@ -83,8 +85,21 @@ def findings_as_markdown() -> str:
     return "\n".join(lines + [f"| `{code}` | {kind.severity} | {kind.title} |" for code, kind in CATALOGUE.items()])
 
 
+def gateway_as_markdown() -> str:
+    """The settings of the gateway, which are no part of the engine's."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for name, field in GatewaySettings.model_fields.items():
+        aliases = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()
+        variables = [str(alias) for alias in aliases if str(alias) != name] or [f"{PREFIX}{name.upper()}"]
+        default = f"`{text}`" if (text := text_of(field.default)) else ""
+        meaning = " ".join((field.description or "").split())
+        lines.append(f"| {'<br>'.join(f'`{variable}`' for variable in variables)} | {default} | {meaning} |")
+    return "\n".join(lines)
+
+
 PARTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "settings": ("configuration.md", as_markdown),
+    "gateway": ("configuration.md", gateway_as_markdown),
     "codes": ("errors.md", codes_as_markdown),
     "reasons": ("errors.md", reasons_as_markdown),
     "review-codes": ("errors.md", review_codes_as_markdown),

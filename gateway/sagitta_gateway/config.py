@@ -15,7 +15,12 @@ class GatewaySettings(BaseSettings):
     """Where the engine is, where to listen, and what a stranger may send."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=PREFIX, env_ignore_empty=True, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
     engine: str = "127.0.0.1:50051"
@@ -29,7 +34,7 @@ class GatewaySettings(BaseSettings):
     engine_certificate: Path | None = None
     """PEM file of the certificate that an engine asks of its clients."""
     engine_key: Path | None = None
-    """PEM file of its key."""
+    """PEM file of the key of that certificate."""
     tls_certificate: Path | None = None
     """PEM file of the gateway's certificate chain; empty: plain HTTP."""
     tls_key: Path | None = None
@@ -58,6 +63,7 @@ class GatewaySettings(BaseSettings):
         default="X-API-Key",
         validation_alias=AliasChoices(f"{PREFIX}API_KEY_HEADER", "API_KEY_HEADER", "api_key_header"),
     )
+    """The header of clients that is passed on to the engine as their API key."""
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     """A larger body is answered with 413."""
     max_model_body_bytes: int = Field(default=5_242_880, ge=1024)
@@ -69,6 +75,7 @@ class GatewaySettings(BaseSettings):
     log_level: Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"] = Field(
         default="WARNING", validation_alias=AliasChoices(f"{PREFIX}LOG_LEVEL", "log_level")
     )
+    """`CRITICAL`, `ERROR`, `WARNING`, `INFO` or `DEBUG`."""
 
     @model_validator(mode="after")
     def _pairs(self) -> GatewaySettings:
