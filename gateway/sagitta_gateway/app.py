@@ -14,7 +14,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from sagitta_gateway import docs, errors, openapi, routes
 from sagitta_gateway.config import GatewaySettings
-from sagitta_gateway.engine import EngineWatch, Stubs, open_channel
+from sagitta_gateway.engine import EngineWatch, Stubs, open_channels
 from sagitta_gateway.middleware import BodyLimit, Envelope
 from sagitta_gateway.tracing import open_tracing
 
@@ -40,18 +40,19 @@ def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        own = channel if channel is not None else open_channel(settings)
+        channels = (channel,) if channel is not None else open_channels(settings)
         if tracing is not None:
-            own = tracing.channel(own)
-        app.state.channel = own
-        app.state.stubs = Stubs(own)
-        app.state.watch = EngineWatch(own)
+            channels = tuple(map(tracing.channel, channels))
+        app.state.channel = channels[0]
+        app.state.stubs = Stubs(channels)
+        app.state.watch = EngineWatch(channels[0])
         app.openapi()  # a tenth of a second: not while clients wait
         await app.state.watch.start()
         yield
         await app.state.watch.stop()
         if channel is None:
-            await own.close()
+            for each in channels:
+                await each.close()
         if tracing is not None:
             await tracing.close()
 

@@ -24,7 +24,7 @@ class GatewaySettings(BaseSettings):
     )
 
     engine: str = "127.0.0.1:50051"
-    """`host:port` of the engine's gRPC surface."""
+    """`host:port` of the engine's gRPC surface; several, separated by commas, share the queries."""
     listen: str = "127.0.0.1:8080"
     """`host:port`; port 0 takes a free one."""
     workers: int = Field(default=1, ge=1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,20 +46,34 @@ _Stub = TypeVar("_Stub")
 
 
 class Stubs:
-    """The stubs of every semantic service on one channel."""
+    """The stubs of every semantic service.
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    Where there are several channels the queries go over each in turn, everything else over the first.
+    """
+
+    def __init__(self, channels: Sequence[grpc.aio.Channel]) -> None:
+        channel = channels[0]
         self.sessions = session_service_pb2_grpc.SessionServiceStub(channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(channel)
-        self.queries = query_service_pb2_grpc.QueryServiceStub(channel)
+        self._queries = itertools.cycle([query_service_pb2_grpc.QueryServiceStub(each) for each in channels])
         self.discovery = discovery_service_pb2_grpc.DiscoveryServiceStub(channel)
         self.graph = graph_service_pb2_grpc.GraphServiceStub(channel)
         self.convert = convert_service_pb2_grpc.ConvertServiceStub(channel)
         self.cache = cache_service_pb2_grpc.CacheServiceStub(channel)
         self.settings = settings_service_pb2_grpc.SettingsServiceStub(channel)
         self.dialects = dialect_service_pb2_grpc.DialectServiceStub(channel)
-        self.batch = batch_service_pb2_grpc.BatchServiceStub(channel)
+        self._batch = itertools.cycle([batch_service_pb2_grpc.BatchServiceStub(each) for each in channels])
         self.reference = reference_service_pb2_grpc.ReferenceServiceStub(channel)
+
+    @property
+    def queries(self) -> query_service_pb2_grpc.QueryServiceStub:
+        """The stub for the next query."""
+        return next(self._queries)
+
+    @property
+    def batch(self) -> batch_service_pb2_grpc.BatchServiceStub:
+        """The stub for the next batch."""
+        return next(self._batch)
 
 
 def stubs(request: Request) -> Any:
@@ -126,14 +142,18 @@ class EngineWatch:
         self.state = EngineState(True, answer.version, answer.auth_mode)
 
 
-def open_channel(settings: GatewaySettings) -> grpc.aio.Channel:
-    """A channel to the engine."""
+def open_channels(settings: GatewaySettings) -> tuple[grpc.aio.Channel, ...]:
+    """A channel to each address of the engine."""
+    return tuple(_open(address.strip(), settings) for address in settings.engine.split(","))
+
+
+def _open(address: str, settings: GatewaySettings) -> grpc.aio.Channel:
     if settings.engine_ca is None:
-        return grpc.aio.insecure_channel(settings.engine, options=CHANNEL_OPTIONS)
+        return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
     own = settings.engine_key and settings.engine_certificate
     credentials = grpc.ssl_channel_credentials(
         settings.engine_ca.read_bytes(),
         settings.engine_key.read_bytes() if own and settings.engine_key else None,
         settings.engine_certificate.read_bytes() if own and settings.engine_certificate else None,
     )
-    return grpc.aio.secure_channel(settings.engine, credentials, options=CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)

@@ -37,6 +37,7 @@ from sagitta_server.rpc.polled_queries import PolledQueries
 from sagitta_server.rpc.polled_query_service import open_polled_queries
 from sagitta_server.state import Database, open_database
 from sagitta_server.state import failures as _state_failures  # noqa: F401 (registers what callers learn)
+from sagitta_server.worker import ALONE, Worker
 
 if TYPE_CHECKING:
     from sagitta_server.flight.server import RunningFlight
@@ -69,9 +70,11 @@ class ReadyAddresses:
 class Engine:
     """Everything the surfaces share; built from settings, usable without any surface."""
 
-    def __init__(self, settings: Settings, *, tracing: Tracing | None = None) -> None:
+    def __init__(self, settings: Settings, *, tracing: Tracing | None = None, worker: Worker = ALONE) -> None:
         _check_exposure(settings)
+        _check_shared(settings)
         self.settings = settings
+        self.worker = worker
         _make_data_dir(settings.data_dir)
         self.tls = read_tls(settings.tls)
         self.authenticator = Authenticator.from_settings(settings.auth, settings.data_dir)
@@ -82,9 +85,10 @@ class Engine:
         """None: nothing is traced, and no part knows of tracing."""
         around = _around(self.tracing)
         self.sources: dict[str, Source] = {
-            name: around.source(open_source(name, source)) for name, source in settings.sources.items()
+            name: around.source(open_source(name, source.one_of(settings.grpc.workers)))
+            for name, source in settings.sources.items()
         }
-        self.sessions = SessionStore(self.database, settings.sessions)
+        self.sessions = SessionStore(self.database, settings.sessions, generation=worker.generation(settings.data_dir))
         compiled = CompiledModels(settings.models.cache_size)
         self.models = ModelStore(settings, self.sessions, compiled, CuratedModels(settings.models, compiled))
         self.queries = QueryService(settings, self.sources, self.cache, compiler=around.compiler)
@@ -126,13 +130,13 @@ class Engine:
         self.models.curated.start()
         self._sweeper = threading.Thread(target=self._sweep, name="session-sweeper", daemon=True)
         self._sweeper.start()
-        if self.settings.flight.enabled:
+        if self.settings.flight.enabled and self.worker.is_first:
             from sagitta_server.flight.server import start_flight  # noqa: PLC0415
 
             self._flight = start_flight(self)
         self._grpc = start_grpc(self)
         self.reviews.start()
-        if address := self.settings.metrics.address:
+        if address := _metrics_address(self.settings.metrics.address, self.worker):
             registry = engine_registry(
                 EngineCollector(self.sources, self.cache, lambda: self.ready), ReviewCollector(self.database)
             )
@@ -165,8 +169,8 @@ class Engine:
 
     @property
     def flight_location(self) -> str | None:
-        """`grpc://host:port` of the running Flight SQL surface."""
-        return self._flight.location if self._flight else None
+        """`grpc://host:port` of the running Flight SQL surface, which the first of several processes serves."""
+        return self._flight.location if self._flight else self.worker.flight_location
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Ends running calls, then closes everything; may be called twice."""
@@ -230,6 +234,22 @@ def _around(tracing: Tracing | None) -> _Around:
     return _Around(
         partial(traced_source, tracing), traced_compiler(tracing, compile_query), partial(traced_tasks, tracing)
     )
+
+
+def _check_shared(settings: Settings) -> None:
+    """Several processes cannot have one database file open for writing."""
+    written = [name for name, source in settings.sources.items() if not source.can_be_shared]
+    if settings.grpc.workers > 1 and written:
+        raise EngineStartError(
+            f"{settings.grpc.workers} processes cannot write one DuckDB file: open the source {written[0]!r} "
+            "read-only, or set SAGITTA_GRPC__WORKERS=1"
+        )
+
+
+def _metrics_address(address: str, worker: Worker) -> str:
+    """Every process has metrics of its own, the first where the settings say, each other one a port further."""
+    host, _, port = address.rpartition(":")
+    return f"{host}:{int(port) + worker.number}" if port.isdigit() and port != "0" else address
 
 
 def _make_data_dir(path: Path) -> None:

@@ -145,8 +145,10 @@ class GrpcSettings(Section):
 
     address: str = "127.0.0.1:50051"
     """`host:port`; port 0 takes a free one."""
+    workers: int = Field(default=1, ge=1)
+    """Processes of the engine that share the port, each with its own connections to the warehouses."""
     max_workers: int = Field(default=128, ge=1)
-    """Calls that are handled at once."""
+    """Calls that one process handles at once."""
     max_message_bytes: int = Field(default=16_777_216, ge=65_536)
     """Size of one gRPC message."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sagitta_server.cli.child import GatewayProcess
 from sagitta_server.cli.failures import Failure
+from sagitta_server.cli.workers import EngineWorkers
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine, ReadyAddresses
@@ -51,21 +52,25 @@ def run(settings: Settings, *, gateway: bool, ready: Ready) -> None:
     with (
         stop_requests() as requested,
         gateway_of(settings, gateway) as child,
+        EngineWorkers(settings) as workers,
         running_engine(settings) as (engine, places),
     ):
-        if child is None:
-            ready(Addresses(places.flight, places.grpc))
-            wait(requested, None)
-            engine.drain()
-            return
-        child.connect(places.local)
         try:
-            if url := child.wait_until_ready(requested.is_set):
-                ready(Addresses(places.flight, places.grpc, url))
-                wait(requested, child)
-                engine.drain()
+            if (others := workers.connect(places, requested.is_set)) is None:
+                return
+            url = None
+            if child is not None:
+                child.connect(",".join((places.local, *others)))
+                if (url := child.wait_until_ready(requested.is_set)) is None:
+                    return
+            ready(Addresses(places.flight, places.grpc, url))
+            wait(requested, child, workers)
+            workers.drain()
+            engine.drain()
         finally:
-            child.stop()  # before the engine that it asks
+            if child is not None:
+                child.stop()  # before the engine that it asks
+            workers.stop()
 
 
 def gateway_of(settings: Settings, wanted: bool) -> AbstractContextManager[GatewayProcess | None]:
@@ -82,9 +87,10 @@ def running_engine(settings: Settings) -> Iterator[tuple[Engine, ReadyAddresses]
     """Starts the engine, and stops it whatever happens."""
     from sagitta_server.app import Engine
     from sagitta_server.logs import configure_logging
+    from sagitta_server.worker import Worker
 
     configure_logging(settings.log)
-    engine = Engine(settings)
+    engine = Engine(settings, worker=Worker(0, settings.grpc.workers))
     try:
         yield engine, engine.start()
     finally:
@@ -122,8 +128,10 @@ def stop_requests() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def wait(requested: threading.Event, gateway: GatewayProcess | None) -> None:
-    """Returns when a stop is requested; fails when the gateway ends by itself."""
+def wait(requested: threading.Event, gateway: GatewayProcess | None, workers: EngineWorkers | None = None) -> None:
+    """Returns when a stop is requested; fails when the gateway or another process of the engine ends by itself."""
     while not requested.wait(WATCH_SECONDS):
         if gateway is not None and not gateway.running:
             raise Failure("GATEWAY_FAILED", "the gateway ended by itself", "Its log is above.")
+        if workers is not None and not workers.running:
+            raise Failure("WORKER_FAILED", "a process of the engine ended by itself", "Its log is above.")

@@ -22,6 +22,7 @@ from sagitta_server.config import SessionSettings
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.models.tables import CONTENTS, MODELS, SESSIONS
 from sagitta_server.state import Database
+from sagitta_server.state.generation import Generation, own_generation
 
 REREAD_SECONDS = 1.0
 """How long a session is believed without asking the database: a sibling's change is seen after that."""
@@ -66,6 +67,8 @@ class Entry:
     metadata: Mapping[str, str]
     models: Mapping[str, StoredModel]
     read_at: float
+    generation: bytes
+    """What the generation was before it was read."""
     written_at: float = field(default=0.0)
 
 
@@ -74,7 +77,7 @@ class _LiveModels:
     """The models of live sessions, as they were read."""
 
     models: tuple[tuple[str, StoredModel], ...]
-    generation: int
+    generation: bytes
     read_at: float
     until: float
 
@@ -82,15 +85,22 @@ class _LiveModels:
 class SessionStore:
     """The sessions of this server and its siblings; every method may be called from any thread."""
 
-    def __init__(self, database: Database, settings: SessionSettings, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: SessionSettings,
+        *,
+        now: Callable[[], float] = time.time,
+        generation: Generation | None = None,
+    ) -> None:
         self._database = database
         self._settings = settings
         self._now = now
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._lock = threading.Lock()
         self._creations: dict[str, deque[float]] = {}
-        self.generation = 0
-        """Grows with every change made here."""
+        self._generation = generation or own_generation()
+        """Changes with every change made here or by another process of this engine."""
         self._live_models: _LiveModels | None = None
 
     # ------------------------------------------------------------ public
@@ -103,7 +113,9 @@ class SessionStore:
         """
         self._check_rate(client)
         now = self._now()
-        entry = Entry(secrets.token_hex(16), now, now, MappingProxyType(dict(metadata)), {}, now, now)
+        entry = Entry(
+            secrets.token_hex(16), now, now, MappingProxyType(dict(metadata)), {}, now, self._generation.value, now
+        )
         with self._database.write_alone(_LOCK) as connection:
             live = connection.execute(select(func.count()).select_from(SESSIONS).where(self._live(now))).scalar_one()
             if live + reserved >= self._settings.max_sessions:
@@ -154,7 +166,7 @@ class SessionStore:
         now = self._now()
         with self._lock:
             entry = self._entries.get(session_id)
-        if entry is None or now - entry.read_at > REREAD_SECONDS or self._expired(entry, now):
+        if entry is None or not self._is_current(entry, now):
             entry = self._read(session_id, now)
         entry.last_accessed_at = now
         if now - entry.written_at > self._write_back_seconds:
@@ -183,6 +195,7 @@ class SessionStore:
             ).one_or_none()
             self._delete(connection, SESSIONS.c.session_id == session_id)
         self._forget(session_id)
+        self._generation.raise_own()
         if found is None:
             raise not_found(session_id)
 
@@ -201,8 +214,7 @@ class SessionStore:
                 self._check_room(connection, entry.session_id, len(present), limit)
                 self._insert_model(connection, entry.session_id, model_id, content_key, source, now)
                 present = {**present, model_id: StoredModel(model_id, content_key)}
-        entry.models, entry.read_at = present, now
-        self.generation += 1
+        self._generation.raise_own()
         return present[model_id]
 
     def remove_model(self, entry: Entry, model_id: str) -> bool:
@@ -211,8 +223,7 @@ class SessionStore:
             removed = connection.execute(
                 delete(MODELS).where(MODELS.c.session_id == entry.session_id, MODELS.c.model_id == model_id)
             ).rowcount
-            entry.models = self._models(connection, entry.session_id)
-        self.generation += 1
+        self._generation.raise_own()
         return bool(removed)
 
     def content(self, content_key: str) -> Mapping[str, object] | None:
@@ -226,12 +237,12 @@ class SessionStore:
     def live_models(self, limit: int | None = None) -> tuple[tuple[str, StoredModel], ...]:
         """The models of all live sessions, oldest first, with their sessions; believed as long as a session is."""
         now, known = self._now(), self._live_models
-        if known is None or known.generation != self.generation or not known.read_at <= now < known.until:
+        if known is None or known.generation != self._generation.value or not known.read_at <= now < known.until:
             known = self._live_models = self._read_live_models(now)
         return known.models[:limit]
 
     def _read_live_models(self, now: float) -> _LiveModels:
-        generation = self.generation  # read before the models: a change made meanwhile makes them stale
+        generation = self._generation.value  # read before the models: a change made meanwhile makes them stale
         query = (
             select(MODELS.c.session_id, MODELS.c.model_id, MODELS.c.content_key)
             .add_columns(SESSIONS.c.created_at, SESSIONS.c.last_accessed_at)
@@ -280,6 +291,13 @@ class SessionStore:
     def _expires_at(self, created_at: float, last_accessed_at: float) -> float:
         return min(last_accessed_at + self._settings.ttl_seconds, created_at + self._settings.max_age_seconds)
 
+    def _is_current(self, entry: Entry, now: float) -> bool:
+        return (
+            now - entry.read_at <= REREAD_SECONDS
+            and entry.generation == self._generation.value
+            and not self._expired(entry, now)
+        )
+
     def _expired(self, entry: Entry, now: float) -> bool:
         return self._expires_at(entry.created_at, entry.last_accessed_at) <= now
 
@@ -305,6 +323,7 @@ class SessionStore:
     # ------------------------------------------------------------ memory and database
 
     def _read(self, session_id: str, now: float) -> Entry:
+        generation = self._generation.value  # looked at before the rows: a change made meanwhile makes them stale
         with self._database.read() as connection:
             row = connection.execute(select(SESSIONS).where(SESSIONS.c.session_id == session_id)).one_or_none()
             models = self._models(connection, session_id) if row is not None else {}
@@ -319,6 +338,7 @@ class SessionStore:
             MappingProxyType(row.metadata),
             models,
             now,
+            generation,
             written_at=row.last_accessed_at,
         )
         if self._expired(entry, now):
@@ -346,8 +366,9 @@ class SessionStore:
 
     def _forget(self, session_id: str) -> None:
         with self._lock:
-            self._entries.pop(session_id, None)
-        self.generation += 1
+            known = self._entries.pop(session_id, None)
+        if known is not None:
+            self._generation.raise_own()
 
     def _write_access(self, entry: Entry, now: float) -> None:
         entry.written_at = now

@@ -63,7 +63,7 @@ class RunningGrpc:
     address: str
     """`host:port`, with the port that was really taken."""
     local: str
-    """Where this machine finds it without TLS; `address` where there is no TLS anyway."""
+    """Where this machine finds this very process, without TLS; `address` where that leads nowhere else."""
     server: grpc.Server
     health: health.HealthServicer
     socket: tempfile.TemporaryDirectory[str] | None = None
@@ -83,8 +83,10 @@ def start_grpc(engine: Engine) -> RunningGrpc:
     Raises:
         ListenError: the address is taken or unknown.
     """
-    settings = engine.settings.grpc
-    check_free("gRPC", settings.address)
+    settings, worker = engine.settings.grpc, engine.worker
+    address = worker.grpc_address or settings.address
+    if worker.is_first:
+        check_free("gRPC", address)
     server = grpc.server(
         ThreadPoolExecutor(settings.max_workers, thread_name_prefix="grpc"),
         interceptors=_interceptors(engine),
@@ -93,19 +95,19 @@ def start_grpc(engine: Engine) -> RunningGrpc:
             ("grpc.max_send_message_length", -1),
             ("grpc.max_metadata_size", 1_048_576),
             ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(not worker.is_alone)),
         ],
     )
     names = [name for register in REGISTRARS for name in register(server, engine)]
     servicer = health.HealthServicer(experimental_non_blocking=True)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    host, _, _ = settings.address.rpartition(":")
+    host, _, _ = address.rpartition(":")
     try:
-        port = _listen(server, settings.address, engine.tls)
+        port = _listen(server, address, engine.tls)
     except RuntimeError:
-        raise ListenError(f"gRPC cannot listen on {settings.address}") from None
-    folder = tempfile.TemporaryDirectory(prefix="sagitta-") if engine.tls else None
+        raise ListenError(f"gRPC cannot listen on {address}") from None
+    folder = tempfile.TemporaryDirectory(prefix="sagitta-") if engine.tls or not worker.is_alone else None
     local = f"unix:{folder.name}/engine" if folder else f"{host}:{port}"
     if folder is not None:
         server.add_insecure_port(local)
