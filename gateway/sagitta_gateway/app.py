@@ -16,6 +16,7 @@ from sagitta_gateway import docs, errors, openapi, routes
 from sagitta_gateway.config import GatewaySettings
 from sagitta_gateway.engine import EngineWatch, Stubs, open_channels
 from sagitta_gateway.middleware import BodyLimit, Envelope
+from sagitta_gateway.routes.direct import DirectRoutes
 from sagitta_gateway.tracing import open_tracing
 
 TAGS = [
@@ -73,6 +74,7 @@ def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = Non
     if settings.docs and settings.openapi:
         docs.install(app)
     openapi.install(app, TAGS)
+    app.add_middleware(DirectRoutes, routes=app.routes)
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Envelope, settings=settings)
     if settings.metrics_address:
