@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": "Check model files and point at every mistake.",
     "convert": "Convert a model to OSI and back, or to an RDF graph.",
     "compile": "Show the SQL of a query, and why it is that SQL.",
+    "describe": "Show what can be asked of a model, and what it is made of.",
     "query": "Ask a running server, or a model file and a warehouse, and write the answer.",
     "extract": "Pull a large result into files, in parallel parts, and resume a killed job.",
     "token": "Print a bearer token for development.",
