@@ -93,8 +93,10 @@ def _membership(subject: Scalar, operands: tuple[Scalar, ...], *, negated: bool)
 
 
 def combine(logic: Logic, parts: Iterable[Scalar], *, negated: bool) -> Scalar:
-    """A group of conditions; an empty AND is true."""
+    """A group of conditions; an empty AND is true, an empty OR false."""
     found = tuple(parts)
+    if not found:
+        return TRUE if (logic is Logic.AND) is not negated else FALSE
     whole = found[0] if len(found) == 1 else Call("and" if logic is Logic.AND else "or", found)
     return Call("not", (whole,)) if negated else whole
 

@@ -74,7 +74,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class FilterGroup:
-    """Predicates joined by AND or OR, perhaps negated."""
+    """Predicates joined by AND or OR, perhaps negated; no row passes an OR of none."""
 
     logic: Logic
     filters: tuple[FilterNode, ...]

@@ -15,6 +15,7 @@ from sagitta_compiler.query.query import (
     FilterGroup,
     FilterNode,
     Grouping,
+    Logic,
     MeasureItem,
     Query,
 )
@@ -91,6 +92,7 @@ class GroupedSelect:
         self._where: list[FilterNode] = []
         self._having: list[FilterNode] = []
         self._after: list[exp.Expr] = []
+        self._is_never_true = False
         self._is_empty = False
         self._needs_outer = False
         self._leaves_out = False
@@ -108,7 +110,7 @@ class GroupedSelect:
     def _look_for_a_row(self) -> None:
         """`SELECT 1 FROM t LIMIT 1` asks whether there are rows, `... WHERE 1 = 0` whether there is a table."""
         limit = self._count("limit")
-        if self._dimensions or self._measures or not (self._is_empty or (limit is not None and limit <= 1)):
+        if self._dimensions or self._measures or not (self._is_never_true or (limit is not None and limit <= 1)):
             return
         item = self._names.item(exp.column(self._names.table.columns[0].name, quoted=True))
         if item.is_measured:
@@ -230,11 +232,8 @@ class GroupedSelect:
             raise refused("UNSUPPORTED_SQL_FEATURE", f"{readable(tree)} cannot be evaluated on a model.")
         filters: list[FilterNode] = []
         for part in conjuncts(found.condition):
-            node = predicate(part, self._operand, self._values)
-            if node is False:
-                raise refused("UNSUPPORTED_SQL_FEATURE", f"{readable(tree)}: its condition is never true.")
-            if node is not True:
-                filters.append(node)
+            if not _keep(predicate(part, self._operand, self._values), filters):
+                filters.append(_NEVER)
         column = self._measure_column(name, tuple(filters))
         return exp.Coalesce(this=column, expressions=[exp.Literal.number(0)]) if found.is_zero_without_rows else column
 
@@ -423,7 +422,7 @@ class GroupedSelect:
             if part.find(exp.Query) is not None:
                 self._leave_groups_out(part)
                 continue
-            self._keep(predicate(part, self._operand, self._values), self._where)
+            self._is_never_true |= not _keep(predicate(part, self._operand, self._values), self._where)
 
     def _leave_groups_out(self, part: exp.Expr) -> None:
         """A condition that compares dimensions with the rows of a sub-select: it is applied to the groups."""
@@ -472,14 +471,9 @@ class GroupedSelect:
 
         nodes: list[FilterNode] = []
         for part in conjuncts(where.this if where is not None else None):
-            self._keep(predicate(part, operand, self._values), nodes)
+            if not _keep(predicate(part, operand, self._values), nodes):
+                nodes.append(_NEVER)
         return tuple(nodes)
-
-    def _keep(self, found: FilterNode | bool, nodes: list[FilterNode]) -> None:
-        if found is False:
-            self._is_empty = True
-        elif found is not True:
-            nodes.append(found)
 
     def _operand(self, tree: exp.Expr) -> Item:
         """A dimension or raw column that a WHERE filter can name; an expression becomes a computed dimension."""
@@ -504,7 +498,7 @@ class GroupedSelect:
         """A condition on measures: HAVING where a filter says it, else WHERE around the answer."""
         if self._is_simple_having(part):
             try:
-                self._keep(predicate(part, self._having_operand, self._values), self._having)
+                self._is_empty |= not _keep(predicate(part, self._having_operand, self._values), self._having)
             except _NotAMeasureError:
                 pass
             else:
@@ -559,6 +553,10 @@ class GroupedSelect:
         simple = self._is_simple(outputs, order)
         labels = self._labels(outputs if simple else [])
         limit, offset = self._count("limit"), self._count("offset")
+        if self._is_never_true and self._has_a_row_of_nothing():
+            self._where.append(_NEVER)
+        elif self._is_never_true:
+            self._is_empty = True
         if self._is_empty:
             limit = 0
         query = Query(
@@ -584,6 +582,18 @@ class GroupedSelect:
         names = tuple(o.name for o in outputs)
         outer = None if simple else self._outer(outputs, order, labels, limit, offset)
         return TranslatedSelect(core, names, sources, outer)
+
+    def _has_a_row_of_nothing(self) -> bool:
+        """Whether an answer over no rows has a row: that of all of them, as aggregates without GROUP BY and totals do.
+
+        A measure that stands alone is a column, and a column of no rows is empty.
+        """
+        if self._grouping is not None:
+            return True
+        written = [tree for _, tree in self._projections]
+        written += [part for clause in ("having", "order") if (part := self._select.args.get(clause)) is not None]
+        aggregates = (n for tree in written for n in tree.walk(prune=lambda n: isinstance(n, exp.Query)))
+        return not self._dimensions and self._select.args.get("group") is None and any(map(_is_aggregate, aggregates))
 
     def _is_simple(self, outputs: list[_Output], order: list[tuple[exp.Ordered, exp.Expr]]) -> bool:
         if self._needs_outer or self._grouping is not None:
@@ -661,6 +671,17 @@ class GroupedSelect:
 
     def _count(self, clause: str) -> int | None:
         return row_count(self._select, clause, self._values)
+
+
+_NEVER = FilterGroup(Logic.OR, ())
+"""The filter that no row passes."""
+
+
+def _keep(found: FilterNode | bool, nodes: list[FilterNode]) -> bool:
+    """Keeps a condition that is not always true; False when it never is."""
+    if not isinstance(found, bool):
+        nodes.append(found)
+    return found is not False
 
 
 def _flat_filters(nodes: Iterable[FilterNode]) -> Iterator[Filter]:

@@ -249,6 +249,39 @@ def test_zero_row_probes_know_every_column(catalog: SqlCatalog, database: duckdb
     assert rows(database, sql) == []
 
 
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ('SELECT SUM("Revenue"), COUNT("Orders N") FROM shop WHERE 1 = 0', [(None, 0)]),
+        ("SELECT COUNT(*) FROM shop WHERE FALSE", [(0,)]),
+        ('SELECT MAX("Country"), COUNT(DISTINCT "Country") FROM shop WHERE 1 = 0', [(None, 0)]),
+        ('SELECT SUM("Revenue") FROM shop WHERE 1 = 0 AND "Country" = \'US\'', [(None,)]),
+        ('SELECT SUM("Revenue") FROM shop WHERE "Country" = NULL', [(None,)]),
+        ('SELECT SUM("Revenue") FROM shop WHERE 1 = 0 HAVING SUM("Revenue") IS NULL', [(None,)]),
+        ('SELECT "Country", SUM("Revenue") FROM shop WHERE 1 = 0 GROUP BY ROLLUP("Country")', [(None, None)]),
+        ('SELECT SUM("Revenue") FROM shop WHERE 1 = 0 LIMIT 0', []),
+        ('SELECT SUM("Revenue") FROM shop HAVING 1 = 0', []),
+        ('SELECT "Revenue" FROM shop WHERE 1 = 0', []),
+        ('SELECT "Country", SUM("Revenue") FROM shop WHERE 1 = 0 GROUP BY "Country"', []),
+        ('SELECT * FROM (SELECT SUM("Revenue") AS r FROM shop) q WHERE 1 = 0', []),
+        ('SELECT COUNT("Orders N") FILTER (WHERE 1 = 0) FROM shop', [(0,)]),
+    ],
+)
+def test_an_aggregate_of_no_rows_has_one_row(
+    sql: str, expected: list[tuple[object, ...]], catalog: SqlCatalog, database: duckdb.DuckDBPyConnection
+) -> None:
+    """Without GROUP BY, and in the total of a rollup, as SQL has it; a column of no rows is empty."""
+    assert rows(database, compiled(sql, catalog)[0]) == expected
+
+
+def test_nothing_is_related_where_the_condition_of_exists_is_never_true(
+    catalog: SqlCatalog, database: duckdb.DuckDBPyConnection
+) -> None:
+    with_none = 'SELECT SUM("Revenue") FROM shop WHERE NOT EXISTS (SELECT 1 FROM "Orders" WHERE 1 = 0)'
+    every = rows(database, compiled('SELECT SUM("Revenue") FROM shop', catalog)[0])
+    assert rows(database, compiled(with_none, catalog)[0]) == every
+
+
 def test_parameters_are_typed_by_what_they_are_compared_with(catalog: SqlCatalog) -> None:
     sql = 'SELECT "Revenue" FROM shop WHERE "Order Day" >= ? AND "Status" IN (?, ?) LIMIT ?'
     prepared = translate_sql(sql, catalog)
