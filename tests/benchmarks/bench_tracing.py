@@ -1,6 +1,6 @@
 """What tracing costs: processor time of a small query, and the speed of a long stream.
 
-Off, on but not sampled, and sampled. Off is the base: nothing of tracing is in the process then (`tests/server/observability/test_tracing_parts.py`).
+Off, on but not sampled, and sampled. Off is the base: nothing of tracing is in the process then (a test holds that).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.flight_queries import raw_sql
 from benchmarks.harness import Bench
 
 CALLS = 300
-QUERY = {"select": {"measures": ["Customer Count"]}, "limit": 5}
+QUERY = {"select": {"measures": ["Available Quantity"]}, "limit": 5}
 
 
 def run(bench: Bench) -> None:
