@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import logging
 import time
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
@@ -16,10 +17,12 @@ from sagitta.flight.v1 import ticket_pb2 as pb
 from sagitta_server.auth import ANONYMOUS, KEY_HOLDER, AuthenticationError, Authenticator, Principal
 from sagitta_server.config import AccessSettings
 from sagitta_server.errors import Reason, ServiceError
-from sagitta_server.flight.errors import flight_error
+from sagitta_server.flight.errors import REQUEST, flight_error
 from sagitta_server.flight.tickets import Signer
 from sagitta_server.observability.metrics import CALLS
+from sagitta_server.rpc.access import REQUEST_ID, new_request_id
 
+log = logging.getLogger("sagitta.flight")
 MIDDLEWARE = "sagitta"
 SESSION_COOKIE = "arrow_flight_session_id"
 TOKEN_SECONDS = 86_400
@@ -55,6 +58,7 @@ class Caller(flight.ServerMiddleware):  # type: ignore[misc]
         self, identity: Principal, headers: Headers, session: pb.Session | None, answer: dict[str, str], method: str
     ) -> None:
         super().__init__()
+        self.request_id = answer[REQUEST_ID]
         self.identity = identity
         self.principal = identity.user_id
         """To whom tickets, handles and cookies are bound."""
@@ -85,7 +89,12 @@ class Caller(flight.ServerMiddleware):  # type: ignore[misc]
             for function in self._at_success:
                 function()
         code = "OK" if exception is None else CODES.get(type(exception), "UNKNOWN")
-        CALLS.labels("flight", self._method, code).observe(time.perf_counter() - self._started)
+        seconds = time.perf_counter() - self._started
+        CALLS.labels("flight", self._method, code).observe(seconds)
+        level = logging.DEBUG if code in {"OK", "CANCELLED"} else logging.INFO
+        if log.isEnabledFor(level):
+            told = {"request_id": self.request_id}
+            log.log(level, "%s %s %.1f ms", self._method, code, seconds * 1000, extra=told)
 
 
 class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
@@ -102,12 +111,16 @@ class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
         self._keys = tuple(key.get_secret_value().encode() for key in settings.api_keys)
 
     def start_call(self, info: Any, headers: Headers) -> Caller:
+        request_id = (headers.get(REQUEST_ID) or [""])[0][:128] or new_request_id()
+        REQUEST.set(request_id)
         try:
             identity, token = self._authenticate(headers)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
             told = flight_error(error)
         else:
-            answer: dict[str, str] = {} if token is None else {"authorization": f"Bearer {token}"}
+            answer = {REQUEST_ID: request_id}
+            if token is not None:
+                answer["authorization"] = f"Bearer {token}"
             session = self._session(headers, identity.user_id)
             if session is not None and session.expires_at - self._signer.now() < self._session_seconds / 2:
                 answer["set-cookie"] = session_cookie(self._signer, session, self._session_seconds)

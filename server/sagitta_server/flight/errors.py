@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import logging
-import secrets
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from google.rpc import code_pb2
@@ -18,11 +18,14 @@ from pyarrow import flight
 from sagitta_compiler import CompileError
 
 from sagitta_server.errors import is_defect, to_status
+from sagitta_server.rpc.access import new_request_id
 
 log = logging.getLogger("sagitta.flight")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+REQUEST: ContextVar[str] = ContextVar("sagitta_flight_request", default="")
+"""The id of the call that runs on this thread."""
 _SHOWN_AS = "<sagitta>"
 """The file of the wrapper's frame: GetSchema alone shows a traceback even of a `FlightError`."""
 MAX_MESSAGE = 2_000
@@ -45,9 +48,9 @@ def flight_error(error: Exception) -> Exception:
     if isinstance(error, flight.FlightError):
         told = error
         return told
-    request_id = secrets.token_hex(8)
+    request_id = REQUEST.get() or new_request_id()
     if is_defect(error):
-        log.error("a call failed (request %s)", request_id, exc_info=error)
+        log.error("a call failed", exc_info=error, extra={"request_id": request_id})
     status = to_status(error, request_id)
     kind: Any = _CLASSES.get(status.code, _HAVE_NO_CLASS)
     message = _message(_explained(error) or status.message, status.code, kind)

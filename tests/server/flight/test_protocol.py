@@ -144,6 +144,40 @@ def test_a_token_is_good_for_as_long_as_the_key_that_it_was_given_for(start: Sta
         info(one, options=tokens[0])
 
 
+class Seen(flight.ClientMiddlewareFactory):  # type: ignore[misc]
+    """Sends a request id and keeps the headers of the answers."""
+
+    def __init__(self, request_id: str | None) -> None:
+        super().__init__()
+        self.request_id, self.answers = request_id, []
+
+    def start_call(self, info: Any) -> Any:
+        factory = self
+
+        class Call(flight.ClientMiddleware):  # type: ignore[misc]
+            def sending_headers(self) -> dict[str, str]:
+                return {} if factory.request_id is None else {"x-request-id": factory.request_id}
+
+            def received_headers(self, headers: dict[str, list[str]]) -> None:
+                factory.answers.append(headers.get("x-request-id"))
+
+        return Call()
+
+
+def test_a_call_is_answered_and_logged_with_its_request_id(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    engine = start()
+    caplog.set_level("INFO", logger="sagitta.flight")
+    for given in ("mine-42", None):
+        seen = Seen(given)
+        client = flight.connect(engine.flight_location, middleware=[seen])
+        assert info(client).endpoints
+        with pytest.raises(flight.FlightServerError):
+            info(client, 'SELECT "Nope" FROM shop')
+        ids = {answer[0] for answer in seen.answers if answer}
+        assert ids == {"mine-42"} if given else len(ids) >= 1
+        assert ids & {record.__dict__.get("request_id") for record in caplog.records}
+
+
 @pytest.mark.parametrize("mode", ["api_key", "jwt"])
 def test_a_token_of_a_server_that_asked_nobody_opens_nothing_where_somebody_is_asked(start: Start, mode: str) -> None:
     secret = {"secret": "s" * 40}
