@@ -182,7 +182,7 @@ def test_nothing_is_counted_where_no_page_was_asked_for() -> None:
         "from sagitta_gateway.app import create_app\n"
         "from sagitta_gateway.config import GatewaySettings\n"
         "app = create_app(GatewaySettings())\n"
-        "assert [m.cls.__name__ for m in app.user_middleware] == ['Envelope', 'BodyLimit', 'DirectRoutes'], app.user_middleware\n"
+        "assert [m.cls.__name__ for m in app.user_middleware] == ['Envelope', 'BodyLimit', 'DirectRoutes']\n"
         "assert not {'prometheus_client', 'opentelemetry.sdk'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", probe], env=clean_environment(), check=True, timeout=60)
