@@ -425,14 +425,18 @@ def test_a_collector_that_is_not_there_disturbs_neither_calls_nor_the_stop(tmp_p
     assert "Traceback" not in server.log.read_text()
 
 
-def test_each_worker_of_the_gateway_sends_its_own_spans(tmp_path: Path) -> None:
+def test_each_process_of_gateway_and_engine_sends_its_own_spans(tmp_path: Path) -> None:
     with collecting() as collector:
-        several = {**collector.environment, "SAGITTA_HTTP__WORKERS": "2"}
+        several = {**collector.environment, "SAGITTA_HTTP__WORKERS": "2", "SAGITTA_GRPC__WORKERS": "2"}
         with serving(tmp_path, serve_flags(tmp_path), environment=several) as server:
 
             def both(spans: Sequence[Any]) -> bool:
-                return len({span.instance for span in spans if span.service == "sagitta-gateway"}) == 2
+                return len({(span.service, span.instance) for span in spans}) == 4
 
             for _ in range(40):
-                assert httpx.get(f"{server.http}/v1/models").status_code == 200
-            collector.wait(both)
+                assert httpx.post(f"{server.http}/v1/query/execute", json=QUERY).status_code == 200
+            spans = collector.wait(both)
+            parents = {span.span_id for span in spans}
+            calls = [s for s in spans if s.service == "sagitta-engine" and s.name.endswith("/ExecuteQuery")]
+            assert calls
+            collector.wait(lambda seen: {call.parent_id for call in calls} <= parents | {s.span_id for s in seen})
