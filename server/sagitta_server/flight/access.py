@@ -59,6 +59,8 @@ class Caller(flight.ServerMiddleware):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.request_id = answer[REQUEST_ID]
+        self.told: dict[str, object] = {"request_id": self.request_id}
+        """What the log is told beside the line about the call."""
         self.identity = identity
         self.principal = identity.user_id
         """To whom tickets, handles and cookies are bound."""
@@ -93,8 +95,7 @@ class Caller(flight.ServerMiddleware):  # type: ignore[misc]
         CALLS.labels("flight", self._method, code).observe(seconds)
         level = logging.DEBUG if code in {"OK", "CANCELLED"} else logging.INFO
         if log.isEnabledFor(level):
-            told = {"request_id": self.request_id}
-            log.log(level, "%s %s %.1f ms", self._method, code, seconds * 1000, extra=told)
+            log.log(level, "%s %s %.1f ms", self._method, code, seconds * 1000, extra=self.told)
 
 
 class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]

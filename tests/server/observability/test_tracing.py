@@ -113,6 +113,7 @@ GATEWAY = "POST /v1/query/execute"
 CALL = "sagitta.semantic.v1.QueryService/ExecuteQuery"
 BATCH = "sagitta.semantic.v1.BatchService/RunBatch"
 DO_GET = "arrow.flight.protocol.FlightService/DoGet"
+PREPARE = "arrow.flight.protocol.FlightService/DoAction"
 TOTAL = {"select": {"measures": ["Total"]}}
 EVERY_VALUE = {"select": {"dimensions": ["Value"], "measures": ["Total"]}}
 ENDLESS = {"select": {"measures": ["Endless"]}}
@@ -333,6 +334,21 @@ def test_log_lines_tell_their_trace(traced: Traced, trace_id: str) -> None:
     (line,) = [json.loads(text) for text in log.splitlines() if trace_id in text and "INVALID_ARGUMENT" in text]
     assert line["trace_id"] == trace_id
     assert re.fullmatch("[0-9a-f]{16}", line["span_id"])
+
+
+def test_a_flight_call_has_one_trace_and_one_request_id_in_log_and_trace(traced: Traced, trace_id: str) -> None:
+    lost = pytest.raises(Exception, match="no_such")
+    with connect(traced, trace_id) as connection, connection.cursor() as cursor, lost:
+        cursor.execute("SELECT Lost FROM numbers")
+    (failed,) = [
+        span
+        for span in traced.wait(trace_id, PREPARE)[PREPARE]
+        if span.attributes.get("sagitta.reason") == "EXECUTION_FAILED"
+    ]
+    assert failed.attributes["sagitta.flight.action"] == "CreatePreparedStatement"
+    lines = [json.loads(text) for text in traced.server.log.read_text().splitlines() if failed.span_id in text]
+    assert {line["trace_id"] for line in lines} == {trace_id}
+    assert failed.attributes["sagitta.request_id"] in {line.get("request_id") for line in lines}
 
 
 @pytest.mark.parametrize("header", ["", "nonsense", "00-0-0-00", "00-" + "f" * 9000, "ff-" + "0" * 32 + "-0-01"])

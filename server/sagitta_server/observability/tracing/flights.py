@@ -15,7 +15,7 @@ from sagitta_server.flight.access import CODES, Headers
 from sagitta_server.flight.errors import guarded
 from sagitta_server.flight.service import FlightSqlServer
 from sagitta_server.observability.tracing.failures import code_name, end_call, read_status, status_reason
-from sagitta_server.observability.tracing.provider import Tracing, within
+from sagitta_server.observability.tracing.provider import Tracing, trace_ids, within
 
 MIDDLEWARE = "sagitta-trace"
 SERVICE = "arrow.flight.protocol.FlightService"
@@ -58,8 +58,6 @@ class TracedCalls(flight.ServerMiddlewareFactory):  # type: ignore[misc]
         carrier = {name: values[0] for name, values in headers.items() if values and isinstance(values[0], str)}
         name = f"{SERVICE}/{''.join(part.title() for part in info.method.name.split('_'))}"
         about = {"rpc.system.name": "grpc", "rpc.method": name}
-        if request_id := carrier.get("x-request-id"):
-            about["sagitta.request_id"] = request_id[:128]
         return TracedCall(self._tracing.tracer.start_span(name, extract(carrier), SpanKind.SERVER, about))
 
 
@@ -71,6 +69,9 @@ def _present(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(inner)
     def call(self: Any, context: Any, *arguments: Any) -> Any:
         traced: TracedCall = context.get_middleware(MIDDLEWARE)
+        caller = self.caller(context)
+        caller.told.update(trace_ids(traced.span.get_span_context()))
+        traced.span.set_attribute("sagitta.request_id", caller.request_id)
         if arguments and isinstance(arguments[0], flight.Action):
             traced.span.set_attribute("sagitta.flight.action", arguments[0].type[:64])
         with within(traced.span):

@@ -112,10 +112,15 @@ def _exporter(name: str) -> Any:
 
 def add_trace_ids(record: logging.LogRecord) -> bool:
     """A filter that lets every record pass and tells it its trace."""
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        record.trace_id, record.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    record.__dict__.update(trace_ids(trace.get_current_span().get_span_context()))
     return True
+
+
+def trace_ids(context: SpanContext) -> dict[str, str]:
+    """What a line of the log tells of its trace; nothing where there is none."""
+    if not context.is_valid:
+        return {}
+    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
 
 
 @contextmanager
