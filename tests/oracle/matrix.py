@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from harness.share import WHOLE, Share
 from oracle import features as f
 from oracle.clauses import CLAUSES, POLICIES
 from oracle.database import Database
@@ -260,38 +261,10 @@ class Line:
         return f"| {self.feature.title} | {counts} | {reasons} |"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A share of the pairs; all parts of a number together are every pair, each once."""
-
-    number: int = 0
-    of: int = 1
-
-    @classmethod
-    def read(cls, text: str) -> Part:
-        """`0/4` is the first quarter."""
-        number, _, of = text.partition("/")
-        part = cls(int(number), int(of))
-        if not 0 <= part.number < part.of:
-            raise ValueError(f"{text} is no part: the first of four is 0/4")
-        return part
-
-    @property
-    def is_whole(self) -> bool:
-        return self.of == 1
-
-    def holds(self, place: int, other: int) -> bool:
-        """Whether a pair is in this part; every feature has about as many pairs in each."""
-        return (place + other) % self.of == self.number
-
-
-WHOLE = Part()
-
-
-def line(place: int, database: Engine, part: Part = WHOLE) -> Line:
+def line(place: int, database: Engine, share: Share = WHOLE) -> Line:
     """Crosses one feature with all that come after it."""
     one = features()[place]
-    others = (features()[other] for other in range(place + 1, len(features())) if part.holds(place, other))
+    others = (features()[other] for other in range(place + 1, len(features())) if share.holds(place + other))
     return Line(one, tuple((other, judge_cell((one, other), database)) for other in others))
 
 

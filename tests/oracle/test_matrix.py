@@ -1,19 +1,18 @@
 """docs/feature-matrix.md says what the matrix gives: each line is computed again and compared.
 
-`MATRIX=1/4` judges the second quarter of the pairs only: continuous integration takes another quarter with each commit.
+With `SHARE` only a part of the pairs is judged (`harness/share.py`).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
+from harness.share import SHARE, Share
 from oracle.database import Database
 from oracle.judge import Verdict, describe
-from oracle.matrix import PAGE, SETTLED, Part, features, judge_cell, line, pairs, triples
+from oracle.matrix import PAGE, SETTLED, features, judge_cell, line, pairs, triples
 
-PART = Part.read(os.environ.get("MATRIX", "0/1"))
 TITLES = [feature.title for feature in features()]
 
 
@@ -26,11 +25,11 @@ def database() -> Iterator[Database]:
 
 @pytest.mark.parametrize("place", range(len(TITLES)), ids=TITLES)
 def test_a_feature_works_with_every_other_or_says_why_not(place: int, database: Database) -> None:
-    crossed = line(place, database, PART)
+    crossed = line(place, database, SHARE)
     for other, outcome in crossed.outcomes:
         assert outcome.verdict in SETTLED, f"{other.title}\n{describe(outcome)}"
     stated = PAGE.read_text(encoding="utf-8").splitlines()
-    if PART.is_whole:
+    if SHARE.is_whole:
         assert crossed.text() in stated, "python -m oracle.matrix renews the page"
     else:
         (own,) = (text for text in stated if text.startswith(f"| {crossed.feature.title} |"))
@@ -43,7 +42,7 @@ def test_the_parts_of_the_matrix_are_the_whole_and_share_nothing() -> None:
     wanted = [(place, other) for place in range(count) for other in range(place + 1, count)]
     assert len(wanted) == len(list(pairs()))
     for place, other in wanted:
-        assert sum(Part(number, 4).holds(place, other) for number in range(4)) == 1
+        assert sum(Share(number, 4).holds(place + other) for number in range(4)) == 1
 
 
 def test_random_triples_work_or_say_why_not(database: Database) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from harness.share import SHARE
 from sagitta_server.reviews.store import tables
 from sagitta_server.state import open_database
 from server.reviews.victim import KILLED
@@ -83,7 +84,7 @@ def fresh_state(request):
         yield copy
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", [part for part in range(PARTS) if SHARE.holds(part)])
 @pytest.mark.timeout(900)
 def test_a_kill_at_any_commit_point_loses_and_doubles_nothing(tmp_path, victim, fresh_state, part):
     shop = tmp_path / "shop"
