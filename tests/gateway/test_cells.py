@@ -130,6 +130,18 @@ def test_a_naive_timestamp_carries_the_offset_of_its_zone(moments: list[dt.datet
             assert read.utcoffset() in {place.utcoffset(), place.replace(fold=1).utcoffset()}
 
 
+@given(st.data(), st.sampled_from(["int64", "uint8", "double", "whole double"]))
+def test_neighbours_of_one_type_are_written_together(data: st.DataObject, kind: str) -> None:
+    type_, values = (NUMBERS | COLUMNS)[kind]
+    rows, count = data.draw(st.integers(1, 6)), data.draw(st.integers(2, 4))
+    columns = [pa.array(data.draw(st.lists(values, min_size=rows, max_size=rows)), type_) for _ in range(count)]
+    batch = pa.RecordBatch.from_arrays(columns, names=[f"{number}" for number in range(count)])
+    with mock.patch.object(joining, "SMALL_CELLS", 0):
+        written_ = json_rows(batch, "UTC").decode()
+    texts = [[text or "null" for text in cells.cell_texts(column).to_pylist()] for column in columns]
+    assert written_ == ",".join(f"[{','.join(row)}]" for row in zip(*texts, strict=True))
+
+
 def test_many_rows_are_written_in_order() -> None:
     rows = CHUNK_ROWS * 3 + 17
     numbers = pa.array(range(rows))

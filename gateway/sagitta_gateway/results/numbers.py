@@ -26,7 +26,7 @@ TABLE_SCALE = 4
 _EXACT = 10**EXACT_DIGITS
 _ALIKE_FROM, _ALIKE_UNTIL = 1e-5, 1e10
 """Only between these are fractions written alike by Arrow and orjson, which begin to use exponents elsewhere."""
-_COMMA, _POINT, _ZERO, _CLOSE = b",.0]"
+_COMMA, _POINT, _ZERO = b",.0"
 _NULL = np.frombuffer(b"null", np.uint8)
 _FOUR_BYTES = 1000
 """A number as long as `null`."""
@@ -39,12 +39,16 @@ def integer_texts(column: Array, end: str) -> Array:
     return _written(values_of(column), ord(end), nulls_of(column))
 
 
-def opening_integers(columns: Sequence[Array]) -> Array:
-    """The first columns of rows, integers of one type without NULL: `,[1,2,` for each row."""
-    texts, bytes_ = _dumped(np.stack([values_of(column) for column in columns], axis=1))
-    closes = np.flatnonzero(bytes_ == _CLOSE)[:-1]
-    bytes_[0] = bytes_[closes] = _COMMA
-    return _array(texts, closes + 1, 0)
+def run_texts(columns: Sequence[Array], end: str) -> Array | None:
+    """Neighbouring columns of one type, integers or doubles without NULL: `1,2,3` for each row, with a byte behind it.
+
+    None when a double among them is not written by orjson as Arrow does.
+    """
+    values = [values_of(column) for column in columns]
+    if values[0].dtype == np.float64 and any(each.any() for column in values for each in _exceptions(column)):
+        return None
+    texts, ends = _split(np.stack(values, axis=1).ravel(), ord(end), len(columns))
+    return _array(texts, ends)
 
 
 def double_texts(column: Array, end: str) -> Array:
@@ -52,19 +56,24 @@ def double_texts(column: Array, end: str) -> Array:
     values, nulls = values_of(column), nulls_of(column)
     if nulls is not None:
         values = np.where(nulls, np.nan, values)
-    size = np.abs(values)
-    with np.errstate(invalid="ignore"):
-        short = (values == np.trunc(values)) & (size < _ALIKE_UNTIL) & ~((size == 0) & np.signbit(values))
+    short, rare = _exceptions(values)
     if short.all():
         return _written(values.astype(np.int64), ord(end))
     texts = _written(values, ord(end))
-    rare = np.isfinite(values) & ((size < _ALIKE_FROM) & ~short | (size >= _ALIKE_UNTIL))
     if short.any():
         texts = pc.replace_with_mask(texts, pa.array(short), _written(values[short].astype(np.int64), ord(end)))
     if rare.any():
         told = pc.binary_join_element_wise(pc.cast(pa.array(values[rare]), pa.string()), end, "")
         texts = pc.replace_with_mask(texts, pa.array(rare), told)
     return texts
+
+
+def _exceptions(values: Values) -> tuple[Values, Values]:
+    """Which doubles Arrow writes as integers, and which otherwise than orjson."""
+    size = np.abs(values)
+    with np.errstate(invalid="ignore"):
+        short = (values == np.trunc(values)) & (size < _ALIKE_UNTIL) & ~((size == 0) & np.signbit(values))
+    return short, np.isfinite(values) & ((size < _ALIKE_FROM) & ~short | (size >= _ALIKE_UNTIL))
 
 
 def decimal_texts(column: Array, after: str) -> tuple[Array | str, ...] | None:
@@ -145,20 +154,15 @@ def _written(values: Values, end: int, nulls: Values | None = None) -> Array:
     return _array(texts, ends)
 
 
-def _split(values: Values, end: int) -> tuple[bytearray, Values]:
-    """The texts as orjson writes them, from the second byte on; where each ends, its end included."""
-    texts, bytes_ = _dumped(values)
+def _split(values: Values, end: int, count: int = 1) -> tuple[bytearray, Values]:
+    """The texts as orjson writes them, so many together, from the second byte on; where each ends, its end included."""
+    texts = bytearray(orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY))
+    bytes_ = np.frombuffer(texts, np.uint8)
     bytes_[-1] = _COMMA
-    ends = np.flatnonzero(bytes_ == _COMMA)
+    ends = np.flatnonzero(bytes_ == _COMMA)[count - 1 :: count]
     if end != _COMMA:
         bytes_[ends] = end
     return texts, ends + 1
-
-
-def _dumped(values: Any) -> tuple[bytearray, Values]:
-    """What orjson writes, and a look at its bytes that can change them."""
-    texts = bytearray(orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY))
-    return texts, np.frombuffer(texts, np.uint8)
 
 
 def _overwrite(bytes_: Values, ends: Values, behind: int) -> None:
@@ -167,7 +171,7 @@ def _overwrite(bytes_: Values, ends: Values, behind: int) -> None:
         bytes_[ends - behind - 4 + position] = letter
 
 
-def _array(texts: bytearray, ends: Values, start: int = 1) -> Array:
+def _array(texts: bytearray, ends: Values) -> Array:
     offsets = np.empty(len(ends) + 1, np.int32)
-    offsets[0], offsets[1:] = start, ends
+    offsets[0], offsets[1:] = 1, ends
     return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(texts))

@@ -24,7 +24,7 @@ from sagitta_gateway.results.numbers import (
     double_texts,
     integer_texts,
     nulls_of,
-    opening_integers,
+    run_texts,
     values_of,
 )
 
@@ -48,9 +48,11 @@ def json_rows(batch: Batch, zone: str) -> bytes:
         return b",".join([b"[]"] * batch.num_rows)
     if batch.num_rows * batch.num_columns <= SMALL_CELLS:
         return _small_rows(batch, zone)
-    parts = _turned(batch, partial(_row_parts, zone=zone)) or [memoryview(b"")]
-    parts[0] = parts[0][1:]
-    return b"".join(parts)
+    parts = _turned(batch, partial(_row_parts, zone=zone))
+    if not parts:
+        return b""
+    parts[-1] = parts[-1][: -len(",[")]
+    return b"".join((b"[", *parts))
 
 
 def json_lines(batch: Batch, zone: str) -> bytes:
@@ -95,21 +97,23 @@ def _turned(batch: Batch, parts_of: Callable[[Batch], Iterable[Part]]) -> list[m
 
 
 def _row_parts(chunk: Batch, zone: str) -> Iterator[Part]:
-    """The parts of `,[1,2,3]`."""
+    """The parts of `1,2,3],[`: the cells of a row, and what stands between rows."""
     columns = chunk.columns
-    opening = _opening(columns)
-    yield opening_integers(columns[:opening]) if opening else ",["
-    for column in columns[opening:-1]:
-        yield from cell_parts(column, zone, ",")
-    yield from cell_parts(columns[-1], zone, "]")
+    after = [*"," * (len(columns) - 1), "],["]
+    for alike, cells in itertools.groupby(zip(columns, after, strict=True), lambda cell: _run_type(cell[0])):
+        run, behind = zip(*cells, strict=True)
+        texts = run_texts(run, behind[-1][0]) if alike is not None and len(run) > 1 else None
+        if texts is not None:
+            yield from (texts, behind[-1][1:])
+        else:
+            yield from itertools.chain(*map(cell_parts, run, itertools.repeat(zone), behind))
 
 
-def _opening(columns: Sequence[Array]) -> int:
-    """How many columns, but the last, are integers of one type without NULL."""
-    if not pa.types.is_integer(columns[0].type):
-        return 0
-    alike = itertools.takewhile(lambda column: column.type == columns[0].type and not column.null_count, columns[:-1])
-    return len(list(alike))
+def _run_type(column: Array) -> Any:
+    """The type of a column that can be written together with neighbours of the same; None for others."""
+    types = pa.types
+    together = types.is_integer(column.type) or types.is_float64(column.type)
+    return column.type if together and not column.null_count else None
 
 
 def _line_parts(chunk: Batch, zone: str, keys: Sequence[str]) -> Iterator[Part]:
