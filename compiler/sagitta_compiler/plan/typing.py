@@ -5,14 +5,25 @@ from __future__ import annotations
 from sqlglot import exp
 
 from sagitta_compiler.model.resolved import (
+    Column,
+    CumulativeMetric,
     DerivedMetric,
     Expression,
     Measure,
     Metric,
     PeriodOverPeriodMetric,
     ResolvedModel,
+    WindowMetric,
 )
-from sagitta_compiler.model.types import BIGINT, AbstractType, Aggregation, Comparison, DataType
+from sagitta_compiler.model.types import (
+    BIGINT,
+    AbstractType,
+    Aggregation,
+    Comparison,
+    CumulativeType,
+    DataType,
+    WindowFunction,
+)
 
 QUOTIENT = DataType("decimal", 18, 6)
 DEFAULT_NUMERIC = DataType("decimal", 18, 2)
@@ -47,6 +58,69 @@ def metric_type(model: ResolvedModel, metric: Metric) -> DataType | None:
             return QUOTIENT
         case _:
             return None
+
+
+_PICKS = frozenset({Aggregation.MIN, Aggregation.MAX, Aggregation.ANY_VALUE, Aggregation.MODE})
+_SHIFTS = frozenset({WindowFunction.LAG, WindowFunction.LEAD, WindowFunction.FIRST_VALUE, WindowFunction.LAST_VALUE})
+_WIDEST = 38
+
+
+def shown_type(model: ResolvedModel, name: str) -> DataType | None:
+    """The type in which rows show a measure or metric, as far as the model tells: a cast, else what is made of one.
+
+    None where the warehouse decides. Sums and differences of exact numbers get the digits that engines give them.
+    """
+    if (measure := model.measures.get(name)) is not None:
+        picked = picked_column(model, measure)
+        return measure_type(model, measure) or (None if picked is None else column_type(picked))
+    metric = model.metrics[name]
+    return metric_type(model, metric) or _made(model, metric)
+
+
+def column_type(column: Column) -> DataType | None:
+    """The type of a column whose digits the model declares."""
+    if not column.sql_precision or not column.type.is_numeric:
+        return None
+    return DataType("decimal", column.sql_precision, column.sql_scale or 0)
+
+
+def picked_column(model: ResolvedModel, measure: Measure) -> Column | None:
+    """The column of which a measure shows one value as it is."""
+    picks = measure.aggregation in _PICKS and len(measure.columns) == 1
+    return model.column(measure.columns[0]) if picks else None
+
+
+def _made(model: ResolvedModel, metric: Metric) -> DataType | None:
+    match metric:
+        case WindowMetric(function=function, measure=measure):
+            shifted = function in _SHIFTS and measure is not None
+            return shown_type(model, measure) if shifted and measure is not None else BIGINT
+        case CumulativeMetric(function=CumulativeType.COUNT):
+            return BIGINT
+        case CumulativeMetric(function=CumulativeType.MIN | CumulativeType.MAX, measure=measure):
+            return shown_type(model, measure)
+        case CumulativeMetric(function=CumulativeType.SUM, measure=measure):
+            return _digits(shown_type(model, measure), _WIDEST)
+        case PeriodOverPeriodMetric(expression=expression) if len(expression.measures) == 1:
+            return _compared(model, metric, expression.measures[0])
+        case _:
+            return None
+
+
+def _compared(model: ResolvedModel, metric: PeriodOverPeriodMetric, name: str) -> DataType | None:
+    if metric.expression.text.strip() != f"{{[{name}]}}":
+        return None
+    kind = shown_type(model, name)
+    if metric.comparison is Comparison.PREVIOUS_VALUE or kind is None or kind.precision is None:
+        return kind
+    return _digits(kind, min(_WIDEST, kind.precision + 1))
+
+
+def _digits(kind: DataType | None, precision: int) -> DataType | None:
+    """An exact type with other digits; None for inexact ones."""
+    if kind is None or (kind != BIGINT and kind.precision is None):
+        return None
+    return DataType("decimal", precision, kind.scale or 0)
 
 
 def divides(expression: Expression) -> bool:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sagitta_compiler.model.resolved import DataObject, Measure, ResolvedModel
-from sagitta_compiler.model.types import AbstractType, Aggregation, DataType
+from sagitta_compiler.model.resolved import DataObject, Dimension, Measure, ResolvedModel
+from sagitta_compiler.model.types import AbstractType, DataType
+from sagitta_compiler.plan.typing import COUNTS, column_type, picked_column, shown_type
 
 MODEL_TABLE = "model"
 
@@ -109,29 +110,36 @@ def _virtual(schema: str, model: ResolvedModel) -> Iterator[Table]:
 def dimension_columns(model: ResolvedModel) -> tuple[TableColumn, ...]:
     """Returns the dimensions as columns."""
     return tuple(
-        TableColumn(d.name, ColumnKind.DIMENSION, d.result_type, description=d.about.description)
+        TableColumn(d.name, ColumnKind.DIMENSION, d.result_type, _dimension_type(model, d), d.about.description)
         for d in model.dimensions.values()
     )
+
+
+def _dimension_type(model: ResolvedModel, dimension: Dimension) -> DataType | None:
+    column = model.objects[dimension.object].columns[dimension.column]
+    return column_type(column) if dimension.time_grain is None else None
 
 
 def measure_columns(model: ResolvedModel) -> tuple[TableColumn, ...]:
     """Returns the measures as columns."""
     return tuple(
-        TableColumn(m.name, ColumnKind.MEASURE, measure_type(m), m.data_type, m.about.description)
+        TableColumn(m.name, ColumnKind.MEASURE, measure_type(model, m), shown_type(model, m.name), m.about.description)
         for m in model.measures.values()
     )
 
 
-def measure_type(measure: Measure) -> AbstractType:
-    """Returns the kind of values of a measure; counts are whole numbers."""
-    counts = (Aggregation.COUNT, Aggregation.COUNT_DISTINCT)
-    return AbstractType.INT if measure.aggregation in counts else measure.result_type
+def measure_type(model: ResolvedModel, measure: Measure) -> AbstractType:
+    """Returns the kind of values of a measure; counts are whole numbers, picked values those of their column."""
+    picked = picked_column(model, measure)
+    if picked is not None:
+        return picked.type
+    return AbstractType.INT if measure.aggregation in COUNTS else measure.result_type
 
 
 def metric_columns(model: ResolvedModel) -> tuple[TableColumn, ...]:
     """Returns the metrics as columns."""
     return tuple(
-        TableColumn(m.name, ColumnKind.METRIC, AbstractType.FLOAT, m.data_type, m.about.description)
+        TableColumn(m.name, ColumnKind.METRIC, AbstractType.FLOAT, shown_type(model, m.name), m.about.description)
         for m in model.metrics.values()
     )
 
@@ -150,7 +158,7 @@ def object_columns(data_object: DataObject) -> tuple[TableColumn, ...]:
             c.name,
             ColumnKind.FIELD,
             c.type,
-            DataType("decimal", c.sql_precision, c.sql_scale or 0) if c.sql_precision and c.type.is_numeric else None,
+            column_type(c),
             c.about.description,
             nullable=not c.primary_key,
         )

@@ -87,7 +87,7 @@ class Names:
         if dimension := self.model.dimensions.get(label):
             return Item(ColumnKind.DIMENSION, label, dimension.result_type)
         if measure := self.model.measures.get(label):
-            return Item(ColumnKind.MEASURE, label, measure_type(measure))
+            return Item(ColumnKind.MEASURE, label, measure_type(self.model, measure))
         return Item(ColumnKind.METRIC, label, AbstractType.FLOAT)
 
     def _field(self, data_object: str, column: str) -> Item | None:
