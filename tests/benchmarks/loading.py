@@ -66,15 +66,6 @@ def load(call: Call, clients: int, duration: float, processes: Mapping[str, list
     return Load(calls, told["rate"], told["p50"], told["p99"], spent)
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a process has started, and theirs (Linux)."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *children(int(child))]
-    return found
-
-
 def _cpu_seconds(pids: list[int]) -> float:
     return sum(_cpu_ticks(pid) for pid in pids) / TICKS
 
