@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -q -n $(or $(WORKERS),auto) --dist loadgroup
 
 .PHONY: help
 help:  ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(VENV)/.installed  ## Makes .venv with the `sagitta` command (uv where present, else pip).

@@ -100,7 +100,7 @@ class EntryIndex:
     """The index; every method is one transaction, and methods that remove entries return the names of their files."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._database = _open(directory / FILE_NAME)
         except DatabaseError as error:
