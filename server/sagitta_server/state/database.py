@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,9 +113,8 @@ def _sqlite_engine(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         file = Path(url.database)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(
-            mode=0o600
-        )  # models, reviews and tokens' names are its owner's; SQLite gives the files beside it the same
+        with suppress(OSError):  # SQLite says what is wrong with the place, and gives the files beside it the same mode
+            file.touch(mode=0o600, exist_ok=False)
     engine = create_engine(url, pool_size=20, max_overflow=20, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
