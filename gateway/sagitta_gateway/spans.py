@@ -26,6 +26,8 @@ from sagitta_gateway.observed import NOBODY, Answer, method_of, route_of
 from sagitta_gateway.tracing import service
 
 CLOSE_SECONDS = 2.0
+PROBES = frozenset({"/health", "/livez"})
+"""Paths that watchers ask every few seconds: traced only as a part of somebody's trace."""
 CLIENT_GONE = "client_gone"
 """What a request failed with whose client went away."""
 
@@ -104,6 +106,9 @@ class TracedRequests:
         method = method_of(scope)
         about = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
         parent = extract({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})
+        if scope["path"] in PROBES and not trace.get_current_span(parent).get_span_context().is_valid:
+            await self._app(scope, receive, send)
+            return
         span = self._tracer.start_span(method, parent, SpanKind.SERVER, about)
         attached = otel_context.attach(trace.set_span_in_context(span, parent))
         answer = Answer(send)

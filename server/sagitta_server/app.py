@@ -42,6 +42,7 @@ from sagitta_server.worker import ALONE, Worker
 if TYPE_CHECKING:
     from sagitta_server.flight.server import RunningFlight
     from sagitta_server.observability.tracing.provider import Tracing
+    from sagitta_server.reviews.superset.client import AroundHttp
     from sagitta_server.rpc.server import RunningGrpc
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ class Engine:
             flight_location=lambda: self.flight_location,
             ticket_secret=settings.flight.secret.get_secret_value() if settings.flight.secret else None,
             around_tasks=around.tasks,
+            around_http=around.http,
         )
         self.run_rows = RunRows(
             self.reviews.service.work, self.reviews.spool, self.authenticator, self.reviews.ticket_key
@@ -222,17 +224,22 @@ class _Around:
     source: Callable[[Source], Source]
     compiler: Compiler
     tasks: Callable[[Perform], Perform]
+    http: AroundHttp
 
 
 def _around(tracing: Tracing | None) -> _Around:
     if tracing is None:
-        return _Around(lambda source: source, compile_query, lambda perform: perform)
+        return _Around(lambda source: source, compile_query, lambda perform: perform, lambda transport: transport)
     from sagitta_server.observability.tracing.compiling import traced_compiler  # noqa: PLC0415 (an extra of the package)
+    from sagitta_server.observability.tracing.requests import traced_transport  # noqa: PLC0415
     from sagitta_server.observability.tracing.statements import traced_source  # noqa: PLC0415
     from sagitta_server.observability.tracing.tasks import traced_tasks  # noqa: PLC0415
 
     return _Around(
-        partial(traced_source, tracing), traced_compiler(tracing, compile_query), partial(traced_tasks, tracing)
+        partial(traced_source, tracing),
+        traced_compiler(tracing, compile_query),
+        partial(traced_tasks, tracing),
+        partial(traced_transport, tracing),
     )
 
 

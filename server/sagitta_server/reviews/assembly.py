@@ -23,6 +23,7 @@ from sagitta_server.reviews.task_runner import Perform
 from sagitta_server.state import Database
 
 if TYPE_CHECKING:
+    from sagitta_server.reviews.superset.client import AroundHttp
     from sagitta_server.reviews.superset.environment import SupersetEnvironment
 
 _MIB = 1_048_576
@@ -69,6 +70,7 @@ def build_reviews(
     flight_location: Callable[[], str | None] = lambda: None,
     ticket_secret: str | None = None,
     around_tasks: Callable[[Perform], Perform] = lambda perform: perform,
+    around_http: AroundHttp = lambda transport: transport,
 ) -> Reviews:
     """The review service with its environments.
 
@@ -82,6 +84,7 @@ def build_reviews(
         flight_location: where the rows of runs are fetched.
         ticket_secret: signs tickets, the same at all replicas; None: one in the data directory.
         around_tasks: what is put around the performing of background tasks.
+        around_http: what is put around calls of Superset.
 
     Raises:
         CredentialsError: a variable that should hold an environment's secret is not set.
@@ -110,7 +113,7 @@ def build_reviews(
             return held
         return sources[dictionary.source] if dictionary.source else next(iter(sources.values()))
 
-    elsewhere = _superset_environments(settings)
+    elsewhere = _superset_environments(settings, around_http)
     reader = DictionaryReader(
         settings.dictionaries,
         settings.dictionary_dir,
@@ -122,12 +125,15 @@ def build_reviews(
     return Reviews(service, spool, key, (*own.values(), *elsewhere.values()))
 
 
-def _superset_environments(settings: ReviewSettings) -> dict[str, SupersetEnvironment]:
+def _superset_environments(settings: ReviewSettings, around_http: AroundHttp) -> dict[str, SupersetEnvironment]:
     if not settings.environments:
         return {}
     from sagitta_server.reviews.superset.environment import SupersetEnvironment  # noqa: PLC0415 (brings an HTTP client)
 
-    return {name: SupersetEnvironment.from_settings(name, held) for name, held in settings.environments.items()}
+    return {
+        name: SupersetEnvironment.from_settings(name, held, around_http=around_http)
+        for name, held in settings.environments.items()
+    }
 
 
 def _spool(settings: LocalSettings, data_dir: Path, database: Database) -> Spool:

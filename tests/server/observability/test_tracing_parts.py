@@ -30,6 +30,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from pyarrow import flight
 from sagitta.review.v1 import enums_pb2
+from sagitta.review.v1 import preview_launch_service_pb2 as preview_pb
+from sagitta.review.v1 import preview_launch_service_pb2_grpc as preview_grpc
 from sagitta.review.v1 import review_sessions_service_pb2 as review_pb
 from sagitta.review.v1 import review_sessions_service_pb2_grpc as review_grpc
 from sagitta.semantic.v1 import polled_query_service_pb2 as polled_pb
@@ -47,6 +49,7 @@ from sagitta_server.logs import configure_logging
 from sagitta_server.observability.settings import TracingSettings
 from sagitta_server.observability.tracing import open_tracing, tracing_wanted
 from sagitta_server.observability.tracing.provider import Tracing, build_tracing, within
+from sagitta_server.observability.tracing.requests import traced_transport
 from sagitta_server.observability.tracing.statements import traced_source
 
 from tests.server.execution.conftest import postgres  # noqa: F401 - the fixture
@@ -196,6 +199,24 @@ def test_an_exporter_that_is_not_there_is_told_and_keeps_nobody_from_serving(
     assert [told in record.getMessage() for record in caplog.records] == [True, True]
 
 
+def test_an_installation_without_the_extra_serves_and_says_what_to_install() -> None:
+    probe = (
+        "import sys, logging\n"
+        "sys.modules['opentelemetry.sdk'] = None\n"
+        "logging.basicConfig()\n"
+        "from sagitta_server.observability.settings import TracingSettings\n"
+        "from sagitta_server.observability.tracing import open_tracing\n"
+        "from sagitta_gateway import tracing\n"
+        "wanted = {'OTEL_TRACES_EXPORTER': 'otlp'}\n"
+        "assert open_tracing(TracingSettings(), wanted) is None\n"
+        "assert tracing.open_tracing(wanted) is None\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], env=clean_environment(), capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr.count("pip install 'sagitta[tracing]'") == 2
+
+
 # ---------------------------------------------------------------- statements
 
 
@@ -325,6 +346,67 @@ def test_background_work_of_a_review_is_linked_to_the_call_that_asked_for_it(tmp
     assert (link.context.trace_id, link.context.span_id) == (call.context.trace_id, call.context.span_id)
     assert work.parent is None
     assert work.context.trace_id != call.context.trace_id
+
+
+def test_a_preview_of_a_review_has_its_compilation(tmp_path: Path) -> None:
+    spans = Spans()
+    configured = settings(tmp_path, reviews={"mutations_per_minute": 0})
+    with running(configured, spans.tracing) as engine:
+        assert engine._grpc is not None
+        token = TokenIssuer.for_data_dir(configured.data_dir).issue("alice", expand_permissions("all"))
+        asked = {"model": "shop", "query": {"select": {"dimensions": ["Status"], "measures": ["Revenue"]}}}
+        with grpc.insecure_channel(engine._grpc.address) as channel:
+            metadata = (("authorization", f"Bearer {token}"),)
+            started = review_grpc.ReviewSessionsServiceStub(channel).StartSession(
+                review_pb.StartSessionRequest(
+                    source_kind=enums_pb2.SOURCE_KIND_DATASET_SELECTION,
+                    source_input=json.dumps(asked),
+                    environment_id="local",
+                ),
+                metadata=metadata,
+            )
+            preview_grpc.PreviewLaunchServiceStub(channel).RequestPreview(
+                preview_pb.RequestPreviewRequest(session_id=started.session.session_id), metadata=metadata
+            )
+        (work,) = spans.wait("review preview")
+        compiled = [span for span in spans.wait("compile") if span.parent is not None]
+    assert work.context.span_id in {span.parent.span_id for span in compiled if span.parent is not None}
+
+
+def test_calls_of_superset_are_spans_that_show_neither_paths_nor_secrets() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        match request.url.path:
+            case "/gone":
+                raise httpx.ConnectError("secret of the network")
+            case "/refused":
+                return httpx.Response(403, stream=httpx.ByteStream(b"no"))
+        return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+
+    spans = Spans()
+    transport = traced_transport(spans.tracing, httpx.MockTransport(answer))
+    with (
+        httpx.Client(transport=transport, base_url="https://bi.example:8443") as client,
+        spans.tracing.tracer.start_as_current_span("review import") as work,
+    ):
+        assert client.post("/login", json={"password": "secret"}).status_code == 200
+        assert client.get("/refused").status_code == 403
+        with pytest.raises(httpx.ConnectError):
+            client.get("/gone")
+    posted, refused, gone = spans.all[:3]
+    assert {span.parent.span_id for span in spans.all[:3] if span.parent} == {work.get_span_context().span_id}
+    assert attributes(posted) == {
+        "http.request.method": "POST",
+        "server.address": "bi.example",
+        "server.port": 8443,
+        "http.response.status_code": 200,
+    }
+    assert attributes(refused)["error.type"] == "403"
+    assert attributes(gone)["error.type"] == "ConnectError"
+    assert f"{posted.context.span_id:016x}" in seen[0].headers["traceparent"]
+    assert not any("secret" in span.to_json() or "login" in span.to_json() for span in spans.all)
 
 
 # ---------------------------------------------------------------- logs

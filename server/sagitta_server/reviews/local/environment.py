@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import yaml
-from sagitta_compiler import CompileContext, CompileError, LoadedModel, Query, ResolvedModel, compile_query, load_model
+from sagitta_compiler import CompileContext, CompileError, LoadedModel, Query, ResolvedModel, load_model
 from sagitta_compiler.model.resolved import TableSource
 
 from sagitta_server.errors import ServiceError
 from sagitta_server.execution import CancelToken, Source, SourceError, batches_of
 from sagitta_server.models import ModelHandle
 from sagitta_server.models.compiled import ModelSource
+from sagitta_server.queries.service import Compiler
 from sagitta_server.reviews.enums import SemanticSourceType, TrustLevel
 from sagitta_server.reviews.environment import (
     CompilationError,
@@ -77,6 +78,11 @@ class Execution(Protocol):
 
     def source_for(self, dialect: str) -> Source:
         """The warehouse of a dialect."""
+        ...
+
+    @property
+    def compiler(self) -> Compiler:
+        """What makes a plan of a query."""
         ...
 
 
@@ -337,7 +343,9 @@ class LocalEnvironment:
         limit = row_limit if query.limit is None else min(query.limit, row_limit)
         limited = replace(query, limit=limit)
         try:
-            result = compile_query(model, limited, CompileContext(dialect=dialect, now=dt.datetime.now(dt.UTC)))
+            result = self._execution.compiler(
+                model, limited, CompileContext(dialect=dialect, now=dt.datetime.now(dt.UTC))
+            )
         except CompileError as error:
             raise _compilation_error(error) from error
         return Compiled(sql=result.sql, dialect=result.dialect, strategy="local")

@@ -10,7 +10,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import httpx
@@ -23,6 +23,8 @@ log = logging.getLogger("sagitta.reviews.superset")
 _MIB = 1_048_576
 _MAX_MESSAGE = 4000
 
+AroundHttp = Callable[[httpx.BaseTransport], httpx.BaseTransport]
+"""What is put around the calls themselves."""
 Params = Mapping[str, str]
 
 
@@ -63,12 +65,17 @@ class SupersetClient:
     A call whose token or CSRF token is refused is repeated once after a refresh, or else a new login.
     """
 
-    def __init__(self, settings: SupersetSettings, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        settings: SupersetSettings,
+        credentials: Credentials,
+        around_http: AroundHttp = lambda transport: transport,
+    ) -> None:
         self._settings = settings
         self._credentials = credentials
         self._http = httpx.Client(
             base_url=settings.base_url,
-            verify=_verification(settings),
+            transport=around_http(httpx.HTTPTransport(verify=_verification(settings), trust_env=False)),
             timeout=settings.timeout_s,
             follow_redirects=False,
             trust_env=False,

@@ -32,7 +32,7 @@ from sagitta_server.reviews.environment import (
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.json_text import Json
 from sagitta_server.reviews.names import norm, schema_overlap
-from sagitta_server.reviews.superset.client import SupersetClient, SupersetError
+from sagitta_server.reviews.superset.client import AroundHttp, SupersetClient, SupersetError
 from sagitta_server.reviews.superset.compiling import Compiler
 from sagitta_server.reviews.superset.datasets import (
     DIALECTS,
@@ -80,14 +80,18 @@ class SupersetEnvironment:
 
     @classmethod
     def from_settings(
-        cls, name: str, settings: SupersetSettings, environ: Mapping[str, str] = os.environ
+        cls,
+        name: str,
+        settings: SupersetSettings,
+        environ: Mapping[str, str] = os.environ,
+        around_http: AroundHttp = lambda transport: transport,
     ) -> SupersetEnvironment:
         """The environment of a section of the settings.
 
         Raises:
             CredentialsError: a variable that should hold a secret is not set.
         """
-        return cls(name, settings, SupersetClient(settings, credentials(name, settings, environ)))
+        return cls(name, settings, SupersetClient(settings, credentials(name, settings, environ), around_http))
 
     @property
     def environment_id(self) -> str:
