@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -172,7 +171,7 @@ def _request_id(given: str) -> str:
     """The id of the request as sent, if it is short and printable; else a new one."""
     if 0 < len(given) <= 128 and given.isascii() and given.isprintable():
         return given
-    return str(uuid.UUID(int=_RANDOM.getrandbits(128), version=4))
+    return f"{_RANDOM.getrandbits(128):032x}"
 
 
 def _client(scope: dict[str, Any] | Scope, proxies: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sagitta_gateway.results.formats import MEDIA_TYPES, ResultFormat
 
 _BY_MEDIA_TYPE = {media.partition(";")[0]: name for name, media in MEDIA_TYPES.items()} | {
@@ -11,6 +13,7 @@ _BY_MEDIA_TYPE = {media.partition(";")[0]: name for name, media in MEDIA_TYPES.i
 }
 
 
+@lru_cache(maxsize=64)
 def wanted_format(parameter: ResultFormat | None, accept: str) -> ResultFormat:
     """The format of the parameter, or the best of the header that is served."""
     if parameter is not None:

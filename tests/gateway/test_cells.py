@@ -16,12 +16,21 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sagitta.semantic.v1.diagnostic_pb2 import Diagnostic
 from sagitta.semantic.v1.query_service_pb2 import ResultMetadata, ResultSummary
 from sagitta.semantic.v1.result_pb2 import ResultColumn
 from sagitta_gateway.negotiation import wanted_format
 from sagitta_gateway.results import cells
 from sagitta_gateway.results import rows as joining
-from sagitta_gateway.results.formats import Delivery, ResultFormat, pieces, writer_for
+from sagitta_gateway.results.formats import (
+    REMEMBERED_BYTES,
+    Delivery,
+    ResultFormat,
+    pieces,
+    result_head,
+    result_tail,
+    writer_for,
+)
 from sagitta_gateway.results.formatting import UnknownLocale, display, find_locale
 from sagitta_gateway.results.rows import CHUNK_ROWS, json_lines, json_rows
 
@@ -184,6 +193,19 @@ def test_tables_of_text_are_quoted_as_documented() -> None:
         ["", "-0.05"],
         ["line\nend", "7.00"],
     ]
+
+
+@pytest.mark.parametrize("warned", [(), (Diagnostic(code="LARGE_RESULT_SET", message="cut"),)])
+@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT '" + "x" * REMEMBERED_BYTES + "'"])
+def test_what_stands_around_the_rows_is_the_same_again(sql: str, warned: tuple[Diagnostic, ...]) -> None:
+    metadata = ResultMetadata(sql=sql, timezone="UTC", columns=[ResultColumn(name="Name", type="string")])
+    for rows in (1, 2):
+        summary = ResultSummary(row_count=rows, truncated=True, warnings=warned)
+        writer = writer_for(Delivery(ResultFormat.JSON, display=False))
+        table = pa.table({"Name": ["a"] * rows})
+        body = b"".join((*pieces(writer, metadata, table.to_reader()), writer.end(summary)))
+        wanted = {**result_head(metadata), "rows": [["a"]] * rows, **result_tail(metadata, summary)}
+        assert list(json.loads(body).items()) == list(wanted.items())
 
 
 def test_arrow_and_parquet_hold_the_table() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 from babel import Locale
+from sagitta.semantic.v1.diagnostic_pb2 import Diagnostic
 from sagitta.semantic.v1.query_service_pb2 import ResultMetadata, ResultSummary
 
 from sagitta_gateway.convert import Body, to_body, without_nulls
@@ -41,6 +43,10 @@ MEDIA_TYPES = {
     ResultFormat.PARQUET: "application/vnd.apache.parquet",
     ResultFormat.ARROW: "application/vnd.apache.arrow.stream",
 }
+
+
+REMEMBERED, REMEMBERED_BYTES = 256, 8192
+"""So many texts that stand around rows are kept, of metadata up to so many bytes: the same queries come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +78,23 @@ def result_head(metadata: ResultMetadata) -> Body:
 
 def result_tail(metadata: ResultMetadata, summary: ResultSummary) -> Body:
     """The keys of the documented body that follow the rows."""
-    warnings = [to_body(warning) for warning in (*metadata.warnings, *summary.warnings)]
-    tail: Body = {
+    return {**_counts(summary), **_circumstances(metadata, summary.warnings)}
+
+
+def _counts(summary: ResultSummary) -> Body:
+    return {
         "row_count": summary.row_count,
         "execution_time_ms": summary.execution_time_ms,
         "truncated": summary.truncated,
+    }
+
+
+def _circumstances(metadata: ResultMetadata, late_warnings: Iterable[Diagnostic] = ()) -> Body:
+    tail: Body = {
         "timezone": metadata.timezone,
         "resolved": to_body(metadata.resolved),
         "sql_valid": metadata.sql_valid,
-        "warnings": warnings,
+        "warnings": [to_body(warning) for warning in (*metadata.warnings, *late_warnings)],
         "explain": to_body(metadata.explain),
         "physical_tables": list(metadata.physical_tables),
         **to_body(metadata.cache),
@@ -88,6 +102,14 @@ def result_tail(metadata: ResultMetadata, summary: ResultSummary) -> Body:
     if metadata.HasField("query_text"):
         tail["query"] = orjson.loads(metadata.query_text)
     return tail
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _written(serialized: bytes) -> tuple[bytes, bytes]:
+    """The text before the rows, and what follows the counts after them, when nothing was warned of after the rows."""
+    metadata = ResultMetadata.FromString(serialized)
+    head, tail = orjson.dumps(result_head(metadata)), orjson.dumps(_circumstances(metadata))
+    return head[:-1] + b',"rows":[', tail[1:]
 
 
 class _Columns:
@@ -115,22 +137,30 @@ class JsonWriter(_Columns):
     def __init__(self, delivery: Delivery) -> None:
         super().__init__(delivery)
         self._metadata = ResultMetadata()
+        self._tail = b""
         self._empty = True
 
     def begin(self, metadata: ResultMetadata, schema: Any) -> bytes:
         self.remember(metadata)
         self._metadata = metadata
-        return orjson.dumps(result_head(metadata))[:-1] + b',"rows":['
+        serialized = metadata.SerializeToString()
+        write = _written if len(serialized) <= REMEMBERED_BYTES else _written.__wrapped__
+        head, self._tail = write(serialized)
+        return head
 
     def batch(self, batch: Any) -> bytes:
         if not batch.num_rows:
             return b""
-        comma = b"" if self._empty else b","
-        self._empty = False
-        return comma + json_rows(self.shown(batch), self._zone)
+        rows = json_rows(self.shown(batch), self._zone)
+        if self._empty:
+            self._empty = False
+            return rows
+        return b"," + rows
 
     def end(self, summary: ResultSummary) -> bytes:
-        return b"]," + orjson.dumps(result_tail(self._metadata, summary))[1:]
+        if summary.warnings:
+            return b"]," + orjson.dumps(result_tail(self._metadata, summary))[1:]
+        return b"]," + orjson.dumps(_counts(summary))[1:-1] + b"," + self._tail
 
 
 class LinesWriter(_Columns):

@@ -84,7 +84,8 @@ def _small_cells(column: Array, zone: str) -> list[Any]:
 def _small_decimal(value: Decimal) -> Any:
     """A number where a double keeps every digit, else a text."""
     text = str(value)
-    return orjson.Fragment(text) if len(value.as_tuple().digits) <= EXACT_DIGITS else text
+    exact = len(text) <= EXACT_DIGITS or len(value.as_tuple().digits) <= EXACT_DIGITS
+    return orjson.Fragment(text) if exact else text
 
 
 def _turned(batch: Batch, parts_of: Callable[[Batch], Iterable[Part]]) -> list[memoryview]:
