@@ -167,11 +167,16 @@ _RANDOM = random.Random()  # noqa: S311 (ids are no secrets)
 """Of its own: the process's generator may have been seeded by somebody who wants the same numbers again."""
 
 
+_UUID_KIND_BITS, _UUID_KIND = (0xF << 76) | (0x3 << 62), (0x4 << 76) | (0x2 << 62)
+"""The bits that say what kind of UUID it is, and what they are in a random one (RFC 9562)."""
+
+
 def _request_id(given: str) -> str:
     """The id of the request as sent, if it is short and printable; else a new one."""
     if 0 < len(given) <= 128 and given.isascii() and given.isprintable():
         return given
-    return f"{_RANDOM.getrandbits(128):032x}"
+    digits = f"{_RANDOM.getrandbits(128) & ~_UUID_KIND_BITS | _UUID_KIND:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _client(scope: dict[str, Any] | Scope, proxies: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import RFC_4122, UUID
 
 import httpx
 import pytest
@@ -118,7 +119,9 @@ def test_every_answer_carries_its_request_id_and_careful_headers(served: Serving
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-frame-options"] == "DENY"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert len(served.client.get("/v1/dialects").headers["x-request-id"]) == 36
+    made = UUID(served.client.get("/v1/dialects").headers["x-request-id"])
+    assert made.version == 4
+    assert made.variant == RFC_4122
 
 
 def test_an_engine_without_authentication_does_not_listen_in_public(tmp_path: Path) -> None:
