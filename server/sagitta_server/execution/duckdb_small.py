@@ -28,6 +28,7 @@ import duckdb
 import pyarrow as pa
 
 from sagitta_server.execution.cancel import CancelToken
+from sagitta_server.execution.stream import Shape, shape_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,6 +46,15 @@ _SCAN = "SEQ_SCAN"
 _LEAVES = frozenset({_SCAN, "CTE_SCAN", "REC_CTE_SCAN", "DELIM_SCAN", "DUMMY_SCAN"})
 """Operators that read a table or what another operator gave. Not among them: rows that were made while planning, which
 may come from anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows of a statement."""
+
+    table: Any
+    """A `pyarrow.Table`."""
+    shape: Shape
 
 
 class SmallStatements:
@@ -73,8 +83,8 @@ class SmallStatements:
         """By text: None for one that was seen once."""
         self._closed = False
 
-    def rows(self, sql: str, token: CancelToken) -> Any | None:
-        """Returns the `pyarrow.Table` of a small statement's rows.
+    def rows(self, sql: str, token: CancelToken) -> Rows | None:
+        """Returns the rows of a small statement.
 
         None for any other statement, for one that is seen for the first time, and for one that fails: run in the usual
         way it gives its rows, or fails in the usual words.
@@ -85,7 +95,7 @@ class SmallStatements:
         remove = token.add_callback(connection.cancel)
         try:
             token.raise_if_cancelled()
-            table = connection.rows(sql)
+            return connection.rows(sql)
         except (adbc.Error, pa.ArrowException, OSError) as error:
             _LOG.debug("a small statement failed: %s", error)
             self._forget(sql)
@@ -94,7 +104,6 @@ class SmallStatements:
         finally:
             remove()
             self._give_back(connection)
-        return table
 
     def close(self) -> None:
         """Closes what is idle now, and the rest when it is given back."""
@@ -149,13 +158,17 @@ class _Connection:
     native: Any
     """The `AdbcConnection`."""
     failed: bool = False
-    _prepared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+    _prepared: OrderedDict[str, _Prepared] = field(default_factory=OrderedDict)
 
-    def rows(self, sql: str) -> Any:
+    def rows(self, sql: str) -> Rows:
         """Runs a statement to its end."""
-        handle, _ = self._statement(sql).execute_query()
+        prepared = self._statement(sql)
+        handle, _ = prepared.native.execute_query()
         with pa.RecordBatchReader._import_from_c(handle.address) as reader:  # noqa: SLF001
-            return reader.read_all()
+            table = reader.read_all()
+        if prepared.shape is None:
+            prepared.shape = shape_of(table.schema)
+        return Rows(table, prepared.shape)
 
     def cancel(self) -> None:
         """Interrupts what runs; called from another thread."""
@@ -164,21 +177,30 @@ class _Connection:
 
     def close(self) -> None:
         with suppress(adbc.Error):
-            for statement in self._prepared.values():
-                statement.close()
+            for prepared in self._prepared.values():
+                prepared.native.close()
             self.native.close()
 
-    def _statement(self, sql: str) -> Any:
+    def _statement(self, sql: str) -> _Prepared:
         if (known := self._prepared.get(sql)) is not None:
             self._prepared.move_to_end(sql)
             return known
         statement = adbc.AdbcStatement(self.native)
         statement.set_sql_query(sql)
         statement.prepare()
-        self._prepared[sql] = statement
+        prepared = self._prepared[sql] = _Prepared(statement)
         if len(self._prepared) > KEPT_STATEMENTS:
-            self._prepared.popitem(last=False)[1].close()
-        return statement
+            self._prepared.popitem(last=False)[1].native.close()
+        return prepared
+
+
+@dataclass(slots=True, eq=False)
+class _Prepared:
+    """A statement that is read and planned, and what its rows look like since they were seen."""
+
+    native: Any
+    """The `AdbcStatement`."""
+    shape: Shape | None = None
 
 
 def _reads_little(database: Any, sql: str) -> bool:

@@ -95,7 +95,7 @@ class DuckDBSource:
 
     def _start(self, sql: str, token: CancelToken, resources: Once) -> ResultStream:
         if self._small is not None and (rows := self._small.rows(sql, token)) is not None:
-            return result_stream(rows.to_reader(), token, _told, resources)
+            return result_stream(rows.table.to_reader(), token, _told, resources, rows.shape)
         cursor = self._cursors.take()
         resources.add(lambda: self._give_back(cursor, token))
         token.add_callback(lambda: _interrupt(cursor.native))

@@ -94,8 +94,30 @@ class Once:
             raise error
 
 
-def result_stream(reader: RecordBatchReader, token: CancelToken, translate: Translate, resources: Once) -> ResultStream:
-    """Wraps a driver's reader.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What follows from the schema of a driver's reader; worth keeping beside a statement that is kept."""
+
+    given: Schema
+    plain: Schema
+    """The schema that clients see."""
+    bounded: bool
+    """Whether no batch can be too large for a client."""
+
+
+def shape_of(schema: Schema) -> Shape:
+    """Looks at a schema."""
+    return Shape(schema, plain_schema(schema), is_bounded(schema))
+
+
+def result_stream(
+    reader: RecordBatchReader,
+    token: CancelToken,
+    translate: Translate,
+    resources: Once,
+    shape: Shape | None = None,
+) -> ResultStream:
+    """Wraps a driver's reader, whose shape may be known.
 
     Where a row has a fixed width and plain types the driver's own reader is handed on (no Python runs per batch), else
     batches are cut by bytes and cast.
@@ -104,17 +126,18 @@ def result_stream(reader: RecordBatchReader, token: CancelToken, translate: Tran
     def told(error: Exception) -> SourceError:
         return token.error() if token.cancelled else translate(error)
 
-    given = reader.schema
-    stream = ResultStream(
-        schema=given,
+    shape = shape or shape_of(reader.schema)
+    changed = not shape.given.equals(shape.plain, check_metadata=True)
+    return ResultStream(
+        schema=shape.plain,
         raw=reader,
         cancel=token.cancel,
         close=resources.close,
-        native=is_bounded(given),
+        raw_schema=shape.given if changed else None,
+        native=shape.bounded and shape.given.equals(shape.plain),
         token=token,
         translate=told,
     )
-    return conform(stream, plain_schema(given))
 
 
 def batches(stream: ResultStream) -> Iterator[Any]:

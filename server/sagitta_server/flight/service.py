@@ -67,6 +67,8 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         self.running = Running()
         self.snapshots = Snapshots(settings.snapshot_seconds, settings.max_snapshots)
         self._watches = Watches()
+        self._seen: Models | None = None
+        """What the caller before saw: most calls come from somebody who asks again."""
         self._actions = Actions(self)
         super().__init__(location, **options)
 
@@ -82,7 +84,11 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
 
     def models(self, context: Any) -> Models:
         """Returns the models that are served now, as the caller may see them."""
-        return Models(self._settings.catalog_name, self._models.served(), self.caller(context).identity)
+        served, identity = self._models.served(), self.caller(context).identity
+        known = self._seen
+        if known is None or known.served is not served or known.caller != identity:
+            known = self._seen = Models(self._settings.catalog_name, served, identity)
+        return known
 
     def caller(self, context: Any) -> Caller:
         """Returns what the middleware knows of a call."""

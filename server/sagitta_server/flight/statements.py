@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -91,11 +91,13 @@ class Plan:
 class Models:
     """The models that can be queried by SQL, by schema name."""
 
-    def __init__(self, catalog_name: str, served: Iterable[ModelHandle], caller: Principal) -> None:
+    def __init__(self, catalog_name: str, served: Sequence[ModelHandle], caller: Principal) -> None:
         self.catalog_name = catalog_name
+        self.served = served
+        self.caller = caller
         self.handles = {handle.name: handle.for_caller(caller) for handle in served}
         policies = any(handle.model.row_policies for handle in self.handles.values())
-        self.caller = caller.policy_key if policies else ""
+        self.policy_key = caller.policy_key if policies else ""
         """What an answer depends on besides the question, where models have row policies."""
         self.version = "|".join(f"{name}={handle.content_key}" for name, handle in sorted(self.handles.items()))
 
@@ -129,7 +131,7 @@ class Statements:
         """
         text = asked.sql.lower()
         moment = asked.now if any(word in text for word in _CLOCK_WORDS) else asked.now.date()
-        key = (models.version, models.caller, asked.sql, repr(asked.values), asked.context, moment)
+        key = (models.version, models.policy_key, asked.sql, repr(asked.values), asked.context, moment)
         return self._plans.get(key, lambda: self._plan(asked, models))
 
     def _plan(self, asked: Asked, models: Models) -> Plan:

@@ -82,6 +82,15 @@ class Loaded:
     warnings: tuple[Diagnostic, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """The answer to `served`, and what it was made of."""
+
+    curated: Mapping[str, CuratedModel]
+    own: tuple[tuple[str, StoredModel], ...]
+    handles: tuple[ModelHandle, ...]
+
+
 class ModelStore:
     """The models of every session and of the administrator; every method may be called from any thread."""
 
@@ -89,6 +98,7 @@ class ModelStore:
         self, settings: Settings, sessions: SessionStore, compiled: CompiledModels, curated: CuratedModels
     ) -> None:
         self._settings = settings
+        self._served: _Served | None = None
         self._sessions = sessions
         self._compiled = compiled
         self.curated = curated
@@ -240,10 +250,17 @@ class ModelStore:
     def served(self) -> tuple[ModelHandle, ...]:
         """Every model that can be queried by name: curated ones first, then those of live sessions."""
         own = () if self.curated.enabled else self._sessions.live_models()
-        return (
-            *(_curated_handle(curated, curated.name) for curated in self.curated.models.values()),
+        curated = self.curated.models
+        known = self._served
+        if known is not None and known.curated is curated and known.own == own:
+            return known.handles
+        handles = (
+            *(_curated_handle(each, each.name) for each in curated.values()),
             *(self._stored(session_id, stored) for session_id, stored in own),
         )
+        # more than the cache of compiled models may hold would be kept in memory by their handles
+        self._served = _Served(curated, own, handles) if len(own) <= self._settings.models.cache_size else None
+        return handles
 
     # ------------------------------------------------------------ inside
 

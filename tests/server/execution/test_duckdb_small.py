@@ -82,8 +82,8 @@ def _rows(source: DuckDBSource, sql: str) -> pa.Table:
 )
 def test_what_reads_little_is_small_from_the_second_time_on(small: SmallStatements, sql: str) -> None:
     assert small.rows(sql, CancelToken()) is None
-    assert small.rows(sql, CancelToken()).num_rows > 0
-    assert small.rows(sql, CancelToken()).num_rows > 0
+    assert small.rows(sql, CancelToken()).table.num_rows > 0
+    assert small.rows(sql, CancelToken()).table.num_rows > 0
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_every_type_is_the_same_in_both_ways(source: DuckDBSource) -> None:
 def test_clocks_and_chance_go_on(small: SmallStatements) -> None:
     sql = "SELECT now() AS at, random() AS drawn, current_date AS today FROM little LIMIT 1"
     assert small.rows(sql, CancelToken()) is None
-    first = small.rows(sql, CancelToken()).to_pylist()[0]
+    first = small.rows(sql, CancelToken()).table.to_pylist()[0]
     time.sleep(0.01)
-    second = small.rows(sql, CancelToken()).to_pylist()[0]
+    second = small.rows(sql, CancelToken()).table.to_pylist()[0]
     assert first["at"] < second["at"]
     assert first["drawn"] != second["drawn"]
 
