@@ -23,7 +23,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sagitta_gateway.observed import NOBODY, Answer, method_of, route_of
-from sagitta_gateway.tracing import service
+from sagitta_gateway.tracing import ExporterError, service
 
 CLOSE_SECONDS = 2.0
 PROBES = frozenset({"/health", "/livez"})
@@ -61,8 +61,19 @@ class Tracing:
                 exporter.shutdown()  # gives up what it is trying to send
 
 
-def start_tracing(exporters: Sequence[SpanExporter], environment: Mapping[str, str]) -> Tracing:
-    """Builds the tracer; sampler, limits and batches are read from the environment by the SDK."""
+def start_tracing(classes: Sequence[Callable[[], SpanExporter]], environment: Mapping[str, str]) -> Tracing:
+    """Builds the tracer; sampler, limits and batches are read from the environment by the SDK.
+
+    Raises:
+        ExporterError: the SDK refuses what the environment says.
+    """
+    try:
+        return _tracing([exporter() for exporter in classes], environment)
+    except Exception as error:
+        raise ExporterError(f"OpenTelemetry refuses its variables: {error}") from error
+
+
+def _tracing(exporters: Sequence[SpanExporter], environment: Mapping[str, str]) -> Tracing:
     about = Resource({**service(environment), "service.instance.id": str(uuid.uuid4())})
     provider = TracerProvider(resource=Resource.create().merge(about), shutdown_on_exit=False)
     for exporter in exporters:

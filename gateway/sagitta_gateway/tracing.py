@@ -47,7 +47,7 @@ def open_tracing(environment: Mapping[str, str] = os.environ) -> Tracing | None:
         log.warning("traces are asked for (OTEL_*), but not installed: pip install 'sagitta[tracing]'")
         return None
     try:
-        return start_tracing([exporter() for exporter in exporters(environment)], environment)
+        return start_tracing(exporters(environment), environment)
     except ExporterError as error:
         log.warning("there are no traces: %s", error)
         return None

@@ -199,6 +199,25 @@ def test_an_exporter_that_is_not_there_is_told_and_keeps_nobody_from_serving(
     assert [told in record.getMessage() for record in caplog.records] == [True, True]
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"OTEL_EXPORTER_OTLP_COMPRESSION": "brotli"},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": "10"},
+        {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"},
+    ],
+    ids=lambda refused: next(iter(refused)),
+)
+def test_variables_that_the_sdk_refuses_keep_nobody_from_serving(tmp_path: Path, refused: dict[str, str]) -> None:
+    environment = {"OTEL_TRACES_EXPORTER": "otlp", **refused}
+    with serving(tmp_path, serve_flags(tmp_path), environment=environment) as server:
+        assert httpx.post(f"{server.http}/v1/query/execute", json=QUERY).status_code == 200
+        server.stop()
+        log = server.log.read_text()
+    assert log.count("there are no traces: OpenTelemetry refuses its variables: ") == 2
+    assert "Traceback" not in log
+
+
 def test_an_installation_without_the_extra_serves_and_says_what_to_install() -> None:
     probe = (
         "import sys, logging\n"

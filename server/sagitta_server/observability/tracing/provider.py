@@ -56,10 +56,13 @@ def start_tracing(settings: TracingSettings, environment: Mapping[str, str]) -> 
     """Builds the tracer that the environment describes; sampler, limits and batches are read from it by the SDK.
 
     Raises:
-        ExporterError: there is no such exporter.
+        ExporterError: there is no such exporter, or the SDK refuses what the environment says.
     """
     classes = [found for name in exporter_names(environment) if (found := _exporter(name)) is not None]
-    tracing = build_tracing(settings, environment, tuple(exporter() for exporter in classes))
+    try:
+        tracing = build_tracing(settings, environment, tuple(exporter() for exporter in classes))
+    except Exception as error:
+        raise ExporterError(f"OpenTelemetry refuses its variables: {error}") from error
     for handler in logging.getLogger().handlers:
         handler.addFilter(add_trace_ids)
     return tracing
@@ -69,12 +72,10 @@ def build_tracing(
     settings: TracingSettings, environment: Mapping[str, str], exporters: tuple[SpanExporter, ...] = ()
 ) -> Tracing:
     """A tracer that sends its spans to some exporters, in batches."""
+    named = environment.get("OTEL_SERVICE_NAME") or "service.name" in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
     about = {"service.version": version("sagitta"), "service.instance.id": str(uuid.uuid4())}
-    if not environment.get("OTEL_SERVICE_NAME"):
-        about["service.name"] = SERVICE
-    given = Resource.create()  # what OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say
-    named = "service.name" in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    resource = given.merge(Resource({key: value for key, value in about.items() if key != "service.name" or not named}))
+    given = Resource.create()  # what the environment says
+    resource = given.merge(Resource(about if named else {**about, "service.name": SERVICE}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     for exporter in exporters:
         provider.add_span_processor(BatchSpanProcessor(exporter))
