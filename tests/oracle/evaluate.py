@@ -112,8 +112,9 @@ class Evaluation:
             frame.check_grain(name)
         self._check_reach(frame)
         self._check_having(frame)
-        for name, _ in frame.asked:
+        for name, added in frame.asked:
             frame.check_compared(name)
+            frame.check_filters(name, added)
         if not any(frame.leaf_measures(name) for name, _ in frame.asked):
             frame.rows = tuple(self._members(frame))  # numbering alone: the rows are the members
         rows = list(frame.rows)

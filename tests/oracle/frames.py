@@ -137,6 +137,12 @@ class Frame:
             if compared and not all(self.leaf_measures(part) for part in components(metric)):
                 raise v.UndecidedError("a numbering of rows in another period")
 
+    def check_filters(self, name: str, added: tuple[FilterNode, ...]) -> None:
+        """A filter that no single root serves is undecided also where there is no row to show it."""
+        for measure in self.leaf_measures(name) if self.metric(name) or not is_nested(self.measure(name)) else ():
+            level = self._effective_level(measure, self.levels[0])
+            self._leaf_groups(measure, added, level, self.effective_where(measure))
+
     def metrics_inside(self, name: str) -> list[Metric]:
         metric = self.metric(name)
         if metric is None:

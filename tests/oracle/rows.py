@@ -83,12 +83,14 @@ class RowReader:
         looked_at = self._seen_fields(anchor, [clause for clause in own if clause not in own_apart])
         looked_at += [ref for ref in self._seen_fields(anchor, own_apart) if ref not in across]
         alone = [ref for ref in looked_at if self._drops_alone(anchor, ref, walked)]
-        scope, found = self._contexts(anchor, [*walked, *(ref for ref in looked_at if ref not in alone)], here)
+        beside = [ref for ref in looked_at if ref not in alone]
+        scope, found = self._contexts(anchor, walked, here, beside)
         scope, found = self._beside(scope, found, anchor, alone)
         for group in groups:
             found = list(filter(self._membership(scope, group, across), found))
         tests: list[Test] = [partial(self._holds, clause, scope) for clause in own if clause not in own_apart]
         tests += [self._membership(scope, group, across) for group in narrowing]
+        tests += [partial(self._holds, policy, scope) for policy in self._policies_beside(anchor, walked, beside)]
         tests += [partial(_is_there, path=self._needed(scope, anchor, ref)) for ref in alone]
         return Reading(scope, tuple(found), tuple(asked), tuple(tests))
 
@@ -246,19 +248,36 @@ class RowReader:
         return self.scoper.holds(clause, scope, context) is True
 
     def _contexts(
-        self, anchor: Anchor, refs: Sequence[FieldRef], clauses: Sequence[FilterNode]
+        self,
+        anchor: Anchor,
+        refs: Sequence[FieldRef],
+        clauses: Sequence[FilterNode],
+        beside: Sequence[FieldRef] = (),
     ) -> tuple[Scope, list[Context]]:
-        """Returns the contexts that have a home row and pass the clauses and the policies of what is read."""
+        """Returns the contexts that have a home row and pass the clauses and the policies of what is read.
+
+        What a measure's own filters look at `beside` that hides no row: its policies are theirs.
+        """
         scoper = self.scoper
-        scope = scoper.scope(anchor, list(dict.fromkeys(refs)))
-        touched = {scope.root} | {step.destination for path in scope.all_paths() for step in path}
-        seen = [p for p in self.policies if self._is_about(p, touched) and not self._is_near(anchor.home, p)]
-        if seen:
-            scope = scoper.scope(anchor, list(dict.fromkeys([*refs, *scoper.clause_fields(seen)])))
+        seen = self._policies_of(anchor, refs)
+        more = scoper.clause_fields([*seen, *self._policies_beside(anchor, refs, beside)])
+        scope = scoper.scope(anchor, list(dict.fromkeys([*refs, *beside, *more])))
         found = self.world.contexts(scope.root, scope.all_paths())
         found = [context for context in found if context[scope.to_home] is not None]
         found = [context for context in found if scoper.is_visible(context[()])]
         return scope, [c for c in found if all(scoper.holds(one, scope, c) is True for one in (*clauses, *seen))]
+
+    def _policies_of(self, anchor: Anchor, refs: Sequence[FieldRef]) -> list[FilterNode]:
+        """Returns the policies of what is read for fields, without those that bind every leaf of the home."""
+        scope = self.scoper.scope(anchor, list(dict.fromkeys(refs)))
+        touched = {scope.root} | {step.destination for path in scope.all_paths() for step in path}
+        return [p for p in self.policies if self._is_about(p, touched) and not self._is_near(anchor.home, p)]
+
+    def _policies_beside(
+        self, anchor: Anchor, refs: Sequence[FieldRef], beside: Sequence[FieldRef]
+    ) -> list[FilterNode]:
+        known = self._policies_of(anchor, refs)
+        return [policy for policy in self._policies_of(anchor, [*refs, *beside]) if policy not in known]
 
     def _is_about(self, policy: FilterNode, objects: set[str]) -> bool:
         return all(ref.column.object in objects for ref in self.scoper.clause_fields([policy]))

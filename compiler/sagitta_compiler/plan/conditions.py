@@ -387,7 +387,8 @@ class Conditions:
         needed = any(edge.join.required for edge in crossing[:-1])
         if needed and not own:
             self._scope.at((*group.at, *crossing[:-1]), reason="filter")
-        if self._drops_the_lonely(group.anchor, crossings[crossing], len(crossing) - 1):
+        beyond = [self._beyond(group.anchor, crossing, member) for member in crossings[crossing]]
+        if any(edge.join.required for path in beyond for edge in path) or self._hides_the_lonely(beyond):
             return related
         met = [self._correlated(outer, back[1:], lambda _: None)] if needed and own else []
         alone = Call("not", (self._correlated(outer, back, lambda _: None),))
@@ -407,10 +408,16 @@ class Conditions:
 
         return place
 
-    def _drops_the_lonely(self, anchor: str, members: tuple[Member, ...], before: int) -> bool:
-        """Whether a required join at the partner or beyond drops the rows without one."""
-        paths = (member_path(self._graph, anchor, member, "many") or () for member in members)
-        return any(edge.join.required for path in paths for edge in path[before:])
+    def _beyond(self, anchor: str, crossing: Path, member: Member) -> Path:
+        """The way to a member from the many-to-many step on, that included."""
+        path = member_path(self._graph, anchor, member, "many") or ()
+        return path[len(crossing) - 1 :]
+
+    def _hides_the_lonely(self, beyond: list[Path]) -> bool:
+        """Whether a row policy on what is read beyond the step lets no row be seen that has nothing there."""
+        read = {edge.target for path in beyond for edge in path}
+        bound = (p for p in self._policies if p.members and all(m.ref.object in read for m in p.members))
+        return any(not may_hold(policy.predicate, lambda _: None) for policy in bound)
 
     def _correlated(self, outer: str, back: Path, build: Callable[[Scope], Scalar | None]) -> Scalar:
         """EXISTS over the first object of `back`, tied to the row `outer` at the end of it."""
