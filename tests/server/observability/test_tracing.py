@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -403,3 +404,25 @@ def test_health_checks_make_no_traces_unless_they_are_part_of_one(traced: Traced
     traced.wait(trace_id, "GET /livez")
     time.sleep(2.5)  # longer than the gateway rests between its looks at the engine
     assert {span.name for span in traced.collector.spans if "ealth" in span.name} == set()
+
+
+def test_calls_of_every_kind_at_once_leave_nothing_in_the_log(traced: Traced) -> None:
+    def stream(number: int) -> None:
+        with connect(traced, secrets.token_hex(16)) as connection, connection.cursor() as cursor:
+            cursor.execute('SELECT "Value", Total FROM numbers LIMIT 50000')
+            if number % 2:
+                cursor.fetch_record_batch().read_next_batch()
+                cursor.adbc_cancel()
+            else:
+                assert cursor.fetch_arrow_table().num_rows == 50_000
+
+    def ask(number: int) -> None:
+        body = TOTAL if number % 3 else {"select": {"measures": ["Lost"]}}
+        traced.post(secrets.token_hex(16), "/v1/query/execute", body)
+
+    with ThreadPoolExecutor(12) as pool:
+        for outcome in [pool.submit(stream if number % 4 == 0 else ask, number // 2) for number in range(80)]:
+            outcome.result()
+    log = traced.server.log.read_text()
+    assert "Traceback" not in log
+    assert "detach" not in log
