@@ -17,12 +17,20 @@ def json_response(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
+class JsonText(str):
+    """The text of a JSON object that was left unread."""
+
+    __slots__ = ()
+
+
 def json_text(value: Any) -> str:
     """A part of a body as text, for the engine to read; integers of any size keep their digits.
 
     Raises:
         RequestValidationError: it holds NaN or infinity, which are no JSON, or is nested too deeply.
     """
+    if isinstance(value, JsonText):
+        return value
     try:
         return _STRICT.encode(value)
     except ValueError:

@@ -273,7 +273,9 @@ def install(app: FastAPI) -> None:
             redirect = _redirect(app, request.url.path, request.url.query)
             if redirect is not None:
                 return redirect
-        body = {"detail": error.detail, "code": HTTPStatus(error.status_code).name}
+        unread = error.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+        code = "INVALID_REQUEST" if unread else HTTPStatus(error.status_code).name
+        body = {"detail": error.detail, "code": code}
         return HttpError(error.status_code, body, headers).response()
 
     async def on_defect(_: Request, error: Exception) -> Response:

@@ -22,11 +22,12 @@ from sagitta_gateway.errors import HttpError
 from sagitta_gateway.openapi import answers, body_of, object_of, properties_of
 from sagitta_gateway.presence import while_present
 from sagitta_gateway.results.rows import json_rows
+from sagitta_gateway.routes.large import LargeBodyRoute
 from sagitta_gateway.routes.models import MAX_TEXT
-from sagitta_gateway.routes.queries import ROWS, QueryBody
+from sagitta_gateway.routes.queries import ROWS, ListedQuery
 from sagitta_gateway.schemas import nullable
 
-router = APIRouter(tags=["batch"], default_response_class=Response)
+router = APIRouter(tags=["batch"], default_response_class=Response, route_class=LargeBodyRoute)
 
 
 class BatchQuery(BaseModel):
@@ -35,7 +36,7 @@ class BatchQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: str | None = Field(default=None, max_length=255, description="Unique in the batch; q0, q1, ... when omitted.")
-    query: QueryBody = Field(description="The question.")
+    query: ListedQuery = Field(description="The question.")
     execute: bool | None = Field(default=None, description="As the batch says when omitted.")
     dialect: str | None = Field(default=None, description="As the batch says when omitted.")
 
@@ -50,7 +51,7 @@ class BatchRequest(BaseModel):
     model_id: str | None = Field(
         default=None, min_length=1, description="A model of the session; excludes `model_yaml`."
     )
-    queries: list[BatchQuery] = Field(min_length=1)
+    queries: list[BatchQuery] = Field(fail_fast=True, min_length=1)
     dialect: str | None = None
     execute: bool = False
     max_parallelism: int | None = Field(default=None, ge=1, le=1_000_000, description="Lowered to the server's limit.")

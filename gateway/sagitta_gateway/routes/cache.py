@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import grpc
 from fastapi import APIRouter, Body, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sagitta.semantic.v1 import cache_service_pb2 as pb
@@ -20,6 +19,7 @@ from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.error_schema import errors
 from sagitta_gateway.openapi import answers, body_of
+from sagitta_gateway.routes.large import LargeBodyRoute
 
 router = APIRouter(tags=["cache"], default_response_class=Response)
 
@@ -51,7 +51,7 @@ class Heartbeat(BaseModel):
     )
 
 
-class HeartbeatRoute(APIRoute):
+class HeartbeatRoute(LargeBodyRoute):
     """Looks at the token before the body: a stranger learns nothing about it, nor whether there is an endpoint."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

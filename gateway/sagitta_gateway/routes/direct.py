@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, params
-from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sagitta_gateway.routes.large import LargeBodyRoute
 
-class DirectRoute(APIRoute):
+
+class DirectRoute(LargeBodyRoute):
     """A route of the short way: it takes the request, texts of the path, a JSON body and parameters with defaults."""
 
 

@@ -14,11 +14,12 @@ from sagitta_gateway.bodies import json_response, json_text
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.openapi import answers, body_of, list_of, object_of
+from sagitta_gateway.routes.large import LargeBodyRoute
 from sagitta_gateway.routes.queries import QueryBody
 from sagitta_gateway.routes.scope import Scope, scoped
 from sagitta_gateway.schemas import COMPONENTS
 
-router = APIRouter(tags=["discovery"], default_response_class=Response)
+router = APIRouter(tags=["discovery"], default_response_class=Response, route_class=LargeBodyRoute)
 
 Name = Annotated[str, Path(description="The exact name.", examples=["Revenue"])]
 ArtefactName = Literal["dimension", "measure", "metric", "data_object"]
@@ -144,7 +145,7 @@ class FindRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     query: str = Field(min_length=1, max_length=1000, description="A name or part of it.", examples=["Revenue"])
-    types: list[ArtefactName] | None = Field(default=None, description="All kinds when omitted.")
+    types: list[ArtefactName] | None = Field(fail_fast=True, default=None, description="All kinds when omitted.")
 
 
 @scoped(

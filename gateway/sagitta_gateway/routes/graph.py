@@ -13,9 +13,10 @@ from sagitta_gateway.bodies import json_response
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.openapi import answers
+from sagitta_gateway.routes.large import LargeBodyRoute
 from sagitta_gateway.routes.scope import Scope, scoped
 
-router = APIRouter(tags=["graph"], default_response_class=Response)
+router = APIRouter(tags=["graph"], default_response_class=Response, route_class=LargeBodyRoute)
 
 TURTLE = "text/turtle"
 _TURTLE_EXAMPLE = (

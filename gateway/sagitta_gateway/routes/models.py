@@ -16,9 +16,10 @@ from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.error_schema import errors
 from sagitta_gateway.openapi import answers, body_of, list_of, object_of, properties_of
+from sagitta_gateway.routes.large import LargeBodyRoute
 from sagitta_gateway.routes.scope import ModelId, SessionId
 
-router = APIRouter(tags=["models"], default_response_class=Response)
+router = APIRouter(tags=["models"], default_response_class=Response, route_class=LargeBodyRoute)
 
 MAX_TEXT = 5_000_000
 _TEXT = (
@@ -37,7 +38,7 @@ class ModelText(BaseModel):
     model_json: dict[str, Any] | str | None = Field(
         default=None, description="OBML as a JSON object, or its text (or use `model_yaml`)."
     )
-    extends: list[str] | None = Field(default=None, description="YAML fragments to merge.")
+    extends: list[str] | None = Field(fail_fast=True, default=None, description="YAML fragments to merge.")
     inherits: str | None = Field(default=None, description="The `model_id` of the model to inherit from.")
 
     @model_validator(mode="after")

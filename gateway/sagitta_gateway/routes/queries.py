@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Body, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, WithJsonSchema
 from sagitta.semantic.v1 import query_service_pb2 as pb
 from sagitta.semantic.v1 import result_pb2
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response, json_text
+from sagitta_gateway.bodies import JsonText, json_response, json_text
 from sagitta_gateway.convert import Body as JsonBody
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
@@ -29,8 +29,11 @@ from sagitta_gateway.schemas import COMPONENTS
 router = APIRouter(tags=["queries"], default_response_class=Response, route_class=DirectRoute)
 
 MAX_SQL = 200_000
-QueryBody = Annotated[dict[str, Any], WithJsonSchema({"type": "object", COMPONENT: "QueryObject"})]
+_QUERY_OBJECT = WithJsonSchema({"type": "object", COMPONENT: "QueryObject"})
+QueryBody = Annotated[dict[str, Any], _QUERY_OBJECT]
 """A query object; the engine reads it, so that every surface answers its mistakes alike."""
+ListedQuery = Annotated[dict[str, Any] | InstanceOf[JsonText], _QUERY_OBJECT]
+"""The same among others, perhaps left as the text that it came as."""
 
 
 class QueryRequest(BaseModel):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sagitta.semantic.v1 import session_service_pb2 as pb
 from starlette.responses import Response
 
@@ -14,9 +14,10 @@ from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.error_schema import errors
 from sagitta_gateway.openapi import answers, body_of
+from sagitta_gateway.routes.large import LargeBodyRoute
 from sagitta_gateway.routes.scope import SessionId
 
-router = APIRouter(tags=["sessions"], default_response_class=Response)
+router = APIRouter(tags=["sessions"], default_response_class=Response, route_class=LargeBodyRoute)
 
 _EXAMPLE = {
     "session_id": "a1b2c3d4e5f6",
@@ -29,12 +30,22 @@ _EXAMPLE = {
 }
 
 
+MAX_METADATA = 100
+
+
+def _few(value: Any) -> Any:
+    """Metadata of a size that somebody would read."""
+    if isinstance(value, dict) and len(value) > MAX_METADATA:
+        raise ValueError(f"metadata has more than {MAX_METADATA} keys")
+    return value
+
+
 class CreateSession(BaseModel):
     """What the creator says about a session."""
 
     model_config = ConfigDict(extra="forbid")
 
-    metadata: dict[str, str] = Field(
+    metadata: Annotated[dict[str, str], BeforeValidator(_few)] = Field(
         default_factory=dict, description="Kept and returned unchanged.", examples=[{"user": "alice"}]
     )
 
