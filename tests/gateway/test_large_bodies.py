@@ -119,7 +119,7 @@ def test_a_flood_of_mistakes_is_answered_with_few_words(client: httpx.Client, pa
 
 
 def test_health_is_answered_while_a_large_model_is_read(client: httpx.Client, place: Place) -> None:
-    """Not a benchmark: to read such a body and to write it again took a tenth of a second, ten times what is allowed."""
+    """Not a benchmark: to read such a body and to write it again took more than is allowed, a tenth of a second."""
     text = json.dumps({"model_json": tables(4000, 20)}).encode()
     waits: list[float] = []
     done = threading.Event()
