@@ -58,7 +58,7 @@ def revision_of(parts: MappingOf[str, Json]) -> str:
 
 
 def uses_relative_time(review: Review) -> bool:
-    """Some filter in force, or some variable's value, means another range tomorrow."""
+    """Some filter in force means another range tomorrow; values of the owner are dates."""
     return any(
         f.operator == "TEMPORAL_RANGE" and is_relative_time(f.normalized_value) for f in effective_filters(review)
     )
