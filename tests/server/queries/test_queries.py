@@ -7,7 +7,8 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import duckdb
 import pytest
@@ -15,10 +16,11 @@ from gateway.serving import MODEL, QUERY, make_database, settings
 from sagitta_compiler import CompileError
 from sagitta_server.app import Engine
 from sagitta_server.errors import Reason, ServiceError
-from sagitta_server.execution import StatementCancelledError, StatementTimeoutError
+from sagitta_server.execution import ResultStream, SourceError, StatementCancelledError, StatementTimeoutError
 from sagitta_server.models import ModelHandle, ModelSource
 from sagitta_server.queries import Question, Run
 from sagitta_server.queries.batch import BatchItem, BatchLimits, BatchRunner, Outcome
+from sagitta_server.queries.timezones import DatabaseZones
 
 SLOW = MODEL.replace("code: numbers", "code: endless")
 SLOW_QUERY = json.dumps({"select": {"measures": ["Total"]}})
@@ -114,6 +116,35 @@ def test_a_query_past_its_deadline_ends(engine: Engine) -> None:
     handle = load(engine, SLOW)
     with pytest.raises(StatementTimeoutError):
         rows(engine.queries.run(handle, SLOW_QUERY, token=engine.queries.token(0.2)))
+
+
+def test_one_connection_is_enough_for_the_first_query_which_asks_for_the_zone_too(tmp_path: Path) -> None:
+    make_database(tmp_path / "shop.duckdb")
+    base = settings(tmp_path)
+    one = {name: source.model_copy(update={"pool_size": 1}) for name, source in base.sources.items()}
+    engine = Engine(base.model_copy(update={"sources": one}))
+    run = engine.queries.run(load(engine, MODEL), json.dumps(QUERY), token=engine.queries.token(5.0))
+    assert rows(run) > 0
+    assert engine.queries.zone_chain(None).database is not None
+    engine.stop()
+
+
+def test_a_zone_that_could_not_be_asked_for_is_asked_for_again() -> None:
+    class Source:
+        """A warehouse that comes up late."""
+
+        name, dialect, up = "late", "duckdb", False
+
+        def execute(self, sql: str, **_: object) -> ResultStream:
+            if not self.up:
+                raise SourceError("The warehouse does not answer.")
+            table = duckdb.sql(sql).to_arrow_table()
+            return ResultStream(table.schema, table.to_reader(), cancel=lambda: None, close=lambda: None)
+
+    zones, source = DatabaseZones(), Source()
+    assert zones.learn(cast("Any", source)) is None
+    source.up = True
+    assert zones.learn(cast("Any", source)) is not None
 
 
 def test_an_overlong_text_is_refused_before_it_is_read(engine: Engine) -> None:
