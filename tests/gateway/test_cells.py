@@ -105,6 +105,10 @@ NUMBERS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "int64": (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
     "uint64": (pa.uint64(), st.integers(0, 2**64 - 1)),
     "double": (pa.float64(), st.floats() | st.integers(-(10**16), 10**16).map(float) | st.floats(-1e-4, 1e-4)),
+    "price": (
+        pa.float64(),
+        st.integers(-(10**6), 10**6).map(lambda n: n / 4) | st.sampled_from([-0.0, math.nan, 1e-5]),
+    ),
     "whole double": (pa.float64(), st.integers(-(10**6), 10**6).map(float)),
     "money": (pa.decimal128(18, 2), st.decimals("-999", "999", places=2)),
     "large money": (pa.decimal128(38, 4), st.decimals(-(10**15), 10**15, places=4)),
@@ -119,7 +123,7 @@ def test_numbers_and_days_are_written_as_arrow_writes_them(data: st.DataObject, 
     type_, values = NUMBERS[kind]
     drawn = data.draw(st.lists(st.none() | values, min_size=1, max_size=40) | st.lists(values, min_size=60))
     column = pa.array([None, *drawn], type_).slice(data.draw(st.integers(0, 1)))
-    parts = list(joining.cell_parts(column, "UTC", after))
+    parts = [part() if callable(part) else part for part in joining.cell_parts(column, "UTC", after)]
     rows = [
         "".join(part if isinstance(part, str) else part[row].as_py() or "null" for part in parts)
         for row in range(len(column))
@@ -139,12 +143,20 @@ def test_a_naive_timestamp_carries_the_offset_of_its_zone(moments: list[dt.datet
             assert read.utcoffset() in {place.utcoffset(), place.replace(fold=1).utcoffset()}
 
 
-@given(st.data(), st.sampled_from(["int64", "uint8", "double", "whole double"]))
-def test_neighbours_of_one_type_are_written_together(data: st.DataObject, kind: str) -> None:
-    type_, values = (NUMBERS | COLUMNS)[kind]
-    rows, count = data.draw(st.integers(1, 6)), data.draw(st.integers(2, 4))
-    columns = [pa.array(data.draw(st.lists(values, min_size=rows, max_size=rows)), type_) for _ in range(count)]
-    batch = pa.RecordBatch.from_arrays(columns, names=[f"{number}" for number in range(count)])
+ALIKE = [["int64"], ["uint8"], ["double"], ["whole double", "price"], ["string", "plain", "date", "old date"]]
+WORDS = {
+    "plain": (pa.string(), st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters='"\\'))),
+    "old date": COLUMNS["date"],
+}
+
+
+@given(st.data(), st.sampled_from(ALIKE))
+def test_neighbours_of_one_kind_are_written_together(data: st.DataObject, alike: list[str]) -> None:
+    rows = data.draw(st.integers(1, 6))
+    kinds = data.draw(st.lists(st.sampled_from(alike), min_size=2, max_size=4))
+    drawn = [(COLUMNS | NUMBERS | WORDS)[kind] for kind in kinds]
+    columns = [pa.array(data.draw(st.lists(values, min_size=rows, max_size=rows)), type_) for type_, values in drawn]
+    batch = pa.RecordBatch.from_arrays(columns, names=[f"{number}" for number in range(len(kinds))])
     with mock.patch.object(joining, "SMALL_CELLS", 0):
         written_ = json_rows(batch, "UTC").decode()
     texts = [[text or "null" for text in cells.cell_texts(column).to_pylist()] for column in columns]

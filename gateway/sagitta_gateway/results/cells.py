@@ -150,7 +150,8 @@ def _iso(naive: Array) -> Array:
         seconds = pc.floor_temporal(naive, unit="second")
         if pc.all(pc.equal(seconds, naive), skip_nulls=True).as_py() is not False:
             naive = pc.cast(naive, pa.timestamp("s"))
-    return _without_zero_fraction(pc.replace_substring(pc.cast(naive, pa.string()), " ", "T", max_replacements=1))
+    texts = pc.replace_substring(pc.cast(naive, pa.string()), " ", "T", max_replacements=1)
+    return texts if naive.type.unit == "s" else _without_zero_fraction(texts)
 
 
 def _z(texts: Array) -> Array:

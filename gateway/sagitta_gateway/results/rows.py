@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import orjson
@@ -23,22 +23,21 @@ from sagitta_gateway.results.numbers import (
     decimal_texts,
     double_texts,
     integer_texts,
-    nulls_of,
-    run_texts,
-    values_of,
 )
+from sagitta_gateway.results.quoted import date_texts, quoted_texts
 
 Array = Any
 Batch = Any
-Part = Array | str
-"""What stands next in every row: a text of its own for each, or the same for all."""
+Part = Array | str | Callable[[], Array]
+"""What stands next in every row: a text of its own for each, made already or by Arrow alone, or the same for all."""
 
 SMALL_CELLS = 256
 """Up to so many cells Arrow's calls cost more than the cells do in Python, and each gives the interpreter lock away."""
 CHUNK_ROWS = 16_384
 """Rows that one thread turns at a time."""
-_DAYS = 1024
-"""Tables of days begin and end at multiples of so many, so that one serves for many chunks."""
+_NOTHING = pa.scalar("")
+_QUOTED = "quoted"
+"""The kind of runs of texts and dates."""
 _POOL = ThreadPoolExecutor(thread_name_prefix="cells")
 
 
@@ -89,11 +88,14 @@ def _small_decimal(value: Decimal) -> Any:
 
 
 def _turned(batch: Batch, parts_of: Callable[[Batch], Iterable[Part]]) -> list[memoryview]:
-    """The rows, a piece per chunk. Parts are made here, for that needs the interpreter; others join them meanwhile."""
+    """The rows, a piece per chunk.
+
+    Here is what needs the interpreter; other threads do meanwhile what Arrow does alone, and wait for nobody.
+    """
     chunks = [batch.slice(start, CHUNK_ROWS) for start in range(0, batch.num_rows, CHUNK_ROWS)]
     if len(chunks) == 1:
-        return [data_of(_joined(parts_of(chunks[0])))]
-    joined = [_POOL.submit(_joined, list(parts_of(chunk))) for chunk in chunks]
+        return [data_of(_joined(_arguments(parts_of(chunks[0]))))]
+    joined = [_POOL.submit(_joined, _arguments(parts_of(chunk))) for chunk in chunks]
     return [data_of(each.result()) for each in joined]
 
 
@@ -101,20 +103,31 @@ def _row_parts(chunk: Batch, zone: str) -> Iterator[Part]:
     """The parts of `1,2,3],[`: the cells of a row, and what stands between rows."""
     columns = chunk.columns
     after = [*"," * (len(columns) - 1), "],["]
-    for alike, cells in itertools.groupby(zip(columns, after, strict=True), lambda cell: _run_type(cell[0])):
+    for kind, cells in itertools.groupby(zip(columns, after, strict=True), lambda cell: _kind_of_run(cell[0])):
         run, behind = zip(*cells, strict=True)
-        texts = run_texts(run, behind[-1][0]) if alike is not None and len(run) > 1 else None
+        texts = _run_texts(kind, run, behind[-1][0]) if len(run) > 1 else None
         if texts is not None:
             yield from (texts, behind[-1][1:])
         else:
             yield from itertools.chain(*map(cell_parts, run, itertools.repeat(zone), behind))
 
 
-def _run_type(column: Array) -> Any:
-    """The type of a column that can be written together with neighbours of the same; None for others."""
-    types = pa.types
-    together = types.is_integer(column.type) or types.is_float64(column.type)
-    return column.type if together and not column.null_count else None
+def _kind_of_run(column: Array) -> Any:
+    """Says of which columns neighbours are written together; None for those that are not."""
+    kind, types = column.type, pa.types
+    if column.null_count:
+        return None
+    if types.is_integer(kind) or types.is_float64(kind):
+        return kind
+    return _QUOTED if types.is_string(kind) or types.is_date32(kind) else None
+
+
+def _run_texts(kind: Any, columns: Sequence[Array], end: str) -> Part | None:
+    if kind is None:
+        return None
+    if kind is _QUOTED:
+        return partial(quoted_texts, columns, end)
+    return integer_texts(columns, end) if pa.types.is_integer(kind) else double_texts(columns, end)
 
 
 def _line_parts(chunk: Batch, zone: str, keys: Sequence[str]) -> Iterator[Part]:
@@ -125,9 +138,13 @@ def _line_parts(chunk: Batch, zone: str, keys: Sequence[str]) -> Iterator[Part]:
         yield from cell_parts(column, zone, after)
 
 
-def _joined(parts: Iterable[Part]) -> Array:
-    texts = [pa.scalar(part, pa.string()) if isinstance(part, str) else part for part in _merged(parts)]
-    return pc.binary_join_element_wise(*texts, "", null_handling="replace", null_replacement="null")
+def _joined(arguments: Iterable[Any]) -> Array:
+    made = [argument() if callable(argument) else argument for argument in arguments]
+    return pc.binary_join_element_wise(*made, _NOTHING, null_handling="replace", null_replacement="null")
+
+
+def _arguments(parts: Iterable[Part]) -> list[Any]:
+    return [pa.scalar(part, pa.string()) if isinstance(part, str) else part for part in _merged(parts)]
 
 
 def _merged(parts: Iterable[Part]) -> list[Part]:
@@ -143,35 +160,21 @@ def _merged(parts: Iterable[Part]) -> list[Part]:
 
 def cell_parts(column: Array, zone: str, after: str) -> Iterable[Part]:
     """The parts of a column's cells, and of what stands behind each (one character at least)."""
-    kind, types = column.type, pa.types
-    if types.is_integer(kind):
-        return integer_texts(column, after[0]), after[1:]
-    if types.is_float64(kind):
-        return double_texts(column, after[0]), after[1:]
-    if types.is_decimal128(kind) and (parts := decimal_texts(column, after)) is not None:
+    if not column.null_count and (parts := _fast_parts(column, after)) is not None:
         return parts
-    if types.is_date32(kind) and (dates := _dates(column, after)) is not None:
+    return partial(cell_texts, column, zone), after
+
+
+def _fast_parts(column: Array, after: str) -> Iterable[Part] | None:
+    kind, types = column.type, pa.types
+    if types.is_string(kind):
+        return '"', partial(escaped, column), f'"{after}'
+    if types.is_integer(kind):
+        return integer_texts([column], after[0]), after[1:]
+    if types.is_float64(kind) and (doubles := double_texts([column], after[0])) is not None:
+        return doubles, after[1:]
+    if types.is_decimal128(kind):
+        return decimal_texts(column, after)
+    if types.is_date32(kind) and (dates := date_texts(column, '"', after)) is not None:
         return (dates,)
-    if types.is_string(kind) and not column.null_count:
-        return '"', escaped(column), f'"{after}'
-    return cell_texts(column, zone), after
-
-
-def _dates(column: Array, after: str) -> Array | None:
-    """Dates looked up among all days from the first to the last; None where those are more than the dates."""
-    days, nulls = values_of(column.view(pa.int32())), nulls_of(column)
-    known = days if nulls is None else days[~nulls]
-    if not len(known) or known.max() - known.min() > len(days):
-        return None
-    first, last = int(known.min()) // _DAYS * _DAYS, (int(known.max()) // _DAYS + 1) * _DAYS
-    places = days - first
-    if nulls is not None:
-        places[nulls] = last - first
-    return _day_texts(first, last, after).take(pa.array(places))
-
-
-@lru_cache(maxsize=64)
-def _day_texts(first: int, last: int, after: str) -> Array:
-    """The texts of the days from the first up to the last, and behind them that of NULL."""
-    days = pa.array(range(first, last), pa.int32()).view(pa.date32())
-    return pa.concat_arrays([_joined([cell_texts(days), after]), pa.array([f"null{after}"])])
+    return None
