@@ -109,7 +109,7 @@ class Evaluation:
         frame = Frame(self.leaves, parts, query.where, list(asked.values()), query.grouping)
         self._check_having_fields(frame, asked)
         for name in (*(name for name, _ in frame.asked), *self._having_names()):
-            frame.check_grain(name)
+            frame.check_selected(name)
         self._check_reach(frame)
         self._check_having(frame)
         for name, added in frame.asked:

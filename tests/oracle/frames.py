@@ -82,6 +82,22 @@ def levels_of(count: int, grouping: Grouping | None) -> tuple[Level, ...]:
             return tuple(level for length in range(count, -1, -1) for level in combinations(full, length))
 
 
+def _wanted(metric: Metric) -> list[tuple[str, str]]:
+    """Returns the dimensions that a metric needs, each with the code that refuses a query without it."""
+    wanted: list[tuple[str, str]] = []
+    match metric:
+        case CumulativeMetric():
+            wanted.append((metric.time_dimension, "CUMULATIVE_TIME_DIMENSION_NOT_IN_SELECT"))
+        case PeriodOverPeriodMetric():
+            wanted.append((metric.time_dimension, "POP_TIME_DIMENSION_NOT_IN_SELECT"))
+        case WindowMetric(time_dimension=time) if time is not None:
+            wanted.append((time, "WINDOW_TIME_DIMENSION_NOT_IN_SELECT"))
+        case _:
+            pass
+    within = metric.partition_by if isinstance(metric, CumulativeMetric | WindowMetric) else ()
+    return [*wanted, *((name, "UNKNOWN_PARTITION_DIMENSION") for name in within or ())]
+
+
 class Frame:
     """The finished rows of one query over one model."""
 
@@ -121,14 +137,26 @@ class Frame:
         """Returns the measures inside a name, at any depth, nested aggregations opened."""
         return leaf_measures(self.model, (name,))
 
-    def check_grain(self, name: str) -> None:
-        """A measure's grain may include selected dimensions only, also where there is no row to group."""
+    def check_selected(self, name: str) -> None:
+        """What a grain includes and a metric runs along or within must be selected, whatever rows there are."""
+        names = {name for part in self.parts for name in part.names}
         metric = self.metric(name)
         if metric is None:
-            self._effective_level(self.measure(name), self.levels[0])
+            self._check_level(self.measure(name))
             return
+        for wanted, code in _wanted(metric):
+            if wanted not in names:
+                raise v.RefusedError(f"{wanted} is not selected", code)
         for part in components(metric):
-            self.check_grain(part)
+            self.check_selected(part)
+
+    def _check_level(self, measure: Measure) -> None:
+        level = self._effective_level(measure, self.levels[0])
+        if is_nested(measure):
+            assert measure.expression is not None
+            inner = Frame(self.leaves, self._inner_parts(measure, level), (), ())
+            for part in measure.expression.measures:
+                inner.check_selected(part)
 
     def check_compared(self, name: str) -> None:
         """What a numbering of rows is in another period no text says, also where there is no row to number."""
@@ -139,7 +167,11 @@ class Frame:
 
     def check_filters(self, name: str, added: tuple[FilterNode, ...]) -> None:
         """A filter that no single root serves is undecided also where there is no row to show it."""
-        for measure in self.leaf_measures(name) if self.metric(name) or not is_nested(self.measure(name)) else ():
+        metric = self.metric(name)
+        if metric is not None:
+            for part in components(metric):
+                self.check_filters(part, added)
+        elif not is_nested(measure := self.measure(name)):
             level = self._effective_level(measure, self.levels[0])
             self._leaf_groups(measure, added, level, self.effective_where(measure))
 
@@ -330,6 +362,14 @@ class Frame:
         groups = self._groups[memo]
         return groups[key] if key in groups else nothing(measure)
 
+    def _inner_parts(self, measure: Measure, level: Level) -> list[KeyPart]:
+        """The dimensions by which a nested measure's formula is evaluated."""
+        parts = [self.parts[place] for place in level]
+        shown = {part.members for part in parts}
+        names = dict.fromkeys([*measure.over, *(measure.grain.include if measure.grain else ())])
+        beyond = [key_part(self.scoper, name) for name in names]
+        return [*parts, *(part for part in beyond if part.members not in shown)]
+
     def _nested_groups(
         self, measure: Measure, added: tuple[FilterNode, ...], level: Level, where: tuple[FilterNode, ...]
     ) -> dict[Key, v.Value]:
@@ -337,20 +377,13 @@ class Frame:
         assert measure.expression is not None
         if any(not self.leaf_measures(name) for name in measure.expression.measures):
             raise v.UndecidedError("a numbering of rows that is aggregated again")
-        parts = [self.parts[place] for place in level]
-        shown = {part.members for part in parts}
-        names = dict.fromkeys([*measure.over, *(measure.grain.include if measure.grain else ())])
-        beyond = [key_part(self.scoper, name) for name in names]
-        parts += [part for part in beyond if part.members not in shown]
         inner = Frame(
             self.leaves,
-            parts,
+            self._inner_parts(measure, level),
             where,
             [(name, added) for name in measure.expression.measures],
             shown=self.shown,
         )
-        for name in measure.expression.measures:
-            inner.check_grain(name)
         arguments: dict[Key, list[v.Value]] = {}
         for row in inner.rows:
             value = inner.formula(measure.expression, added, row)
