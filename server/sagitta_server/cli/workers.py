@@ -109,7 +109,8 @@ class EngineWorkers:
 
 def _serve(settings: Settings, worker: Worker, link: Connection) -> None:
     """What a worker does, from its first line to its last."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process too, which ends the others in order
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first process gets them too, and ends the others in order
+        signal.signal(number, signal.SIG_IGN)
     from sagitta_server.logs import configure_logging
 
     configure_logging(settings.log)

@@ -185,6 +185,16 @@ def test_a_stop_ends_all_of_them_in_order(tmp_path: Path) -> None:
     assert "Traceback" not in server.log.read_text()
 
 
+def test_a_stop_that_is_told_to_every_process_is_one_in_order(tmp_path: Path) -> None:
+    with serving(tmp_path, [], environment=environment()) as server:
+        others = family(server)
+        for process in (*workers(server), psutil.Process(server.process.pid)):
+            process.terminate()
+        assert server.process.wait(END_SECONDS) == 0
+        assert gone(others)
+    assert "Traceback" not in server.log.read_text()
+
+
 def test_none_outlives_the_first(tmp_path: Path) -> None:
     with serving(tmp_path, [], environment=environment()) as server:
         others = family(server)
