@@ -100,12 +100,14 @@ class Admission:
             waiter.awake.set()
 
     def _wait(self, waiter: _Waiter, token: CancelToken) -> None:
-        deadline = time.monotonic() + self._queue_timeout_seconds
+        began = time.monotonic()
+        deadline = began + self._queue_timeout_seconds
         remove = token.add_callback(waiter.awake.set)
         try:
             waiter.awake.wait(max(deadline - time.monotonic(), 0))
         finally:
             remove()
+            token.waited_seconds = time.monotonic() - began
         with self._lock:
             if waiter.admitted:
                 return

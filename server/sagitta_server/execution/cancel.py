@@ -30,6 +30,9 @@ class CancelReason(StrEnum):
 class CancelToken:
     """Cancels one statement; safe to use from any thread."""
 
+    waited_seconds = 0.0
+    """How long the statement waited for a connection; set by who let it wait."""
+
     def __init__(self, timeout_seconds: float | None = None, *, wants_progress: bool = False) -> None:
         self.wants_progress = wants_progress
         self.progress: Callable[[], float | None] | None = None

@@ -288,6 +288,23 @@ def test_a_stream_that_fails_half_way_tells_how_far_it_came() -> None:
     assert "secret" not in seen.to_json()
 
 
+def test_a_statement_that_waited_for_a_connection_says_how_long() -> None:
+    one = SourceSettings(uri="duckdb:", pool_size=1, queue_timeout_seconds=0.5)
+    source = traced_source((spans := Spans()).tracing, open_source("narrow", one))
+    try:
+        first = source.execute("SELECT 1 AS one")
+        with pytest.raises(SourceError):
+            source.execute("SELECT 2 AS two")
+        threading.Timer(0.2, first.close).start()
+        source.execute("SELECT 3 AS three").close()
+    finally:
+        source.close()
+    waits = {attributes(span).get("error.type", "none"): attributes(span) for span in spans.all}
+    assert waits["WAREHOUSE_BUSY"]["sagitta.wait_seconds"] >= 0.5
+    waited = [attributes(span).get("sagitta.wait_seconds") for span in spans.all if span.status.is_ok]
+    assert sorted(value is None for value in waited) == [False, True]
+
+
 def test_a_stream_that_nobody_reads_is_not_complete() -> None:
     source = traced_source((spans := Spans()).tracing, open_source("numbers", SourceSettings(uri="duckdb:")))
     try:

@@ -83,9 +83,11 @@ class TracedSource:
         try:
             stream = reader.execute(sql, token=token)
         except Exception as error:
+            _tell_wait(span, token)
             fail(span, reason_of(error))
             span.end()
             raise
+        _tell_wait(span, token)
         span.add_event("result")
         return _Observed(span, stream).stream()
 
@@ -101,6 +103,11 @@ class TracedSource:
         if self._tracing.settings.query_text:
             about["db.query.text"] = sql
         return self._tracing.tracer.start_span(f"{operation} {self.name}", kind=SpanKind.CLIENT, attributes=about)
+
+
+def _tell_wait(span: Span, token: CancelToken) -> None:
+    if token.waited_seconds:
+        span.set_attribute("sagitta.wait_seconds", round(token.waited_seconds, 6))
 
 
 class TracedSnapshotSource(TracedSource):
