@@ -8,13 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from sagitta_server.auth import Permission, Principal
 from sagitta_server.reviews.ai import AiProvider, EmbeddedProvider
 from sagitta_server.reviews.answers import Answer, answer, resume
 from sagitta_server.reviews.changes import Change, fold
-from sagitta_server.reviews.dictionaries import DictionaryReader, StoredFile, new_source
+from sagitta_server.reviews.dictionaries import DictionaryReader
 from sagitta_server.reviews.enums import (
     ArtifactFormat,
     ArtifactType,
@@ -22,7 +21,6 @@ from sagitta_server.reviews.enums import (
     SemanticSourceType,
     SessionStatus,
     SourceKind,
-    TrustLevel,
 )
 from sagitta_server.reviews.environment import Environment
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
@@ -33,7 +31,7 @@ from sagitta_server.reviews.field_decisions import FieldUpdate, find_field, lock
 from sagitta_server.reviews.idempotency import IdempotencyKeys, check_key
 from sagitta_server.reviews.importer import Importer, source_request
 from sagitta_server.reviews.launches import Launcher, with_cancel_requested
-from sagitta_server.reviews.lifecycle import change_status, is_running, require_active, require_dataset, run_in_progress
+from sagitta_server.reviews.lifecycle import change_status, is_running, run_in_progress
 from sagitta_server.reviews.mapping_decisions import (
     MappingUpdate,
     approve_mapping,
@@ -43,10 +41,10 @@ from sagitta_server.reviews.mapping_decisions import (
 from sagitta_server.reviews.previews import Previewer
 from sagitta_server.reviews.publisher import Publisher
 from sagitta_server.reviews.publishing import Publication, Wish
-from sagitta_server.reviews.semantics import with_failed_source
+from sagitta_server.reviews.semantic_sources import SemanticSources
 from sagitta_server.reviews.settings import ReviewSettings
-from sagitta_server.reviews.settle import decided_session, random_id
-from sagitta_server.reviews.sourcing import SourceResolver, apply_resolved
+from sagitta_server.reviews.settle import decided_session
+from sagitta_server.reviews.sourcing import SourceResolver
 from sagitta_server.reviews.starting import Started, Starter, check_source, with_import
 from sagitta_server.reviews.store import artifacts
 from sagitta_server.reviews.store.artifacts import Artifact, Upload
@@ -57,7 +55,7 @@ from sagitta_server.reviews.values import Field, Finding, Review, Run
 from sagitta_server.reviews.values import (
     Mapping as FilterMapping,
 )
-from sagitta_server.reviews.work import Effects, ReviewWork, as_reader
+from sagitta_server.reviews.work import Effects, ReviewWork
 from sagitta_server.state import Database
 
 log = logging.getLogger("sagitta.reviews")
@@ -91,7 +89,8 @@ class ReviewService:
         self.work = work or ReviewWork(database, settings)
         self.environments = dict(environments)
         keys = IdempotencyKeys(settings)
-        self._sources = SourceResolver(self.environment, dictionaries, ai or EmbeddedProvider())
+        resolver = SourceResolver(self.environment, dictionaries, ai or EmbeddedProvider())
+        self._sources = SemanticSources(self.work, resolver)
         self._importer = Importer(self.work, self.environment, dictionaries)
         self._previewer = Previewer(self.work, self.environment)
         self._launcher = Launcher(self.work, self.environment)
@@ -240,26 +239,7 @@ class ReviewService:
         self, principal: Principal, session_id: str, kind: SemanticSourceType, ref: str, expected: int | None
     ) -> Review:
         """Resolves a source, records its candidates and applies what may be applied."""
-        principal.require(Permission.SESSION_MANAGE)
-        if not ref.strip():
-            raise validation_error(Violation("body.source_ref", "must not be empty"))
-        review = self.work.read(as_reader(principal), session_id)
-        self.work.check_version(review, expected)
-        require_active(review)
-        require_dataset(review)
-        try:
-            resolved = self._sources.resolve(review, kind, ref, lambda key: self._find_upload(principal, key))
-        except ReviewError as error:
-            if error.code in {"semantic_source_invalid", "upload_too_large", "unsupported_media_type"}:
-                self._record_failure(principal, session_id, kind, ref, error)
-            raise
-
-        def mutation(current: Review, effects: Effects) -> Review:
-            require_dataset(current)
-            effects.note = resolved.note
-            return apply_resolved(current, kind, resolved, effects.context)
-
-        return self.work.change(principal, session_id, expected, mutation)
+        return self._sources.apply(principal, session_id, kind, ref, expected)
 
     def update_field(
         self, principal: Principal, session_id: str, field_id: str, update: FieldUpdate, expected: int | None
@@ -307,24 +287,7 @@ class ReviewService:
 
     def upload(self, principal: Principal, file_name: str, media_type: str, content: bytes) -> Upload:
         """Stores a dictionary for a while."""
-        principal.require(Permission.SESSION_MANAGE)
-        if not file_name.strip() or len(file_name) > 255:
-            raise validation_error(Violation("file_name", "must have 1 to 255 characters"))
-        if len(content) > self.settings.max_upload_bytes:
-            raise ReviewError("upload_too_large", f"A dictionary may have {self.settings.max_upload_bytes} bytes.")
-        now = self.work.clock()
-        upload = Upload(
-            upload_id=random_id(),
-            owner_id=principal.user_id,
-            file_name=file_name.replace("\\", "/").rsplit("/", 1)[-1],
-            media_type=media_type[:128],
-            content=content,
-            created_at=now,
-            expires_at=now + timedelta(seconds=self.settings.upload_ttl_s),
-        )
-        with self.work.user_change(principal) as connection:
-            artifacts.insert_upload(connection, upload)
-        return upload
+        return self._sources.upload(principal, file_name, media_type, content)
 
     # Clarification
 
@@ -459,19 +422,6 @@ class ReviewService:
             return change_status(review, SessionStatus.ARCHIVED).review
 
         self.work.change(principal, session_id, expected, mutation, needs_active=False)
-
-    def _find_upload(self, principal: Principal, upload_id: str) -> StoredFile | None:
-        with self.work.database.read() as connection:
-            upload = artifacts.read_upload(connection, upload_id, principal.user_id, self.work.clock())
-        return None if upload is None else StoredFile(upload.file_name, upload.media_type, upload.content)
-
-    def _record_failure(
-        self, principal: Principal, session_id: str, kind: SemanticSourceType, ref: str, error: ReviewError
-    ) -> None:
-        source = new_source(kind, ref[:512], ref[:64], TrustLevel.RECOMMENDED)
-        self.work.change(
-            principal, session_id, None, lambda review, _: with_failed_source(review, source, error.message)
-        )
 
     def _change_field(
         self,

@@ -118,6 +118,8 @@ class ReviewSettings(_Section):
     """Size of one uploaded file."""
     upload_ttl_s: int = Field(default=604_800, ge=60)
     """How long an upload waits to be used."""
+    max_uploads_per_user: int = Field(default=20, ge=1)
+    """Dictionaries that one user holds uploaded; the oldest goes for one more."""
     idempotency_ttl_s: int = Field(default=86_400, ge=60)
     """How long the answer to an idempotency key is kept."""
     archive_days: int = Field(default=90, ge=1)

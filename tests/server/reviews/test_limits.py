@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sagitta_server.reviews.answers import Answer
 from sagitta_server.reviews.enums import AnswerKind, PreviewStatus, QuestionState, SourceKind
 from sagitta_server.reviews.errors import ReviewError
-from server.reviews.world import ALICE, selection, world
+from sagitta_server.reviews.store import artifacts
+from server.reviews.world import ALICE, BOB, selection, world
 
 WHERE = [
     {"field": "Order Day", "op": ">=", "value": "{{ first_day }}"},
@@ -21,6 +24,8 @@ def start(tmp_path):
     opened = []
 
     def run(source=None, **limits):
+        while opened:  # an engine with other limits would work on the tasks of this one
+            opened.pop().__exit__(None, None, None)
         context = world(tmp_path, limits=limits)
         opened.append(context)
         service = context.__enter__().reviews.service
@@ -87,6 +92,19 @@ def test_a_template_that_is_too_long_to_be_searched_blocks_the_preview(start):
     with pytest.raises(ReviewError) as refused:
         service.request_preview(ALICE, review.session_id, None)
     assert refused.value.code == "template_invalid"
+
+
+def test_a_user_holds_so_many_uploads_and_the_oldest_go(tmp_path):
+    with world(tmp_path, max_uploads_per_user=2) as engine:
+        service = engine.reviews.service
+        now = service.work.clock()
+        made = []
+        for minute, owner in enumerate((ALICE, BOB, ALICE, ALICE)):
+            service.work.clock = lambda minute=minute: now + timedelta(minutes=minute)
+            made.append((owner, service.upload(owner, "a.csv", "text/csv", b"column,label\na,b\n").upload_id))
+        with engine.database.read() as connection:
+            kept = [artifacts.read_upload(connection, key, owner.user_id, now) is not None for owner, key in made]
+        assert kept == [False, True, True, True]
 
 
 def test_a_source_is_measured_in_bytes(start):

@@ -93,10 +93,18 @@ def read_artifact(connection: Connection, session_id: str, artifact_id: str) -> 
     return None if row is None else (from_row(Artifact, row), bytes(row["content"]))
 
 
-def insert_upload(connection: Connection, upload: Upload) -> None:
-    """Stores an upload and forgets those that have expired."""
-    connection.execute(delete(tables.UPLOADS).where(tables.UPLOADS.c.expires_at <= upload.created_at))
+def insert_upload(connection: Connection, upload: Upload, *, keep: int) -> None:
+    """Stores an upload; forgets those that have expired, and all but the newest `keep` of its owner."""
+    columns = tables.UPLOADS.c
+    connection.execute(delete(tables.UPLOADS).where(columns.expires_at <= upload.created_at))
     connection.execute(insert(tables.UPLOADS).values(**to_row(upload)))
+    own = select(columns.upload_id).where(columns.owner_id == upload.owner_id)
+    newest = own.order_by(columns.created_at.desc(), columns.upload_id).limit(keep).subquery()
+    connection.execute(
+        delete(tables.UPLOADS).where(
+            columns.owner_id == upload.owner_id, columns.upload_id.not_in(select(newest.c.upload_id))
+        )
+    )
 
 
 def read_upload(connection: Connection, upload_id: str, owner_id: str, now: datetime) -> Upload | None:
