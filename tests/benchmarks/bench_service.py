@@ -54,9 +54,9 @@ PAIRS = 5
 WORKERS_SECONDS = 3.0
 COUNTRIES = 10
 SQL = 'SELECT "Customer Country", "Revenue" FROM bench ORDER BY "Revenue" DESC'
-REST_SQL, GRPC_SQL = "query/sql REST", "query/sql gRPC"
+REST_SQL, GRPC_SQL, FLIGHT_INFO = "query/sql REST", "query/sql gRPC", "query/sql Flight SQL (GetFlightInfo)"
 REST_EXECUTE, GRPC_EXECUTE, FLIGHT_EXECUTE = "query/execute REST", "query/execute gRPC", "query/execute Flight SQL"
-SURFACES = (REST_SQL, GRPC_SQL, REST_EXECUTE, GRPC_EXECUTE, FLIGHT_EXECUTE)
+SURFACES = (REST_SQL, GRPC_SQL, FLIGHT_INFO, REST_EXECUTE, GRPC_EXECUTE, FLIGHT_EXECUTE)
 AT_LEAST = {REST_SQL: 1750.0, GRPC_SQL: 1750.0, REST_EXECUTE: 840.0, GRPC_EXECUTE: 840.0}
 """Calls per second: five times the best peer."""
 PROCESSORS = os.cpu_count() or 1
@@ -128,6 +128,7 @@ def _loaded(server: Server) -> Target:
         GRPC_SQL: Call("unary", server.grpc, f"{service}/CompileQuery", compiling.SerializeToString()),
         REST_EXECUTE: Call("http", rest, f"{path}/execute", body),
         GRPC_EXECUTE: Call("stream", server.grpc, f"{service}/ExecuteQuery", executing.SerializeToString()),
+        FLIGHT_INFO: Call("info", urlsplit(server.flight).netloc, body=command.SerializeToString()),
         FLIGHT_EXECUTE: Call("flight", urlsplit(server.flight).netloc, body=command.SerializeToString()),
         "/health": Call("get", rest, "/health"),
     }

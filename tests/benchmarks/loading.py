@@ -16,7 +16,7 @@ from typing import Literal
 SOURCE = Path(__file__).parent / "load"
 TICKS = os.sysconf("SC_CLK_TCK")
 
-Surface = Literal["get", "http", "unary", "stream", "flight"]
+Surface = Literal["get", "http", "unary", "stream", "info", "flight"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Call:
     """What every client asks for again and again."""
 
     surface: Surface
-    """`http` posts, `unary` and `stream` are calls of gRPC, `flight` a query of Flight SQL."""
+    """`http` posts; `unary` and `stream` are calls of gRPC, `info` a GetFlightInfo, `flight` a query of Flight SQL."""
     address: str
     """`host:port`."""
     path: str = ""

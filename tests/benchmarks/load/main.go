@@ -39,7 +39,7 @@ func (raw) Unmarshal(data []byte, v any) error {
 func (raw) Name() string { return "proto" }
 
 func main() {
-	surface := flag.String("surface", "", "get, http, unary, stream or flight")
+	surface := flag.String("surface", "", "get, http, unary, stream, info or flight")
 	address := flag.String("address", "", "host:port")
 	path := flag.String("path", "", "the path or the full name of the method")
 	clients := flag.Int("clients", 1, "connections in a closed loop")
@@ -117,7 +117,7 @@ func open(surface, address, path string, body []byte) (call, error) {
 		return openHTTP(http.MethodPost, address, path, body)
 	}
 	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
-	if surface != "flight" {
+	if surface != "flight" && surface != "info" {
 		options = append(options, grpc.WithDefaultCallOptions(grpc.ForceCodec(raw{})))
 	}
 	connection, err := grpc.NewClient(address, options...)
@@ -132,6 +132,12 @@ func open(surface, address, path string, body []byte) (call, error) {
 		}, nil
 	case "stream":
 		return func(ctx context.Context) error { return stream(ctx, connection, path, body) }, nil
+	case "info":
+		client := flight.NewFlightServiceClient(connection)
+		return func(ctx context.Context) error {
+			_, err := client.GetFlightInfo(ctx, descriptor(body))
+			return err
+		}, nil
 	case "flight":
 		client := flight.NewFlightServiceClient(connection)
 		return func(ctx context.Context) error { return query(ctx, client, body) }, nil
@@ -188,9 +194,13 @@ func stream(ctx context.Context, connection *grpc.ClientConn, path string, body 
 	}
 }
 
+func descriptor(command []byte) *flight.FlightDescriptor {
+	return &flight.FlightDescriptor{Type: flight.FlightDescriptor_CMD, Cmd: command}
+}
+
 // query asks as every Flight SQL client does: for the endpoints of a statement, then for the rows of each.
 func query(ctx context.Context, client flight.FlightServiceClient, command []byte) error {
-	info, err := client.GetFlightInfo(ctx, &flight.FlightDescriptor{Type: flight.FlightDescriptor_CMD, Cmd: command})
+	info, err := client.GetFlightInfo(ctx, descriptor(command))
 	if err != nil {
 		return err
 	}
