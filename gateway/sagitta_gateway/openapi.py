@@ -179,12 +179,38 @@ _VALUES = frozenset({"example", "examples", "default", "enum"})
 """Keys whose values are no schemas."""
 
 
+def _link(paths: dict[str, Any]) -> None:
+    """Says which operations take the ids that opening a session and loading a model answer.
+
+    Queries name their model in the body, where a link cannot put one id without the rest.
+    """
+    made = {
+        ("/v1/sessions", frozenset({"session_id"})): {"session_id": "$response.body#/session_id"},
+        ("/v1/sessions/{session_id}/models", frozenset({"session_id", "model_id"})): {
+            "session_id": "$request.path.session_id",
+            "model_id": "$response.body#/model_id",
+        },
+    }
+    for (path, wanted), parameters in made.items():
+        paths[path]["post"]["responses"]["201"]["links"] = {
+            operation["operationId"]: {"operationId": operation["operationId"], "parameters": parameters}
+            for target, operations in paths.items()
+            for operation in operations.values()
+            if target.startswith("/v1/") and "/query/" not in target and wanted == _ids_in_path(operation)
+        }
+
+
+def _ids_in_path(operation: dict[str, Any]) -> set[str]:
+    return {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"} - {"name", "example_name"}
+
+
 def _mend(document: dict[str, Any]) -> None:
     """Names the body of our own 422 where FastAPI put its own, and adds what a body may meet."""
     _refer(document)
     _exemplify(document)
     components = document["components"]["schemas"]
     document["paths"] = _named(document["paths"], components)
+    _link(document["paths"])
     for operations in document["paths"].values():
         for operation in operations.values():
             responses = operation.get("responses", {})

@@ -28,7 +28,7 @@ QUERY_SCHEMAS: dict[str, Schema] = {
                 "items": {"$ref": "#/components/schemas/QueryOrder"},
                 "description": "Sort keys, the most important first.",
             },
-            "limit": {"type": ["integer", "null"], "minimum": 1, "description": "Rows to return at most."},
+            "limit": {"type": ["integer", "null"], "minimum": 0, "description": "Rows to return at most."},
             "offset": {"type": ["integer", "null"], "minimum": 0, "description": "Rows to skip first."},
             "usePathNames": {
                 "type": ["array", "null"],

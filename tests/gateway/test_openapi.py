@@ -101,6 +101,20 @@ def test_every_property_of_an_answer_says_what_it_is() -> None:
     assert silent == set()
 
 
+def test_links_lead_from_what_is_made_to_what_takes_it() -> None:
+    known = {operation["operationId"]: operation for _, operation in OPERATIONS}
+    for path, made in (
+        ("/v1/sessions", {"session_id"}),
+        ("/v1/sessions/{session_id}/models", {"session_id", "model_id"}),
+    ):
+        links = DOCUMENT["paths"][path]["post"]["responses"]["201"]["links"]
+        assert {"close_session", "list_models"} <= links.keys() or {"get_model", "get_schema"} <= links.keys()
+        for name, link in links.items():
+            needed = {one["name"] for one in known[name]["parameters"] if one["in"] == "path"}
+            assert link["parameters"].keys() == made
+            assert made <= needed
+
+
 def test_operation_ids_are_unique() -> None:
     names = [operation["operationId"] for _, operation in OPERATIONS]
     assert len(names) == len(set(names))

@@ -324,7 +324,7 @@ class Query(_message.Message):
     ALLOW_FAN_OUT_FIELD_NUMBER: _builtins.int
     GROUPING_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """Rows at most; at least 1."""
+    """Rows at most; 0 asks for the columns alone."""
     offset: _builtins.int
     """Rows skipped first."""
     dimensions_exclude: _builtins.bool
