@@ -20,7 +20,7 @@ from sagitta.semantic.v1.diagnostic_pb2 import Diagnostic
 from sagitta.semantic.v1.query_service_pb2 import ResultMetadata, ResultSummary
 from sagitta.semantic.v1.result_pb2 import ResultColumn
 from sagitta_gateway.negotiation import wanted_format
-from sagitta_gateway.results import cells
+from sagitta_gateway.results import cells, quoted
 from sagitta_gateway.results import rows as joining
 from sagitta_gateway.results.formats import (
     REMEMBERED_BYTES,
@@ -159,6 +159,8 @@ def test_neighbours_of_one_kind_are_written_together(data: st.DataObject, alike:
     batch = pa.RecordBatch.from_arrays(columns, names=[f"{number}" for number in range(len(kinds))])
     with mock.patch.object(joining, "SMALL_CELLS", 0):
         written_ = json_rows(batch, "UTC").decode()
+        with mock.patch.object(quoted, "_COPIED_BYTES", 0):
+            assert json_rows(batch, "UTC").decode() == written_
     texts = [[text or "null" for text in cells.cell_texts(column).to_pylist()] for column in columns]
     assert written_ == ",".join(f"[{','.join(row)}]" for row in zip(*texts, strict=True))
 

@@ -18,6 +18,8 @@ Array = Any
 
 _DAYS = 1024
 """Tables of days begin and end at multiples of so many, so that one serves for many batches."""
+_COPIED_BYTES = 64 << 20
+"""Longer texts are not copied once more."""
 _LINE_END = ord("\n")
 _NOTHING = pa.scalar("")
 
@@ -29,7 +31,8 @@ def quoted_texts(columns: Sequence[Array], end: str) -> Array:
     """
     texts = [_plain(column) for column in columns]
     safe = [escaped(column) for column in texts]
-    if any(one is not other for one, other in zip(safe, texts, strict=True)):
+    large = sum(column.nbytes for column in texts) > _COPIED_BYTES
+    if large or any(one is not other for one, other in zip(safe, texts, strict=True)):
         rows = pc.binary_join_element_wise(*safe, '","')
         return pc.binary_join_element_wise('"', rows, f'"{end}', _NOTHING)
     sink = pa.BufferOutputStream()
