@@ -32,7 +32,7 @@ from sagitta_gateway.results.formats import (
     writer_for,
 )
 from sagitta_gateway.results.formatting import UnknownLocale, display, find_locale
-from sagitta_gateway.results.rows import CHUNK_ROWS, json_lines, json_rows
+from sagitta_gateway.results.rows import CHUNK_CELLS, CHUNK_ROWS, json_lines, json_rows
 
 MOMENTS = st.datetimes(dt.datetime.fromisoformat("1900-01-01"), dt.datetime.fromisoformat("2200-01-01"))
 COLUMNS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
@@ -163,6 +163,14 @@ def test_neighbours_of_one_kind_are_written_together(data: st.DataObject, alike:
             assert json_rows(batch, "UTC").decode() == written_
     texts = [[text or "null" for text in cells.cell_texts(column).to_pylist()] for column in columns]
     assert written_ == ",".join(f"[{','.join(row)}]" for row in zip(*texts, strict=True))
+
+
+def test_wide_rows_are_written_in_order() -> None:
+    count, rows = CHUNK_CELLS // 1000, 2500
+    columns = [pa.array(range(number, number + rows)) for number in range(count)]
+    batch = pa.RecordBatch.from_arrays(columns, names=[str(number) for number in range(count)])
+    wanted = [list(range(row, row + count)) for row in range(rows)]
+    assert json.loads(b"[" + json_rows(batch, "UTC") + b"]") == wanted
 
 
 def test_many_rows_are_written_in_order() -> None:

@@ -33,8 +33,8 @@ Part = Array | str | Callable[[], Array]
 
 SMALL_CELLS = 256
 """Up to so many cells Arrow's calls cost more than the cells do in Python, and each gives the interpreter lock away."""
-CHUNK_ROWS = 16_384
-"""Rows that one thread turns at a time."""
+CHUNK_ROWS, CHUNK_CELLS = 16_384, 262_144
+"""At most so many rows, and cells, are turned at a time: orjson keeps the interpreter for five milliseconds at most."""
 _NOTHING = pa.scalar("")
 _QUOTED = "quoted"
 """The kind of runs of texts and dates."""
@@ -92,7 +92,8 @@ def _turned(batch: Batch, parts_of: Callable[[Batch], Iterable[Part]]) -> list[m
 
     Here is what needs the interpreter; other threads do meanwhile what Arrow does alone, and wait for nobody.
     """
-    chunks = [batch.slice(start, CHUNK_ROWS) for start in range(0, batch.num_rows, CHUNK_ROWS)]
+    size = max(1, min(CHUNK_ROWS, CHUNK_CELLS // batch.num_columns))
+    chunks = [batch.slice(start, size) for start in range(0, batch.num_rows, size)]
     if len(chunks) == 1:
         return [data_of(_joined(_arguments(parts_of(chunks[0]))))]
     joined = [_POOL.submit(_joined, _arguments(parts_of(chunk))) for chunk in chunks]
