@@ -17,7 +17,7 @@ from sagitta.flight.v1 import ticket_pb2 as pb
 from sagitta_server.auth import ANONYMOUS, KEY_HOLDER, AuthenticationError, Authenticator, Principal
 from sagitta_server.config import AccessSettings
 from sagitta_server.errors import Reason, ServiceError
-from sagitta_server.flight.errors import REQUEST, flight_error
+from sagitta_server.flight.errors import flight_error
 from sagitta_server.flight.tickets import Signer
 from sagitta_server.observability.metrics import CALLS
 from sagitta_server.rpc.access import REQUEST_ID, new_request_id
@@ -113,11 +113,10 @@ class Access(flight.ServerMiddlewareFactory):  # type: ignore[misc]
 
     def start_call(self, info: Any, headers: Headers) -> Caller:
         request_id = (headers.get(REQUEST_ID) or [""])[0][:128] or new_request_id()
-        REQUEST.set(request_id)
         try:
             identity, token = self._authenticate(headers)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
-            told = flight_error(error)
+            told = flight_error(error, request_id)
         else:
             answer = {REQUEST_ID: request_id}
             if token is not None:

@@ -10,22 +10,18 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from google.rpc import code_pb2
 from pyarrow import flight
 from sagitta_compiler import CompileError
 
 from sagitta_server.errors import is_defect, to_status
-from sagitta_server.rpc.access import new_request_id
 
 log = logging.getLogger("sagitta.flight")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-REQUEST: ContextVar[str] = ContextVar("sagitta_flight_request", default="")
-"""The id of the call that runs on this thread."""
 _SHOWN_AS = "<sagitta>"
 """The file of the wrapper's frame: GetSchema alone shows a traceback even of a `FlightError`."""
 MAX_MESSAGE = 2_000
@@ -42,13 +38,23 @@ _CLASSES: dict[int, type[Exception]] = {
 _HAVE_NO_CLASS = flight.FlightServerError
 
 
-def flight_error(error: Exception) -> Exception:
-    """Returns the Flight error that tells a client about an exception."""
+class Server(Protocol):
+    """A server whose calls have ids."""
+
+    def request_id(self, context: Any) -> str:
+        """The id of a call, as its headers tell it."""
+        ...
+
+
+_S = TypeVar("_S", bound=Server)
+
+
+def flight_error(error: Exception, request_id: str) -> Exception:
+    """Returns the Flight error that tells the client of a call about an exception."""
     told: Exception
     if isinstance(error, flight.FlightError):
         told = error
         return told
-    request_id = REQUEST.get() or new_request_id()
     if is_defect(error):
         log.error("a call failed", exc_info=error, extra={"request_id": request_id})
     status = to_status(error, request_id)
@@ -73,15 +79,15 @@ def _message(text: str, code: int, kind: Any) -> str:
     return (name + text)[:MAX_MESSAGE]
 
 
-def guarded(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Wraps a method of the server."""
+def guarded(method: Callable[Concatenate[_S, Any, _P], _R]) -> Callable[Concatenate[_S, Any, _P], _R]:
+    """Wraps a method of the server that takes the context of its call."""
 
     @functools.wraps(method)
-    def call(*arguments: _P.args, **named: _P.kwargs) -> _R:
+    def call(server: _S, context: Any, /, *arguments: _P.args, **named: _P.kwargs) -> _R:
         try:
-            return method(*arguments, **named)
+            return method(server, context, *arguments, **named)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
-            told = flight_error(error)
+            told = flight_error(error, server.request_id(context))
         raise told from None
 
     function: Any = call

@@ -95,6 +95,10 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         caller: Caller = context.get_middleware(MIDDLEWARE)
         return caller
 
+    def request_id(self, context: Any) -> str:
+        """The id of a call, as its headers tell it."""
+        return self.caller(context).request_id
+
     def session_options(self, context: Any) -> SessionContext:
         """Returns the options of a call's session: of its cookie, or of its connection where there is no cookie."""
         session = self.caller(context).session
@@ -259,13 +263,13 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
         if found.partition.HasField("snapshot"):
             part = found.partition
             caller.at_success(lambda: self.snapshots.read(part.snapshot.name, part.index))
-        return _data_stream(stream)
+        return _data_stream(stream, caller.request_id)
 
     def _review_rows(self, run_rows: RunRows, caller: Caller, ticket: bytes) -> Any:
         """The rows of a review's run; they need the bearer to whom the ticket was given, in every mode."""
         rows = run_rows.by_ticket(ticket, next(iter(caller.headers.get("authorization") or ()), None))
         caller.at_end(rows.close)
-        return flight.GeneratorStream(rows.schema, _told(rows))
+        return flight.GeneratorStream(rows.schema, _told(rows, caller.request_id))
 
     def _catalog(self, context: Any) -> SqlCatalog:
         models = self.models(context)
@@ -374,7 +378,7 @@ def _notes(plan: Plan, parts: list[pb.Partition]) -> bytes:
     return written
 
 
-def _data_stream(stream: ResultStream) -> Any:
+def _data_stream(stream: ResultStream, request_id: str) -> Any:
     """Hands native readers and small results over as they are; others run through a generator that tells failures."""
     if stream.native:
         return flight.RecordBatchStream(stream.reader)
@@ -385,14 +389,14 @@ def _data_stream(stream: ResultStream) -> Any:
         if len(first) < 2:
             stream.close()  # the connection is free again before the client has read a row
             return flight.RecordBatchStream(pa.Table.from_batches(first, stream.schema))
-    return flight.GeneratorStream(stream.schema, _told(itertools.chain(first, batches)))
+    return flight.GeneratorStream(stream.schema, _told(itertools.chain(first, batches), request_id))
 
 
-def _told(batches: Iterable[Any]) -> Iterator[Any]:
+def _told(batches: Iterable[Any], request_id: str) -> Iterator[Any]:
     try:
         yield from batches
     except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a Flight error
-        told = flight_error(error)
+        told = flight_error(error, request_id)
     else:
         return
     raise told from None

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pyarrow as pa
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 from pyarrow import flight
 from sagitta.flight.sql import Flight_pb2 as fl
 from sagitta.flight.sql import FlightSql_pb2 as fs
@@ -176,6 +177,22 @@ def test_a_call_is_answered_and_logged_with_its_request_id(start: Start, caplog:
         ids = {answer[0] for answer in seen.answers if answer}
         assert ids == {"mine-42"} if given else len(ids) >= 1
         assert ids & {record.__dict__.get("request_id") for record in caplog.records}
+
+
+def test_a_defect_is_told_with_the_id_of_its_call(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = start()
+    client = flight.connect(engine.flight_location, middleware=[Seen("mine-43")])
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(engine.models, "served", broken)
+    with pytest.raises(flight.FlightInternalError) as caught:
+        info(client)
+    status = status_pb2.Status.FromString(caught.value.extra_info)
+    told = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(told) for detail in status.details)
+    assert told.metadata["request_id"] == "mine-43"
 
 
 @pytest.mark.parametrize("mode", ["api_key", "jwt"])
