@@ -6,6 +6,7 @@ complete. A reader that reaches the end of an unfinished file waits for more.
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
+LOCK = ".lock"
 _WAIT_SECONDS = 0.05
 
 
@@ -36,6 +38,19 @@ class SpoolFullError(Exception):
     """A result is larger than it may be."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to write a result, among all processes that share the folder."""
+
+    path: Path
+    file: int
+
+    def release(self) -> None:
+        """Gives the right back."""
+        self.path.unlink(missing_ok=True)
+        os.close(self.file)
+
+
 class Spool:
     """The folder of all results."""
 
@@ -43,6 +58,23 @@ class Spool:
         self._folder = folder
         self._max_bytes = max_bytes
         self._grown = threading.Condition()
+
+    def claim(self, name: str) -> Claim | None:
+        """The right to write a result, until it is released or the process ends; None while another one has it."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._folder / f"{_safe(name)}{LOCK}"
+        while True:
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file).st_ino == path.stat().st_ino:
+                    return Claim(path, file)
+            except BlockingIOError:
+                os.close(file)
+                return None
+            except FileNotFoundError:  # released between opening and locking
+                pass
+            os.close(file)
 
     def write(self, name: str, schema: Any) -> SpoolWriter:
         """Begins a result; one that an earlier attempt left unfinished is replaced."""
@@ -112,8 +144,12 @@ class Spool:
         limit = time.time() - seconds
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError):  # it was removed meanwhile
-                if path.stat().st_mtime < limit:
+                if path.stat().st_mtime >= limit:
+                    continue
+                if path.suffix != LOCK:
                     path.unlink()
+                elif (claim := self.claim(path.stem)) is not None:  # its process ended without releasing it
+                    claim.release()
 
     def _data(self, name: str) -> Path:
         return self._folder / f"{_safe(name)}.arrows"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sagitta_server.config import PollingSettings
 from sagitta_server.errors import Reason, ServiceError, is_defect
 from sagitta_server.execution import CancelReason, CancelToken, StatementCancelledError
-from sagitta_server.execution.spool import Finished, Spool, SpoolFullError
+from sagitta_server.execution.spool import Claim, Finished, Spool, SpoolFullError
 from sagitta_server.queries import Run
 from sagitta_server.rpc.cancelled_queries import CancelledQueries
 from sagitta_server.rpc.ipc import PIECE_BYTES
@@ -26,6 +27,8 @@ WATCH_SECONDS = 0.25
 """How often a server with running queries looks for cancels that were sent to another replica."""
 REMEMBERED_SECONDS = 86_400
 """How much longer than a ticket a cancel is remembered: polls make tickets new."""
+LOOK_SECONDS = 0.1
+"""How often a query that another process runs is looked at while somebody waits for it."""
 CANCELLED = "cancelled"
 """The note of a query that was cancelled: it is not started again."""
 
@@ -67,8 +70,24 @@ class PolledQuery:
         return progress() if progress is not None and not self.ended else None
 
 
+@dataclass(slots=True)
+class FollowedQuery(PolledQuery):
+    """A query that another process of this server runs; how it ended is seen in the spool."""
+
+    look: Callable[[], PolledQuery | None] = lambda: None
+    """The query once it has ended; None while it runs."""
+
+    def wait(self, seconds: float, over: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + seconds
+        while not over() and not self.ended and time.monotonic() < deadline:
+            time.sleep(min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
+            if (found := self.look()) is not None:
+                self.state, self.rows, self.error = found.state, found.rows, found.error
+                self.metadata, self.summary = found.metadata, found.summary
+
+
 class PolledQueries:
-    """The polled queries of one server."""
+    """The polled queries of one process; several may share the folder of rows."""
 
     def __init__(
         self,
@@ -101,7 +120,8 @@ class PolledQueries:
         with self._lock:
             known = self._known.get(query_id) or known or self._begin(query_id, start)
             known.touched = self._now()
-            self._known[query_id] = known
+            if not isinstance(known, FollowedQuery):
+                self._known[query_id] = known
         self._spool.touch(query_id)
         return known
 
@@ -117,7 +137,9 @@ class PolledQueries:
         with self._lock:
             known = self._known.get(query_id) or self._kept(query_id)
         if known is None:
-            self._forget(query_id)
+            if (claim := self._spool.claim(query_id)) is not None:  # else the process that runs it forgets it
+                self._forget(query_id)
+                claim.release()
             return None
         known.token.cancel()
         known.wait(1.0, lambda: known.ended)
@@ -183,11 +205,14 @@ class PolledQueries:
                 f"{len(self._threads)} polled queries run already; try again later.",
                 retry_after_seconds=1,
             )
+        claim = self._spool.claim(query_id)
+        if claim is None:
+            return self._follow(query_id)
         token = CancelToken(self._settings.timeout_seconds, wants_progress=True)
         query = PolledQuery(query_id, token, self._now(), self._now())
         call = contextvars.copy_context()
         thread = threading.Thread(
-            target=call.run, args=(self._work, query, start), name=f"polled-{query_id}", daemon=True
+            target=call.run, args=(self._work, query, start, claim), name=f"polled-{query_id}", daemon=True
         )
         self._threads.add(thread)
         thread.start()
@@ -196,7 +221,25 @@ class PolledQueries:
             self._watcher.start()
         return query
 
-    def _work(self, query: PolledQuery, start: Start) -> None:
+    def _follow(self, query_id: str) -> FollowedQuery:
+        def look() -> PolledQuery | None:
+            claim = self._spool.claim(query_id)
+            if claim is None:
+                return None
+            claim.release()
+            if (kept := self._kept(query_id)) is not None:
+                return kept
+            lost = self._ended(query_id, pb.QUERY_STATE_FAILED)
+            lost.error = ServiceError(
+                Reason.EXECUTION_FAILED, "The query failed in another process of the server; poll again to learn why."
+            )
+            return lost
+
+        token = CancelToken()
+        token.finish()
+        return FollowedQuery(query_id, token, self._now(), self._now(), look=look)
+
+    def _work(self, query: PolledQuery, start: Start, claim: Claim) -> None:
         error: Exception | None = None
         try:
             self._execute(query, start)
@@ -204,6 +247,7 @@ class PolledQueries:
             error = self._told(failure)
         finally:
             query.token.finish()
+            claim.release()
             with self._lock:
                 self._threads.discard(threading.current_thread())
         with query.changed:

@@ -234,6 +234,25 @@ def test_a_query_that_was_running_is_started_again_after_a_restart_and_at_a_repl
         client.cancel(ticket)
 
 
+def test_processes_of_one_data_directory_run_a_query_once_and_both_serve_its_rows(start: Start) -> None:
+    """Else they would write one file at the same time."""
+    first, second = start(), start()
+    executed: list[str] = []
+    source: Any = next(iter(second.sources.values()))
+    source.execute = lambda sql, **_: executed.append(sql)
+    ticket = Client(first).start(SLOW).ticket
+    until(lambda: running(first) == 1)
+    assert Client(second).poll(ticket, wait_seconds=0.3).progress.state == pb.QUERY_STATE_RUNNING
+    assert Client(second).cancel(ticket).progress.state == pb.QUERY_STATE_CANCELLED
+    until(lambda: running(first) == 0)
+    ticket = Client(first).start(WHOLE).ticket
+    polled = Client(second).poll(ticket, wait_seconds=30)
+    assert polled.progress.state == pb.QUERY_STATE_SUCCEEDED
+    for engine in (first, second):
+        assert Client(engine).table(ticket).num_rows == 3_000_000
+    assert executed == []
+
+
 def test_a_cancel_at_another_replica_ends_the_statement_and_it_is_started_nowhere_again(
     start: Start, tmp_path: Path
 ) -> None:
