@@ -12,6 +12,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import TokenType
 
 from sagitta_compiler.diagnostics import CompileError, Diagnostic
+from sagitta_compiler.query.semantic_sql.mistakes import in_words
 from sagitta_compiler.query.semantic_sql.spellings import respell
 
 MAX_SQL_CHARACTERS = 1_000_000
@@ -173,7 +174,7 @@ def _first_line(error: Exception) -> str:
     details = getattr(error, "errors", None)
     if details:
         found = details[0]
-        return f"{found['description']} at line {found['line']}, column {found['col']}."
+        return f"{in_words(found['description'])} at line {found['line']}, column {found['col']}."
     return str(error).split("\n", 1)[0]
 
 
