@@ -189,7 +189,10 @@ class Frame:
         places = [place for place, part in enumerate(self.parts) if name in part.names]
         if not places:
             raise v.RefusedError(f"{name} is not selected", code)
-        return max(places, key=lambda place: _FINENESS.index(self.parts[place].members[0][1]))
+        return max(places, key=self._fineness)
+
+    def _fineness(self, place: int) -> int:
+        return _FINENESS.index(self.parts[place].members[0][1])
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
@@ -248,26 +251,33 @@ class Frame:
         )
 
     def _spine(self, level: Level, found: Iterable[RowKey]) -> list[RowKey]:
-        """Every period between the first and the last, where a row keeps nothing but the compared time."""
-        if len(level) != 1:
-            return []
-        compared = {
+        """Every period between the first and the last, where a row keeps nothing but the compared time.
+
+        That may be selected several times: then it moves as one, by its finest grain.
+        """
+        compared = [
             metric.time_dimension
             for name, _ in self.asked
             for metric in self.metrics_inside(name)
             if isinstance(metric, PeriodOverPeriodMetric)
-        }
-        if not compared & set(self.parts[level[0]].names):
+        ]
+        alone = [name for name in compared if level and all(name in self.parts[place].names for place in level)]
+        if not alone:
             return []
-        members = [row.members[0] for row in found if row.level == level and row.members[0] is not None]
+        finest = max(level, key=self._fineness)
+        members = [row.member(finest) for row in found if row.level == level and row.member(finest) is not None]
         if not members:
             return []
-        grain, here, last = self.grain_of(level[0]), min(members), max(members)
+        here, last = min(members), max(members)
         spine = []
         while here <= last:
-            spine.append(RowKey(level, (here,)))
-            here = v.add_periods(here, 1, grain)
+            spine.append(RowKey(level, tuple(self._shown_at(place, here, finest) for place in level)))
+            here = v.add_periods(here, 1, self.grain_of(finest))
         return spine
+
+    def _shown_at(self, place: int, moment: v.Value, finest: int) -> v.Value:
+        grain = self.parts[place].members[0][1]
+        return moment if place == finest or grain is None else self.world.calendar.truncate(moment, grain)
 
     def grain_of(self, position: int) -> TimeGrain:
         return self.parts[position].members[0][1] or TimeGrain.DAY

@@ -284,6 +284,9 @@ def _selected(
         if name not in taken:
             taken.add(name)
             dimensions.append(_grained(chooser, name, used))
+    if dimensions and chooser.chance(4) and isinstance(dimensions[-1], str):
+        dimensions.append({"dimension": dimensions[-1], "as": "Again"})
+        used.add("clause: a dimension twice")
     if chooser.chance(6) and len(world.objects) > 1:
         kind = chooser.choose(("Kind", "Kind", "Month", "Day"))
         pair = [f"{world.objects[0]} {kind}", f"{chooser.choose(world.objects[1:])} {kind}"]
@@ -364,6 +367,14 @@ def _having(chooser: Chooser, populated: Populated, query: Document, used: set[s
         pool = [f"{chooser.choose(populated.world.objects)} {chooser.choose(tuple(_BASES))}"]
     operator, value = chooser.choose((("gt", 1), ("lte", 2), ("notset", None), ("between", [0, 5]), ("set", None)))
     condition = {"field": chooser.choose(pool), "op": operator}
+    labelled = [item["as"] for item in query["select"].get("measures", ()) if isinstance(item, dict)]
+    if (
+        labelled
+        and chooser.chance(30)
+        and all(one["measure"] in numeric for one in query["select"]["measures"] if isinstance(one, dict))
+    ):
+        used.add("clause: having on an alias")
+        condition["field"] = chooser.choose(labelled)
     condition = condition if value is None else {**condition, "value": value}
     plain = [name for name in query["select"]["dimensions"] if isinstance(name, str) and name.endswith("Kind")]
     if plain and chooser.chance(30):
@@ -386,6 +397,12 @@ def _shape(chooser: Chooser, query: Document, items: Sequence[Made], used: set[s
         direction, nulls = chooser.choose(("asc", "desc")), chooser.choose(("first", "last"))
         query["orderBy"] = [{"field": str(place), "direction": direction, "nulls": nulls}]
         used.add("clause: order")
+        if width > 1 and chooser.chance(40):
+            second = chooser.choose([number for number in range(1, width + 1) if number != place])
+            query["orderBy"].append(
+                {"field": str(second), "direction": "desc", "nulls": chooser.choose(("first", "last"))}
+            )
+            used.add("clause: order by two keys")
     if chooser.chance(15) and ("orderBy" in query or "grouping" not in query):
         query["limit"] = chooser.integer(1, 4)
         used.add("clause: limit")
@@ -476,6 +493,9 @@ def _predicate(chooser: Chooser, objects: Sequence[str], used: set[str]) -> Docu
     field_name = f"{name}.{label}"
     if label in ("Kind", "Day") and chooser.chance(50):
         field_name = f"{name} {label}"
+        if label == "Day" and chooser.chance(20):
+            field_name = f"{name} Month:{chooser.choose(('month', 'quarter', 'year', 'week'))}"
+            used.add("filter: on a period")
     used.add(f"filter: {operator}")
     condition: Document = {"field": field_name, "op": operator}
     return condition if value is None else {**condition, "value": value}
