@@ -19,6 +19,7 @@ from sagitta_compiler.plan.scalars import (
     Aggregate,
     Call,
     Case,
+    Cast,
     Field,
     Literal,
     Scalar,
@@ -27,6 +28,7 @@ from sagitta_compiler.plan.scalars import (
     all_of,
     same,
 )
+from sagitta_compiler.plan.typing import shown_type
 from sagitta_compiler.plan.windows import others, time_labels
 from sagitta_compiler.query.bound import (
     BoundDimension,
@@ -84,7 +86,8 @@ def add_comparison(
     """The frame with a comparison; NULL where the time dimension is rolled up."""
     time = time_labels(dims, value.metric.time_dimension)
     if not time:
-        return frame.plus(value, pad(value))
+        kind = shown_type(planner.model, value.name)  # a shift of NULLs without a type finds no default
+        return frame.plus(value, pad(value) if kind is None else Cast(pad(value), kind))
     dropped, apart = time_only(dims, clauses, value), reads_apart(dims, clauses, value)
     wide = tuple(clause for clause in clauses if clause not in dropped)
     outer, planner.shift = planner.shift, f"{value.metric.offset} {value.metric.offset_grain.value}"
