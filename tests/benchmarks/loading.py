@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -64,6 +65,22 @@ def load(call: Call, clients: int, duration: float, processes: Mapping[str, list
     calls = int(told["calls"])
     spent = {name: (_cpu_seconds(pids) - before[name]) / calls * 1000 for name, pids in processes.items()}
     return Load(calls, told["rate"], told["p50"], told["p99"], spent)
+
+
+@contextmanager
+def canned_engine(answer: bytes) -> Iterator[str]:
+    """A gRPC server that answers every call with one message at next to no cost; gives its `host:port`."""
+    with subprocess.Popen(
+        [str(generator()), "--surface=canned"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            process.stdin.write(answer)
+            process.stdin.close()
+            yield process.stdout.readline().decode().strip()
+        finally:
+            process.kill()
 
 
 def _cpu_seconds(pids: list[int]) -> float:

@@ -39,14 +39,18 @@ func (raw) Unmarshal(data []byte, v any) error {
 func (raw) Name() string { return "proto" }
 
 func main() {
-	surface := flag.String("surface", "", "get, http, unary, stream, info or flight")
+	surface := flag.String("surface", "", "get, http, unary, stream, info or flight; canned answers every call with the standard input")
 	address := flag.String("address", "", "host:port")
 	path := flag.String("path", "", "the path or the full name of the method")
 	clients := flag.Int("clients", 1, "connections in a closed loop")
 	seconds := flag.Float64("seconds", 2, "how long")
 	flag.Parse()
 	body, err := io.ReadAll(os.Stdin)
-	if err == nil {
+	switch {
+	case err != nil:
+	case *surface == "canned":
+		err = serveCanned(body)
+	default:
 		err = run(*surface, *address, *path, body, *clients, time.Duration(*seconds*float64(time.Second)))
 	}
 	if err != nil {
