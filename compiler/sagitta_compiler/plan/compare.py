@@ -72,6 +72,8 @@ def _looks_around(value: Value) -> bool:
         return True
     if isinstance(value, CumulativeValue) and value.metric.function is not CumulativeType.SUM:
         return True
+    if isinstance(value, CumulativeValue) and (value.metric.window or value.metric.grain_to_date):
+        return over_nothing(value.input) is not None or _looks_around(value.input)  # gaps alone add up zeros
     return not isinstance(value, CompareValue) and any(_looks_around(part) for part in inputs_of(value))
 
 

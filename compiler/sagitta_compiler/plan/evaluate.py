@@ -70,12 +70,9 @@ def evaluate(
     supplying, beside = _nested(planner, dims, clauses, needs)
     frame = unite([*frames, *supplying], dims, planner.labels)
     if needs.compared:
-        if any(map(_runs, (*values, *tested))):
-            frame = frame.plus(PRESENCE, Literal(1))  # a running value leaves the gaps out
         frame = with_spine(planner, frame, dims, tuple(needs.compared))
     if wanted is not None:
-        frame = frame if PRESENCE in frame.values else frame.plus(PRESENCE, Literal(1))
-        frame = unite([frame, wanted], dims, planner.labels, "with those asked for")
+        frame = unite([frame.plus(PRESENCE, Literal(1)), wanted], dims, planner.labels, "with those asked for")
     frame = _with_sides(planner, frame, sides, walked)
     for found in beside:
         frame = _beside(planner, frame, found)
@@ -106,10 +103,6 @@ def add(
             return add_comparison(planner, frame, dims, clauses, value, evaluate)
         case LeafValue() | NestedValue():
             raise AssertionError(f"the leaf of {value.name} was not placed")
-
-
-def _runs(value: Value) -> bool:
-    return isinstance(value, CumulativeValue) or any(map(_runs, inputs_of(value)))
 
 
 def formula(value: FormulaValue, values: dict[Value, Scalar]) -> Scalar:
