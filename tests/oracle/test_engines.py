@@ -63,8 +63,10 @@ def _opened(name: str, folder: Path) -> Iterator[Engine]:
         server = start_postgres(folder)
         if server is None:
             pytest.skip("PostgreSQL is not installed")
-        yield Postgres(server.uri)
-        server.stop()
+        try:
+            yield Postgres(server.uri)
+        finally:
+            server.stop()
     elif name == "clickhouse":
         pytest.importorskip("chdb", reason="chdb (ClickHouse) has no wheel for this platform")
         yield ClickHouse()

@@ -9,7 +9,7 @@ from sagitta_server.reviews.enums import SourceKind
 from sagitta_server.reviews.metrics import ReviewCollector
 from server.reviews.world import ALICE, selection, world
 
-DOCS = Path(__file__).parents[3] / "docs" / "configuration.md"
+DOCS = Path(__file__).parents[3] / "docs" / "observability.md"
 
 
 def seen(engine):
