@@ -33,12 +33,13 @@ Part = Array | str | Callable[[], Array]
 
 SMALL_CELLS = 256
 """Up to so many cells Arrow's calls cost more than the cells do in Python, and each gives the interpreter lock away."""
-CHUNK_ROWS, CHUNK_CELLS = 16_384, 262_144
+CHUNK_ROWS, CHUNK_CELLS = 24_576, 262_144
 """At most so many rows, and cells, are turned at a time: orjson keeps the interpreter for five milliseconds at most."""
 _NOTHING = pa.scalar("")
 _QUOTED = "quoted"
 """The kind of runs of texts and dates."""
-_POOL = ThreadPoolExecutor(thread_name_prefix="cells")
+_POOL = ThreadPoolExecutor(2, thread_name_prefix="cells")
+"""Two keep up with the thread that makes the parts; more only wait for the interpreter, and cost a third more."""
 
 
 def json_rows(batch: Batch, zone: str) -> bytes:
