@@ -325,7 +325,8 @@ class _Binder:
         self, dimensions: tuple[BoundDimension, ...], measures: tuple[BoundMeasure, ...]
     ) -> tuple[Predicate, ...]:
         binder = PredicateBinder(self._model, self._out, "having", self._context.now)
-        selected = {name: Selected(d) for d in dimensions for name in (d.source, d.label)}
+        first = {d.source: Selected(d) for d in reversed(dimensions)}  # of one selected twice the first, as in `order`
+        selected = {**first, **{d.label: Selected(d) for d in dimensions}}
         labelled = {m.label: m.value for m in measures}
 
         def subject(place: PredicateBinder, node: Filter) -> Selected | Value | None:
