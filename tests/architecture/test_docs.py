@@ -53,6 +53,16 @@ def test_named_files_exist(page: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_every_decision_has_a_number_of_its_own_and_a_date() -> None:
+    numbers = []
+    for record in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        head = re.match(r"# (\d+)\. \S.*\n\n\d{4}-\d\d-\d\d\n", record.read_text())
+        assert head, record.name
+        assert record.name.startswith(f"{int(head[1]):04}-")
+        numbers.append(head[1])
+    assert len(numbers) == len(set(numbers)) > 20
+
+
 def test_every_page_is_in_the_index() -> None:
     linked = set(LINK.findall((ROOT / "docs" / "index.md").read_text()))
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
