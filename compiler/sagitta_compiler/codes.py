@@ -22,6 +22,7 @@ class Stage(StrEnum):
     MERGE = "Extending and inheriting"
     MODEL_WARNING = "Warnings about a model"
     QUERY = "Queries"
+    SQL = "SQL on a model"
     QUERY_WARNING = "Warnings about a query"
     RESERVED = "Kept for compatibility"
 
@@ -315,7 +316,43 @@ _QUERY = {
     "UNSUPPORTED_FUNCTION": ("The dialect has no such function.", "Use another function or dialect."),
     "UNSUPPORTED_NESTED_ACCESS": ("The dialect cannot unnest arrays.", "Give the object a fallback `code`."),
     "AMBIGUOUS_TABLE_REFERENCE": ("The dialect needs a schema next to a database.", "Add `schema` to the data object."),
+    "QUERY_TOO_LARGE": ("A query's text is larger than is read.", "Ask for less, or raise `query.max_text_bytes`."),
     "UNSUPPORTED_DIALECT": ("The dialect is unknown.", "Take one of those in the hint."),
+}
+_SQL = {
+    "SQL_SYNTAX_ERROR": ("A statement is not valid SQL.", "Correct it where the message says."),
+    "SQL_TOO_LONG": ("A statement is longer than is read.", "Ask for less in one statement."),
+    "UNSUPPORTED_SQL_FEATURE": (
+        "A statement holds a clause or a function that has no meaning on a model, or is not known to be harmless.",
+        "Write it in SQL that models understand, or ask with a query object.",
+    ),
+    "RAW_SQL_REJECTED": ("A statement reads a table of the warehouse.", "Query the tables of models."),
+    "WRITE_OPERATION_REJECTED": ("A statement would write.", "Change the data in the warehouse itself."),
+    "NO_MODEL_AVAILABLE": ("There is no model to ask.", "Load a model first."),
+    "NO_MODEL_SELECTED": (
+        "A statement does not say which of several models it asks.",
+        "Name it in FROM, or choose it with USE.",
+    ),
+    "UNKNOWN_MODEL": ("A statement names a model that does not exist.", "SHOW SCHEMAS lists the models."),
+    "UNKNOWN_TABLE": ("A statement names a table that does not exist.", "SHOW TABLES lists the tables."),
+    "UNKNOWN_SELECT_ITEM": (
+        "A statement names a column that does not exist.",
+        "Take the suggested name; quote labels that hold blanks.",
+    ),
+    "MIXED_RAW_AND_AGGREGATE_MODE": (
+        "Labels of the model and raw fields stand in one SELECT.",
+        "Select either labels of the model or `Object.Column` fields.",
+    ),
+    "AGGREGATION_MISMATCH": ("An aggregate is not the one that its measure declares.", 'Write MEASURE("Name").'),
+    "NON_ADDITIVE_AGGREGATION": (
+        "Values that do not add up over groups would be added up.",
+        'Write MEASURE("Name"), with the dimensions of the result.',
+    ),
+    "INVALID_LITERAL": (
+        "A constant is not of the type that its place takes.",
+        "Write it as that type: 12, DATE '2024-01-31', INTERVAL '3' DAY.",
+    ),
+    "MISSING_PARAMETER": ("A parameter of a statement has no value.", "Bind a value for each."),
 }
 _QUERY_WARNING = {
     "FAN_TRAP_RISK": (
@@ -373,6 +410,7 @@ _TABLE: Final = (
     (Stage.MERGE, _MERGE),
     (Stage.MODEL_WARNING, _MODEL_WARNING),
     (Stage.QUERY, _QUERY),
+    (Stage.SQL, _SQL),
     (Stage.QUERY_WARNING, _QUERY_WARNING),
     (Stage.RESERVED, _RESERVED),
 )

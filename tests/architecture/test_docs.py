@@ -74,9 +74,16 @@ def test_every_command_is_explained_in_the_docs() -> None:
     assert [name for name in COMMANDS if f"sagitta {name}" not in text] == []
 
 
-def test_every_code_of_the_command_line_is_explained_in_the_docs() -> None:
-    sources = "\n".join(path.read_text() for path in (ROOT / "server/sagitta_server/cli").glob("*.py"))
-    codes = set(re.findall(r"""Failure\(\s*"([A-Z_]+)\"""", sources)) | set(STARTING.values())
+CODES_GIVEN = (
+    re.compile(r'(?:Failure|ExtractionError|Diagnostic)\(\s*"([A-Z_]{5,})"'),
+    re.compile(r'metadata=\{"code": "([A-Z_]+)"'),
+    re.compile(r'^([A-Z_]+) = "\1"$', re.MULTILINE),
+)
+
+
+def test_every_code_of_the_server_is_explained_in_the_docs() -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "server").rglob("*.py"))
+    codes = {code for given in CODES_GIVEN for code in given.findall(sources)} | set(STARTING.values())
     page = (ROOT / "docs" / "errors.md").read_text()
-    assert len(codes) > 10
+    assert len(codes) > 20
     assert sorted(code for code in codes if f"`{code}`" not in page) == []
