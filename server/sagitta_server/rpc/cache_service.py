@@ -7,13 +7,13 @@ import hmac
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from sagitta.semantic.v1 import cache_service_pb2 as pb
 from sagitta.semantic.v1 import cache_service_pb2_grpc as pb_grpc
 
 from sagitta_server.cache import objects_on_table
 from sagitta_server.errors import Reason, ServiceError
 from sagitta_server.rpc.access import metadata_of
+from sagitta_server.rpc.convert import timestamp
 
 if TYPE_CHECKING:
     from sagitta_server.app import Engine
@@ -50,8 +50,8 @@ class CacheServicer(pb_grpc.CacheServiceServicer):
             hit_count_total=stats.hit_count_total,
             miss_count_total=stats.miss_count_total,
             hit_rate=stats.hit_rate,
-            oldest_entry=_timestamp(stats.oldest_entry),
-            next_sweep_at=_timestamp(stats.next_sweep_at),
+            oldest_entry=timestamp(stats.oldest_entry),
+            next_sweep_at=timestamp(stats.next_sweep_at),
             tracked_physical_tables=stats.tracked_physical_tables,
             heartbeat_invalidations_total=stats.heartbeat_invalidations_total,
         )
@@ -76,7 +76,7 @@ class CacheServicer(pb_grpc.CacheServiceServicer):
         affected = [name for model in models.values() for name in objects_on_table(model, receipt.table_ref)]
         return pb.RecordHeartbeatResponse(
             table_ref=receipt.table_ref,
-            recorded_at=_timestamp(receipt.recorded_at),
+            recorded_at=timestamp(receipt.recorded_at),
             invalidated_cache_entries=receipt.invalidated_cache_entries,
             affected_data_objects=dict.fromkeys(affected),
         )
@@ -106,11 +106,3 @@ def _moment(request: pb.RecordHeartbeatRequest) -> dt.datetime | None:
         raise ServiceError(
             Reason.INVALID_REQUEST, "timestamp is out of range.", metadata={"field": "timestamp"}
         ) from None
-
-
-def _timestamp(moment: dt.datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -14,61 +14,28 @@ from grpc_status import rpc_status
 from sagitta_server.errors import is_defect, to_status
 from sagitta_server.observability.metrics import CALLS
 from sagitta_server.rpc.access import CALL, REQUEST_ID, SESSION_VERSION, AccessControl, Call, metadata_of
+from sagitta_server.rpc.handlers import AroundHandlers, Behaviour, outcome
 
 log = logging.getLogger("sagitta.rpc")
 
 OWN_BOUNDARY = "/sagitta.review."
 """Services whose errors are worded by a contract of their own; they authenticate and fail by themselves."""
 
-Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 
-
-class Boundary(grpc.ServerInterceptor):
+class Boundary(AroundHandlers):
     """Wraps every handler of our own services."""
 
     def __init__(self, access: AccessControl) -> None:
+        super().__init__()
         self._access = access
-        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        """By method: the server asks anew for every call."""
 
-    def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        method = handler_call_details.method
-        if (known := self._wrapped.get(method)) is not None:
-            return known
-        handler = continuation(handler_call_details)
-        if handler is None or not method.startswith("/sagitta."):
-            return handler
-        wrapped = self._wrapped[method] = self._wrap(handler, method)
-        return wrapped
-
-    def _wrap(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> grpc.RpcMethodHandler[Any, Any]:
+    def around_one(self, behaviour: Behaviour, method: str) -> Behaviour:
         own = method.startswith(OWN_BOUNDARY)
-        if (unary := handler.unary_unary) is not None:
-            behaviour = _measured(_told(unary, method) if own else self._unary(unary, method), method)
-            return grpc.unary_unary_rpc_method_handler(
-                behaviour, handler.request_deserializer, handler.response_serializer
-            )
-        if (stream := handler.unary_stream) is not None:
-            behaviour = _measured_stream(_told_stream(stream, method) if own else self._stream(stream, method), method)
-            return grpc.unary_stream_rpc_method_handler(
-                behaviour, handler.request_deserializer, handler.response_serializer
-            )
-        if not own:
-            raise NotImplementedError(f"{method}: the semantic services take no stream of requests")
-        if (upload := handler.stream_unary) is not None:
-            return grpc.stream_unary_rpc_method_handler(
-                _measured(_told(upload, method), method), handler.request_deserializer, handler.response_serializer
-            )
-        talk: Any = handler.stream_stream
-        return grpc.stream_stream_rpc_method_handler(
-            _measured_stream(_told_stream(talk, method), method),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+        return _measured(_told(behaviour, method) if own else self._unary(behaviour, method), method)
+
+    def around_many(self, behaviour: Behaviour, method: str) -> Behaviour:
+        own = method.startswith(OWN_BOUNDARY)
+        return _measured_stream(_told_stream(behaviour, method) if own else self._stream(behaviour, method), method)
 
     def _unary(self, behaviour: Behaviour, method: str) -> Behaviour:
         def handle(request: Any, context: grpc.ServicerContext) -> Any:
@@ -129,14 +96,7 @@ def _measured_stream(behaviour: Behaviour, method: str) -> Behaviour:
 
 
 def _observe(method: str, context: Any, started: float) -> None:
-    CALLS.labels("grpc", method, _code(context)).observe(time.perf_counter() - started)
-
-
-def _code(context: Any) -> str:
-    """How a call ended."""
-    code = context.code()
-    ended = "OK" if context.is_active() else "CANCELLED"
-    return ended if code is None else getattr(code, "name", str(code))
+    CALLS.labels("grpc", method, outcome(context)).observe(time.perf_counter() - started)
 
 
 def _told(behaviour: Behaviour, method: str) -> Behaviour:
@@ -178,7 +138,7 @@ def session_of(message: Any) -> str:
 
 
 def _log_review(method: str, session_id: str, context: Any, started: float) -> None:
-    code = _code(context)
+    code = outcome(context)
     level = logging.DEBUG if code in {"OK", "CANCELLED"} else logging.INFO
     if not log.isEnabledFor(level):
         return

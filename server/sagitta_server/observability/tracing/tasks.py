@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -11,8 +9,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from sagitta_server.observability.tracing.failures import reason_of
 from sagitta_server.observability.tracing.provider import Tracing, fail
 from sagitta_server.reviews.store.tasks import Task
+from sagitta_server.reviews.task_runner import Perform
 
-Perform = Callable[[Task], None]
 _W3C = TraceContextTextMapPropagator()
 
 

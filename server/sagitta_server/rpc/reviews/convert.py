@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from sagitta.review.v1 import enums_pb2 as enums
 from sagitta.review.v1 import review_pb2 as pb
 from sagitta.review.v1 import semantic_review_service_pb2 as semantic_pb
@@ -22,6 +20,7 @@ from sagitta_server.reviews.json_text import InvalidJsonError, JsonText, canonic
 from sagitta_server.reviews.publishing import Publication
 from sagitta_server.reviews.settle import ordered_findings
 from sagitta_server.reviews.store.artifacts import Artifact, Upload
+from sagitta_server.rpc.convert import timestamp
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -53,15 +52,6 @@ def required_enum(cls: type[E], number: int, field: str) -> E:
     if value is None:
         raise validation_error(Violation(field, f"must be one of {', '.join(cls)}"))
     return value
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    """A time as a message; None stays absent."""
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
 
 
 def json_value(text: str) -> pb.JsonValue:
