@@ -88,11 +88,6 @@ def timestamp(moment: dt.datetime | None) -> Timestamp | None:
     return message
 
 
-def moment(message: Timestamp) -> dt.datetime:
-    """A message as an aware moment."""
-    return message.ToDatetime(dt.UTC)
-
-
 def json_value(value: Any) -> JsonValue:
     """A JSON-like value as a message; dates and decimals become text."""
     match value:

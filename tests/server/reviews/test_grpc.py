@@ -49,13 +49,17 @@ GRPC_ONLY = {"StartSessionStream", "PreviewStream", "WatchRun", "Converse"}
 class Client:
     """Stubs with a token."""
 
-    def __init__(self, address: str, token: str) -> None:
+    def __init__(self, address: str, issuer: TokenIssuer) -> None:
+        self._issuer = issuer
         self.channel = grpc.insecure_channel(address)
-        self.metadata = (("authorization", f"Bearer {token}"),)
+        self.metadata = (("authorization", f"Bearer {self.issue('all')}"),)
         self.sessions = review_sessions_service_pb2_grpc.ReviewSessionsServiceStub(self.channel)
         self.semantics = semantic_review_service_pb2_grpc.SemanticReviewServiceStub(self.channel)
         self.clarification = clarification_service_pb2_grpc.ClarificationServiceStub(self.channel)
         self.launch = preview_launch_service_pb2_grpc.PreviewLaunchServiceStub(self.channel)
+
+    def issue(self, permissions):
+        return self._issuer.issue("alice", expand_permissions(permissions))
 
     def call(self, method, request):
         return method(request, metadata=self.metadata, timeout=60)
@@ -70,8 +74,7 @@ def client(tmp_path_factory):
         )
     )
     ready = engine.start()
-    token = TokenIssuer.for_data_dir(folder / "data").issue("alice", expand_permissions("all"))
-    running = Client(ready.grpc, token)
+    running = Client(ready.grpc, TokenIssuer.for_data_dir(folder / "data"))
     yield running
     running.channel.close()
     engine.stop()
@@ -123,6 +126,36 @@ def test_an_upload_is_a_stream_of_bytes(client):
             client.semantics.UploadDictionary, iter([semantic_review_service_pb2.UploadDictionaryRequest(data=b"x")])
         )
     assert detail(refused.value).code == "validation_error"
+
+
+def test_a_nul_in_a_stream_of_requests_is_refused_with_its_place(client):
+    """PostgreSQL stores no text with one."""
+    header = semantic_review_service_pb2.UploadHeader(file_name="a\x00.csv", media_type="text/csv")
+    with pytest.raises(grpc.RpcError) as refused:
+        client.call(
+            client.semantics.UploadDictionary,
+            iter([semantic_review_service_pb2.UploadDictionaryRequest(header=header)]),
+        )
+    assert [v.field for v in detail(refused.value).violations] == ["body.header.file_name"]
+    answer = clarification_service_pb2.SubmitAnswerRequest(answer_value="2024\x00")
+    turn = clarification_service_pb2.ConverseRequest(session_id=started(client, selection()), answer=answer)
+    with pytest.raises(grpc.RpcError) as refused:
+        list(client.call(client.clarification.Converse, iter([turn])))
+    assert [v.field for v in detail(refused.value).violations] == ["body.answer.answer_value"]
+
+
+def test_permission_comes_before_mistakes_in_the_request(client):
+    reader = (("authorization", f"Bearer {client.issue('dataset:session:read')}"),)
+    sessions, clarification = review_sessions_service_pb2, clarification_service_pb2
+    turn = clarification.ConverseRequest(answer=clarification.SubmitAnswerRequest())
+    for call in (
+        lambda: client.sessions.StartSession(sessions.StartSessionRequest(), metadata=reader),
+        lambda: list(client.sessions.StartSessionStream(sessions.StartSessionStreamRequest(), metadata=reader)),
+        lambda: list(client.clarification.Converse(iter([turn]), metadata=reader)),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            call()
+        assert detail(refused.value).code == "permission_denied"
 
 
 def test_a_preview_and_a_run_can_be_watched(client):

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -51,6 +51,7 @@ class Handlers:
 
 H = TypeVar("H", bound=Handlers)
 Q = TypeVar("Q")
+M = TypeVar("M", bound=Message)
 
 
 def answers(handler: Callable[[H, Q, Context, Principal], R]) -> Callable[[H, Q, Context], R]:
@@ -60,8 +61,7 @@ def answers(handler: Callable[[H, Q, Context, Principal], R]) -> Callable[[H, Q,
     def handle(self: H, request: Q, context: Context) -> R:
         try:
             caller = self.caller(context)
-            refuse_nul(request)
-            return handler(self, request, context, caller)
+            return handler(self, readable(request), context, caller)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             fail(context, error)
 
@@ -77,23 +77,34 @@ def streams(
     def handle(self: H, request: Q, context: Context) -> Iterator[R]:
         try:
             caller = self.caller(context)
-            refuse_nul(request)
-            yield from handler(self, request, context, caller)
+            yield from handler(self, readable(request), context, caller)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             fail(context, error)
 
     return handle
 
 
-def refuse_nul(request: object) -> None:
-    """Refuses texts with a NUL character, which no database stores and nobody means.
+def readable(request: Q) -> Q:
+    """A request, or a stream of them, that can be stored: a text with a NUL character is refused when it comes.
 
     Raises:
-        ReviewError: `validation_error`, naming the field.
+        ReviewError: `validation_error`, naming the field; of a stream, when the message is read.
     """
-    for field, value in request.ListFields() if isinstance(request, Message) else ():
-        if isinstance(value, str) and "\x00" in value:
-            raise validation_error(Violation(f"body.{field.name}", "must not hold a NUL character"))
+    if isinstance(request, Message):
+        return _without_nul(request)
+    messages: Any = request
+    return cast("Q", map(_without_nul, messages))
+
+
+def _without_nul(message: M, place: str = "body") -> M:
+    """No database stores a NUL character in a text, and nobody means one."""
+    for field, value in message.ListFields():
+        for part in value if field.is_repeated else (value,):
+            if isinstance(part, Message):
+                _without_nul(part, f"{place}.{field.name}")
+            elif isinstance(part, str) and "\x00" in part:
+                raise validation_error(Violation(f"{place}.{field.name}", "must not hold a NUL character"))
+    return message
 
 
 def fail(context: Context, error: Exception) -> NoReturn:
@@ -138,8 +149,12 @@ def tell(context: Context, review: Review, *, replayed: bool = False) -> None:
     context.set_trailing_metadata(((SESSION_VERSION, str(review.session.version)), *extra))
 
 
-def alive(context: Context, principal: Principal) -> Callable[[], bool]:
-    """Whether a stream should end: the reader is gone or its token has expired."""
+def end_of(context: Context, principal: Principal) -> Callable[[], bool]:
+    """What tells whether a stream should end: its reader is gone, or has a token no more.
+
+    Raises (when called):
+        AuthenticationError: the token has expired.
+    """
 
     def ended() -> bool:
         if not context.is_active():

@@ -12,7 +12,7 @@ from sagitta_server.auth import Permission, Principal
 from sagitta_server.reviews.answers import Answer
 from sagitta_server.reviews.enums import AnswerKind
 from sagitta_server.rpc.reviews import convert
-from sagitta_server.rpc.reviews.boundary import Context, Handlers, alive, answers, expected, streams, tell
+from sagitta_server.rpc.reviews.boundary import Context, Handlers, answers, end_of, expected, streams, tell
 
 
 class ClarificationHandlers(Handlers, clarification_grpc.ClarificationServiceServicer):
@@ -54,7 +54,8 @@ class ClarificationHandlers(Handlers, clarification_grpc.ClarificationServiceSer
     def Converse(
         self, request_iterator: Iterator[clarification_pb.ConverseRequest], context: Context, caller: Principal
     ) -> Iterator[clarification_pb.ConverseResponse]:
-        yield from self._waiting.admit(self._turns(request_iterator, alive(context, caller), caller))
+        caller.require(Permission.SESSION_MANAGE)
+        yield from self._waiting.admit(self._turns(request_iterator, end_of(context, caller), caller))
 
     def _turns(
         self, turns: Iterator[clarification_pb.ConverseRequest], ended: Callable[[], bool], caller: Principal

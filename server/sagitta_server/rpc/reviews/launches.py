@@ -8,13 +8,14 @@ from sagitta.review.v1 import preview_launch_service_pb2 as launch_pb
 from sagitta.review.v1 import preview_launch_service_pb2_grpc as launch_grpc
 from sagitta.review.v1 import review_pb2 as pb
 
-from sagitta_server.auth import Authenticator, Permission, Principal
+from sagitta_server.auth import Authenticator, Principal
 from sagitta_server.reviews.enums import LaunchStatus, PreviewStatus
 from sagitta_server.reviews.executions import LaunchAnswer, PreviewAnswer
 from sagitta_server.reviews.run_rows import RunRows
 from sagitta_server.reviews.service import ReviewService
+from sagitta_server.reviews.work import as_reader
 from sagitta_server.rpc.reviews import convert
-from sagitta_server.rpc.reviews.boundary import Context, Handlers, Waiting, alive, answers, expected, streams, tell
+from sagitta_server.rpc.reviews.boundary import Context, Handlers, Waiting, answers, end_of, expected, streams, tell
 
 RESULT_CHUNK = 1_048_576
 
@@ -50,14 +51,13 @@ class LaunchHandlers(Handlers, launch_grpc.PreviewLaunchServiceServicer):
         answer = self._service.request_preview(
             caller, request.session_id, expected(request), force=request.force, wait=False
         )
-        ended = alive(context, caller)
+        ended = end_of(context, caller)
         preview = answer.preview
         yield launch_pb.PreviewStreamResponse(preview=convert.preview(preview, request.session_id))
         while preview.preview_status is PreviewStatus.PENDING and not ended():
             with self._service.work.changed:
                 self._service.work.changed.wait(0.1)
-            reader = Principal(caller.user_id, caller.permissions | {Permission.SESSION_READ.value})
-            review = self._service.get_session(reader, request.session_id)
+            review = self._service.get_session(as_reader(caller), request.session_id)
             if review.preview is None or review.preview.preview_id != preview.preview_id:
                 return
             if review.preview.preview_status is not PreviewStatus.PENDING:
@@ -86,7 +86,7 @@ class LaunchHandlers(Handlers, launch_grpc.PreviewLaunchServiceServicer):
     def WatchRun(
         self, request: launch_pb.WatchRunRequest, context: Context, caller: Principal
     ) -> Iterator[launch_pb.WatchRunResponse]:
-        yield from self._waiting.admit(self._changes(request, alive(context, caller), caller))
+        yield from self._waiting.admit(self._changes(request, end_of(context, caller), caller))
 
     def _changes(
         self, request: launch_pb.WatchRunRequest, ended: Callable[[], bool], caller: Principal
@@ -115,7 +115,7 @@ class LaunchHandlers(Handlers, launch_grpc.PreviewLaunchServiceServicer):
         self, request: launch_pb.ReadRunResultRequest, context: Context, caller: Principal
     ) -> Iterator[launch_pb.ReadRunResultResponse]:
         self._service.get_run(caller, request.session_id, request.run_context_id)
-        with self._run_rows.bytes_of(request.run_context_id, alive(context, caller)) as rows:
+        with self._run_rows.bytes_of(request.run_context_id, end_of(context, caller)) as rows:
             while chunk := rows.read(RESULT_CHUNK):
                 yield launch_pb.ReadRunResultResponse(arrow_ipc=chunk)
 

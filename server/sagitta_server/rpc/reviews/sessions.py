@@ -11,9 +11,13 @@ from sagitta.review.v1 import review_sessions_service_pb2_grpc as sessions_grpc
 from sagitta_server.auth import Permission, Principal
 from sagitta_server.reviews.enums import ReadinessState, SessionStatus, SourceKind
 from sagitta_server.reviews.settle import active_task
+from sagitta_server.reviews.starting import Started
 from sagitta_server.reviews.watch import follow_events
+from sagitta_server.reviews.work import as_reader
 from sagitta_server.rpc.reviews import convert
-from sagitta_server.rpc.reviews.boundary import Context, Handlers, alive, answers, expected, streams, tell
+from sagitta_server.rpc.reviews.boundary import Context, Handlers, answers, end_of, expected, streams, tell
+
+_StartRequest = sessions_pb.StartSessionRequest | sessions_pb.StartSessionStreamRequest
 
 
 class SessionHandlers(Handlers, sessions_grpc.ReviewSessionsServiceServicer):
@@ -46,15 +50,7 @@ class SessionHandlers(Handlers, sessions_grpc.ReviewSessionsServiceServicer):
     def StartSession(
         self, request: sessions_pb.StartSessionRequest, context: Context, caller: Principal
     ) -> sessions_pb.StartSessionResponse:
-        caller.require(Permission.SESSION_MANAGE)
-        started = self._service.start_session(
-            caller,
-            convert.required_enum(SourceKind, request.source_kind, "body.source_kind"),
-            request.source_input,
-            request.environment_id,
-            key=request.idempotency_key,
-            wait=not request.no_wait,
-        )
+        started = self._start(caller, request, wait=not request.no_wait)
         tell(context, started.review, replayed=started.replayed)
         return sessions_pb.StartSessionResponse(session=convert.summary(started.review))
 
@@ -62,17 +58,9 @@ class SessionHandlers(Handlers, sessions_grpc.ReviewSessionsServiceServicer):
     def StartSessionStream(
         self, request: sessions_pb.StartSessionStreamRequest, context: Context, caller: Principal
     ) -> Iterator[sessions_pb.StartSessionStreamResponse]:
-        started = self._service.start_session(
-            caller,
-            convert.required_enum(SourceKind, request.source_kind, "body.source_kind"),
-            request.source_input,
-            request.environment_id,
-            key=request.idempotency_key,
-            wait=False,
-        )
+        started = self._start(caller, request, wait=False)
         task, session_id = active_task(started.review), started.review.session_id
-        reader = Principal(caller.user_id, caller.permissions | {Permission.SESSION_READ.value})
-        for stored in follow_events(self._service, reader, session_id, 0, alive(context, caller)):
+        for stored in follow_events(self._service, as_reader(caller), session_id, 0, end_of(context, caller)):
             if stored is None:
                 continue
             message = convert.event(stored, session_id)
@@ -116,7 +104,7 @@ class SessionHandlers(Handlers, sessions_grpc.ReviewSessionsServiceServicer):
     ) -> Iterator[sessions_pb.WatchSessionResponse]:
         session_id = request.session_id
         sequence = request.after_sequence
-        events = follow_events(self._service, caller, session_id, sequence, alive(context, caller))
+        events = follow_events(self._service, caller, session_id, sequence, end_of(context, caller))
         for stored in self._waiting.admit(events):
             if stored is None:
                 yield sessions_pb.WatchSessionResponse(event=_heartbeat(sequence))
@@ -138,6 +126,17 @@ class SessionHandlers(Handlers, sessions_grpc.ReviewSessionsServiceServicer):
             from_version=older,
             to_version=newer,
             changes=[sessions_pb.SemanticChange(**convert.change_fields(c)) for c in changes],
+        )
+
+    def _start(self, caller: Principal, request: _StartRequest, *, wait: bool) -> Started:
+        caller.require(Permission.SESSION_MANAGE)
+        return self._service.start_session(
+            caller,
+            convert.required_enum(SourceKind, request.source_kind, "body.source_kind"),
+            request.source_input,
+            request.environment_id,
+            key=request.idempotency_key,
+            wait=wait,
         )
 
 
