@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sagitta_gateway.allowed import allowed_methods
+from sagitta_gateway.bodies import says_json
 from sagitta_gateway.convert import Body, to_body
 from sagitta_gateway.middleware import REQUEST_ID
 from sagitta_gateway.presence import ClientGone
@@ -235,9 +236,10 @@ def not_json(request: Request) -> HttpError | None:
 
     It is not read all the same: a page of another site could send it without the browser asking first.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+    content_type = request.headers.get("content-type", "")
+    if says_json(content_type):
         return None
+    kind = content_type.partition(";")[0].strip()
     given = f"'{kind}'" if kind else "nothing"
     message = f"The body must be JSON: send the header Content-Type: application/json, not {given}."
     return HttpError(422, {"detail": message, "code": "INVALID_REQUEST"})

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sagitta_gateway.bodies import holds_half_surrogates
+from sagitta_gateway.bodies import escapes_half_a_surrogate, says_json
 from sagitta_gateway.config import GatewaySettings
 
 REQUEST_ID: ContextVar[str] = ContextVar("sagitta_request_id", default="")
@@ -82,12 +81,11 @@ class BodyLimit:
         declared = _header(scope, b"content-length")
         body = None if declared.isdigit() and int(declared) > limit else await _read(receive, limit)
         if body is None:
-            await _refuse(scope, send, _too_large(limit))
-            return
-        if holds_half_surrogates(body):
-            await _refuse(scope, send, _NOT_UNICODE)
-            return
-        await self._app(scope, _replay(body, receive), send)
+            await _refuse(send, 413, _too_large(scope["path"], limit))
+        elif _is_json(scope) and await escapes_half_a_surrogate(body):
+            await _refuse(send, 422, _NOT_UNICODE)
+        else:
+            await self._app(scope, replayed({"type": "http.request", "body": body, "more_body": False}, receive), send)
 
     def _limit(self, path: str) -> int:
         if path == f"{REVIEW_PREFIX}/uploads":
@@ -112,8 +110,8 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
             return b"".join(parts)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives the body once, then whatever the connection says next."""
+def replayed(message: Message, receive: Receive) -> Receive:
+    """Gives a message that was taken once more, then whatever the connection says next."""
     given = False
 
     async def replay() -> Message:
@@ -121,40 +119,33 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         if given:
             return await receive()
         given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return message
 
     return replay
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """Why a body goes no further; reviews have codes of their own."""
-
-    status: int
-    code: str
-    review_code: str
-    message: str
+def _is_json(scope: Scope) -> bool:
+    """Whether a body is said to be JSON; those of reviews are looked at where they are read."""
+    return says_json(_header(scope, b"content-type")) and not scope["path"].startswith(REVIEW_PREFIX)
 
 
-_NOT_UNICODE = _Refusal(422, "INVALID_REQUEST", "validation_error", "The body escapes half a surrogate pair in a text")
+_NOT_UNICODE = {"detail": "The body escapes half a surrogate pair in a text", "code": "INVALID_REQUEST"}
 
 
-def _too_large(limit: int) -> _Refusal:
+def _too_large(path: str, limit: int) -> dict[str, str]:
+    """What is told of a body; reviews have codes of their own."""
     message = f"Request body too large, at most {limit / 1_048_576:g} MB"
-    return _Refusal(413, "REQUEST_TOO_LARGE", "upload_too_large", message)
+    if path.startswith(REVIEW_PREFIX):
+        return {"error_code": "upload_too_large", "message": message}
+    return {"detail": message, "code": "REQUEST_TOO_LARGE"}
 
 
-async def _refuse(scope: Scope, send: Send, refusal: _Refusal) -> None:
-    told: dict[str, Any] = {"detail": refusal.message, "code": refusal.code}
-    if scope["path"].startswith(REVIEW_PREFIX):
-        told = {"error_code": refusal.review_code, "message": refusal.message}
-        if refusal is _NOT_UNICODE:
-            told["errors"] = [{"field": "body", "message": refusal.message}]
+async def _refuse(send: Send, status: int, told: dict[str, str]) -> None:
     body = orjson.dumps(told)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if refusal is not _NOT_UNICODE:
+    if status == 413:
         headers.append((b"connection", b"close"))  # what is left of the body is not read
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

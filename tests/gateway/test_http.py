@@ -84,11 +84,13 @@ def test_half_a_surrogate_is_no_text_anywhere(client: httpx.Client, place: Place
         (f"{place.session}/query/execute", {"model_id": place.model_id, "query": QUERY, "dialect": HALF}),
         ("/v1/oneshot/batch", {"session_id": HALF, "model_id": "x", "queries": [{"query": QUERY}]}),
         (f"{place.model}/find", {"query": HALF}),
-        ("/api/dataset-orchestration/sessions", {"source_kind": HALF}),
     ]
     for path, body in bodies:
         answer = client.post(path, content=json.dumps(body), headers=JSON)
         assert (answer.status_code, "surrogate" in answer.text) == (422, True), (path, answer.text)
+    reviews = "/api/dataset-orchestration/sessions"
+    refused = client.post(reviews, content=json.dumps({"source_kind": HALF}), headers=JSON)
+    assert (refused.status_code, refused.json()["errors"][0]["message"]) == (422, "holds text that is not Unicode")
     whole = client.post("/v1/sessions", content=json.dumps({"metadata": {"user": "😀"}}), headers=JSON)
     assert (whole.status_code, whole.json()["metadata"]) == (201, {"user": "😀"})
     literal = client.post("/v1/sessions", content=json.dumps({"metadata": {"user": r"\ud800"}}), headers=JSON)

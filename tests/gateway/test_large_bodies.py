@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -14,7 +16,8 @@ from gateway.conftest import Place
 from gateway.serving import QUERY
 from hypothesis import given
 from hypothesis import strategies as st
-from sagitta_gateway.bodies import JsonText
+from sagitta_gateway import bodies
+from sagitta_gateway.bodies import JsonText, escapes_half_a_surrogate
 from sagitta_gateway.routes.large import LARGE, MAX_KEYS, read_large
 
 JSON = {"Content-Type": "application/json"}
@@ -96,6 +99,26 @@ def test_a_large_invalid_query_is_answered(client: httpx.Client, place: Place) -
     for extra in ({"nonsense": PADDING}, {"dialect": 1, "nonsense": PADDING}, {"nonsense": 1}):
         body = {"model_id": place.model_id, "query": QUERY, **extra}
         assert client.post(f"{place.session}/query/sql", json=body, timeout=5).status_code == 422
+
+
+pieces = st.sampled_from(["\\", "\n", "ud800", "\ud83d", "\ude00", "😀", "한", "é", '"', "a" * 20]) | st.characters()
+
+
+@given(st.lists(pieces, max_size=30).map("".join), st.integers(12, 40))
+def test_half_a_surrogate_is_found_wherever_windows_end(text: str, window: int) -> None:
+    """Two halves that meet make a whole one."""
+    body = json.dumps({text: text}).encode()
+    with mock.patch.object(bodies, "_WINDOW", window):
+        found = asyncio.run(escapes_half_a_surrogate(body))
+    assert found is not is_unicode(next(iter(json.loads(body))))
+
+
+def is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 FLOODS: dict[str, tuple[str, Any]] = {

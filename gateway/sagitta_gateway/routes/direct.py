@@ -18,8 +18,9 @@ from fastapi import Request, params
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sagitta_gateway.middleware import replayed
 from sagitta_gateway.routes.large import LargeBodyRoute
 
 
@@ -55,7 +56,7 @@ class DirectRoutes:
         try:
             body = plan.adapter.validate_json(b"" if message.get("more_body") else message.get("body", b""))
         except ValidationError:
-            await self._app(scope, _again(message, receive), send)
+            await self._app(scope, replayed(message, receive), send)
             return
         scope["route"], scope["endpoint"], scope["path_params"] = plan.route, plan.route.endpoint, in_path
         request = Request(scope, receive, send)
@@ -85,20 +86,6 @@ async def _respond(endpoint: Callable[..., Any], request: Request, arguments: di
             raise
         response = await handlers[kind](request, error)
     return response
-
-
-def _again(message: Message, receive: Receive) -> Receive:
-    """Gives the message that was taken, then what follows it."""
-    given = False
-
-    async def replay() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return message
-
-    return replay
 
 
 def _is_json(scope: Scope) -> bool:
