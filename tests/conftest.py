@@ -6,8 +6,13 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from superset.install import VERSION, installation
 from superset.server import Superset, start
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+"""How long an example takes says how busy the machine is, and nothing about the code."""
 
 
 @pytest.fixture(scope="session")
