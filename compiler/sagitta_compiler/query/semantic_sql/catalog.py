@@ -80,6 +80,19 @@ class SqlCatalog:
             return self.default
         return next(iter(self.models)) if len(self.models) == 1 else None
 
+    def table(self, schema: str, name: str) -> Table | None:
+        """Returns a table of a model; without a schema one of the default model, or the virtual table of a model.
+
+        The name of the default schema is its virtual table, also when a data object differs from it in case alone.
+        """
+        if not schema:
+            default = self.default_schema
+            if default and name != default and (found := self.table(default, name)):
+                return found
+            schema, name = name, MODEL_TABLE
+        of = self.model(schema)
+        return table_named(of[0], of[1], name) if of is not None else None
+
 
 def tables(schema: str, model: ResolvedModel) -> Iterator[Table]:
     """Yields the tables of a model, sorted by name; a data object never hides a virtual table."""

@@ -15,7 +15,7 @@ from sagitta_compiler.diagnostics import CompileError
 from sagitta_compiler.query.query import DimensionItem
 from sagitta_compiler.query.semantic_sql.additivity import is_additive
 from sagitta_compiler.query.semantic_sql.allowed import check_allowed, check_tables
-from sagitta_compiler.query.semantic_sql.catalog import SqlCatalog, Table, TableKind, table_named
+from sagitta_compiler.query.semantic_sql.catalog import MODEL_TABLE, SqlCatalog, Table, TableKind
 from sagitta_compiler.query.semantic_sql.clauses import TRANSLATED, TranslatedSelect
 from sagitta_compiler.query.semantic_sql.literals import Values
 from sagitta_compiler.query.semantic_sql.names import Names
@@ -102,40 +102,23 @@ class Layers:
 
     def _default_table(self) -> Table:
         schema = self.catalog.default_schema
-        if schema is None or self.catalog.model(schema) is None:
+        found = self.catalog.table(schema, MODEL_TABLE) if schema else None
+        if found is None:
             raise self._no_model()
-        return self._named(schema, "model")
+        return found
 
     def _table(self, node: exp.Table) -> Table:
-        """Returns the table that a FROM names: `model`, `m`, `m.table`, `catalog.m.table`.
-
-        The name of the schema itself is its virtual table, also when a data object differs from it in case alone.
-        """
+        """Returns the table that a FROM names: `model`, `m`, `m.table`, `catalog.m.table`."""
         if not isinstance(node.this, exp.Identifier):
             raise refused("UNSUPPORTED_SQL_FEATURE", "Table functions are not possible.")
         catalog, schema, name = node.catalog, node.db, node.name
         if catalog and catalog.casefold() != self.catalog.name.casefold():
             raise refused("UNKNOWN_TABLE", f"There is no catalog {catalog!r}.", f"Use {self.catalog.name!r}.")
-        if schema:
-            return self._named(schema, name)
-        if name == self.catalog.default_schema:
-            return self._named(name, "model")
-        if self.catalog.default_schema and (found := self._find(self.catalog.default_schema, name)):
-            return found
-        if self.catalog.model(name) is not None:
-            return self._named(name, "model")
-        raise self._unknown_table(name)
-
-    def _find(self, schema: str, name: str) -> Table | None:
-        found = self.catalog.model(schema)
-        return table_named(found[0], found[1], name) if found is not None else None
-
-    def _named(self, schema: str, name: str) -> Table:
-        if self.catalog.model(schema) is None:
+        if schema and self.catalog.model(schema) is None:
             raise refused("UNKNOWN_MODEL", f"There is no model {schema!r}.", self._models_hint())
-        found = self._find(schema, name)
+        found = self.catalog.table(schema, name)
         if found is None:
-            raise self._unknown_table(f"{schema}.{name}")
+            raise self._unknown_table(f"{schema}.{name}" if schema else name)
         return found
 
     def _unknown_table(self, name: str) -> CompileError:

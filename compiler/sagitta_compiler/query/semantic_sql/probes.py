@@ -81,15 +81,13 @@ def _describe(tree: exp.Describe, catalog: SqlCatalog) -> CatalogStatement:
     table = tree.this
     if not isinstance(table, exp.Table):
         raise refused("UNSUPPORTED_SQL_FEATURE", "DESCRIBE takes a table.")
-    schema = table.db or catalog.default_schema or ""
-    found = catalog.model(schema)
-    known = table_named(found[0], found[1], table.name) if found else None
-    if found is None or known is None:
+    known = catalog.table(table.db, table.name)
+    if known is None:
         raise refused("UNKNOWN_TABLE", f"There is no table {table.sql()}.")
     query = (
         exp.select("column_name", "data_type", "is_nullable")
         .from_("information_schema.columns")
-        .where(exp.column("table_schema").eq(exp.Literal.string(found[0])))
+        .where(exp.column("table_schema").eq(exp.Literal.string(known.schema)))
         .where(exp.column("table_name").eq(exp.Literal.string(known.name)))
         .order_by("ordinal_position")
     )

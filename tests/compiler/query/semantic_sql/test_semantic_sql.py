@@ -317,6 +317,7 @@ def test_a_hostile_parameter_stays_a_value(catalog: SqlCatalog, database: duckdb
         "SELECT * FROM shop._measures_metadata",
         "SHOW TABLES",
         "DESCRIBE shop.model",
+        "DESCRIBE shop",
     ],
 )
 def test_probes_are_answered_from_the_catalog(sql: str, catalog: SqlCatalog) -> None:
