@@ -34,10 +34,10 @@ from sagitta_compiler.query.query import NullsOrder
 def finish(planner: Planner, frame: Frame, extra: tuple[Output, ...] = ()) -> Select:
     """The select that gives the query's columns in the query's order."""
     query = planner.query
+    if frame.select.group == () and not any(has_aggregate(frame.values[measure.value]) for measure in query.measures):
+        frame = replace(close(replace(frame, dims={}), planner.labels, "one row"), dims=frame.dims)
     if query.having:
         frame = _filtered(planner, frame)
-    if frame.select.group == () and not _aggregates(frame, query):
-        frame = replace(close(replace(frame, dims={}), planner.labels, "one row"), dims=frame.dims)
     outputs = {dim.label: Output(dim.label, frame.dims[dim.label]) for dim in query.dimensions}
     for measure in query.measures:
         outputs[measure.label] = Output(measure.label, typed(measure.value, frame.values[measure.value]))
@@ -52,12 +52,6 @@ def finish(planner: Planner, frame: Frame, extra: tuple[Output, ...] = ()) -> Se
         offset=query.offset,
         name="result",
     )
-
-
-def _aggregates(frame: Frame, query: BoundQuery) -> bool:
-    """Whether an aggregate among the outputs makes one row of all."""
-    shown = [frame.values[measure.value] for measure in query.measures]
-    return frame.select.having is not None or any(has_aggregate(scalar) for scalar in shown)
 
 
 def _filtered(planner: Planner, frame: Frame) -> Frame:
@@ -96,7 +90,6 @@ def having(planner: Planner, predicate: Predicate, frame: Frame) -> Scalar:
 
 
 def asks_for_rows(predicate: Predicate) -> bool:
-    """Whether a predicate on finished rows looks for related rows."""
     """Whether `exists` is in a predicate: it asks finished rows."""
     if isinstance(predicate, Group):
         return any(asks_for_rows(part) for part in predicate.members)
