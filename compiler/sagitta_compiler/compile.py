@@ -15,7 +15,7 @@ from sagitta_compiler.names import near
 from sagitta_compiler.plan.build import Plan, build_plan
 from sagitta_compiler.plan.explain import explain
 from sagitta_compiler.query.bind import bind_query
-from sagitta_compiler.query.bound import BoundQuery, LeafValue, NestedValue, Value, inputs_of, values_of
+from sagitta_compiler.query.bound import BoundQuery, LeafValue, NestedValue, inputs_of
 from sagitta_compiler.query.query import Query
 from sagitta_compiler.sql.dialects import DIALECTS, Dialect, UnsupportedError
 from sagitta_compiler.sql.lower import lower
@@ -73,7 +73,7 @@ def _unique(warnings: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
 
 
 def _check_aggregations(query: BoundQuery, dialect: Dialect, out: Diagnostics) -> None:
-    pending: list[Value] = [*(measure.value for measure in query.measures), *values_of(query.having)]
+    pending = list(query.values)
     while pending:
         value = pending.pop()
         pending.extend(inputs_of(value))

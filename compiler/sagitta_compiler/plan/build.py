@@ -111,8 +111,7 @@ def _check_own_filters(planner: Planner) -> None:
 
     A measure's own filter filters that measure alone.
     """
-    query = planner.query
-    asked = [leaves_of(value) for value in (*(m.value for m in query.measures), *values_of(query.having))]
+    asked = [leaves_of(value) for value in planner.query.values]
     for (leaf, predicate, member), home in planner.unnarrowed.items():
         items = [leaves for leaves in asked if leaf in leaves] or [(leaf,)]
         reached = (any((other, predicate, member) in planner.narrowed for other in leaves) for leaves in items)

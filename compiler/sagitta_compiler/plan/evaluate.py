@@ -173,7 +173,7 @@ def _place(
             legs[supplier] = []
     if not legs and not any(isinstance(leaf, NestedValue) for leaf in needs.rows):
         home = planner.anchor_of(planner.query.dimensions or dims)
-        legs[Coordinates(home, dims, clauses, unmeasured=bool(needs.here))] = []
+        legs[Coordinates(home, dims, clauses, unmeasured=planner.query.measured)] = []
     for leaf, where in rest:
         if leaf in needs.here:
             shared = where in legs and leaf.measure.semi_additive is None

@@ -97,8 +97,7 @@ def _is_flat(planner: Planner, frame: Frame, legs: list[Leg]) -> bool:
     shown = [frame.dims[dim.label] for dim in planner.query.dimensions]
     if any(key in shown[:position] for position, key in enumerate(shown)):
         return False  # an engine cannot roll up one of two equal keys and keep the other
-    values = (*(m.value for m in planner.query.measures), *values_of(planner.query.having))
-    return all(_rolls_up(value) for value in values)
+    return all(_rolls_up(value) for value in planner.query.values)
 
 
 def _rolls_up(value: Value) -> bool:

@@ -236,6 +236,16 @@ class BoundQuery:
     policies: tuple[Clause, ...] = ()
     """What the caller's rows must pass, wherever they are read."""
 
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """What is selected, then what HAVING tests."""
+        return (*(measure.value for measure in self.measures), *values_of(self.having))
+
+    @property
+    def measured(self) -> bool:
+        """Whether any measure is read: without, the rows are those of the dimensions alone."""
+        return any(leaves_of(value) for value in self.values)
+
 
 def grouping_flag(dimension: BoundDimension) -> str:
     """The label of a dimension's flag under ROLLUP and CUBE: 1 where it is rolled up."""
