@@ -110,11 +110,12 @@ class Scoper:
     def _widest_root(self, home: str, dims: Sequence[Dimension], far: Sequence[FieldRef]) -> str:
         """Returns the root that shows most dimensions and most members of those, of several the smallest.
 
-        The other dimensions are NULL in this leaf.
+        The other dimensions are NULL in this leaf. One that is selected several times counts once.
         """
+        different = {frozenset(dim) for dim in dims}
 
         def shown(name: str) -> tuple[int, int]:
-            count = sum(any(self.is_near(home, ref) or self._sees(name, ref) for ref in dim) for dim in dims)
+            count = sum(any(self.is_near(home, ref) or self._sees(name, ref) for ref in dim) for dim in different)
             return count, sum(self._sees(name, ref) for ref in set(far))
 
         served = {name: [ref for ref in far if self._sees(name, ref)] for name in self._reaching(self.graph, home, ())}

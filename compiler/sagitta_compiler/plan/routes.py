@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sagitta_compiler.model.resolved import ColumnRef
 from sagitta_compiler.plan.graph import JoinGraph, Path, joined
 from sagitta_compiler.query.bound import BoundDimension, Member
 
@@ -63,14 +64,19 @@ def route(graph: JoinGraph, home: str, dims: Iterable[BoundDimension]) -> Route:
 
 
 def _widest_root(graph: JoinGraph, home: str, dims: tuple[BoundDimension, ...]) -> str:
-    """Of the roots that show the home with a part of the dimensions, the one that shows most, then most members."""
+    """Of the roots that show the home with a part of the dimensions, the one that shows most, then most members.
+
+    What is selected several times, at one grain or another, counts once: it is one thing to show.
+    """
     near = set(graph.reach(home, "many"))
+    asked = {frozenset((waypoint(member), member.ref) for member in dim.members) for dim in dims}
+    fields = frozenset[tuple[str, ColumnRef]]().union(*asked)
     shown: dict[frozenset[str], tuple[int, int]] = {}
     for root in graph.roots(home):
         seen = set(graph.reach(root, "many"))
-        count = sum(any(waypoint(member) in near | seen for member in dim.members) for dim in dims)
-        members = {member for dim in dims for member in dim.members if waypoint(member) in seen - near}
-        if members:
-            shown[frozenset((home, *map(waypoint, members)))] = count, len(members)
+        count = sum(any(point in near | seen for point, _ in dim) for dim in asked)
+        far = [point for point, _ in fields if point in seen - near]
+        if far:
+            shown[frozenset((home, *far))] = count, len(far)
     most = max(shown.values())
     return graph.best_root(names for names, count in shown.items() if count == most)
