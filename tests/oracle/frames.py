@@ -181,15 +181,19 @@ class Frame:
             return []
         return [metric, *(inside for part in components(metric) for inside in self.metrics_inside(part))]
 
-    def position(self, name: str, code: str) -> int:
-        """Returns the place of a selected dimension, alone or coalesced; the finest where it is selected twice.
-
-        The others move along with it: they show the same time.
-        """
+    def places(self, name: str, code: str) -> list[int]:
+        """Returns the places of a selected dimension, alone or coalesced."""
         places = [place for place, part in enumerate(self.parts) if name in part.names]
         if not places:
             raise v.RefusedError(f"{name} is not selected", code)
-        return max(places, key=self._fineness)
+        return places
+
+    def position(self, name: str, level: Level, code: str) -> int | None:
+        """Returns the place of a dimension in rows of a level; the finest of several, None where all are rolled up.
+
+        The others move along with it: they show the same time.
+        """
+        return max((place for place in self.places(name, code) if place in level), key=self._fineness, default=None)
 
     def _fineness(self, place: int) -> int:
         return _FINENESS.index(self.parts[place].members[0][1])
@@ -436,19 +440,12 @@ class Frame:
                 return self._window(metric, added, row)
 
     def formula(self, expression: Expression, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:
-        return expressions.evaluate(expression.tree, lambda node: v.definite(self._component((node.name, added), row)))
-
-    def _component(self, asked: Asked, row: RowKey) -> v.Value:
-        """A formula reads aggregates as they are, and the values of other metrics as they are shown."""
-        metric = self.metric(asked[0])
-        return (
-            self.raw(asked, row) if metric is None or isinstance(metric, DerivedMetric) else self.finished(asked, row)
-        )
+        return expressions.evaluate(expression.tree, lambda node: v.definite(self.raw((node.name, added), row)))
 
     def _cumulative(self, metric: CumulativeMetric, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:
-        time = self.position(metric.time_dimension, "CUMULATIVE_TIME_DIMENSION_NOT_IN_SELECT")
+        time = self.position(metric.time_dimension, row.level, "CUMULATIVE_TIME_DIMENSION_NOT_IN_SELECT")
         partition = self._partition(metric.partition_by, metric.time_dimension)
-        if not row.keeps(time):
+        if time is None:
             members = [row]
         else:
             members = [
@@ -463,7 +460,7 @@ class Frame:
         """Returns the positions that must agree: those named, else all but the time dimension."""
         if named is None:
             return tuple(p for p, part in enumerate(self.parts) if time_dimension not in part.names)
-        return tuple(self.position(name, "UNKNOWN_PARTITION_DIMENSION") for name in named)
+        return tuple(place for name in named for place in self.places(name, "UNKNOWN_PARTITION_DIMENSION"))
 
     @staticmethod
     def _together(one: RowKey, other: RowKey, partition: Iterable[int]) -> bool:
@@ -483,8 +480,8 @@ class Frame:
         return True
 
     def _compared(self, metric: PeriodOverPeriodMetric, added: tuple[FilterNode, ...], row: RowKey) -> v.Value:
-        time = self.position(metric.time_dimension, "POP_TIME_DIMENSION_NOT_IN_SELECT")
-        if not row.keeps(time):
+        time = self.position(metric.time_dimension, row.level, "POP_TIME_DIMENSION_NOT_IN_SELECT")
+        if time is None:
             return None
         before = self._without_time_filters(metric, added, key_part(self.scoper, metric.time_dimension).members[0][0])
         now = before.shown_formula(metric.expression, added, row)
@@ -564,10 +561,10 @@ class Frame:
             raise v.RefusedError("lag and lead need a time dimension", "INVALID_LAG_LEAD")
         time = None
         if metric.time_dimension is not None:
-            time = self.position(metric.time_dimension, "WINDOW_TIME_DIMENSION_NOT_IN_SELECT")
+            time = self.position(metric.time_dimension, row.level, "WINDOW_TIME_DIMENSION_NOT_IN_SELECT")
         partition = self._partition(metric.partition_by or (None if by_time else ()), metric.time_dimension)
         peers = [other for other in self.level_rows(row.level) if self._together(other, row, partition)]
-        if time is not None and not row.keeps(time):
+        if by_time and time is None:
             peers = [row]
         ordered = sorted(peers, key=lambda other: self._time_order(metric, added, time, other))
         place = {
@@ -586,7 +583,7 @@ class Frame:
         dimensions = tuple(v.sort_key(member) for member in row.members)
         if time is None:
             return self._row_order(metric, added, row)
-        return (v.sort_key(row.member(time)) if row.keeps(time) else (), *dimensions)
+        return (v.sort_key(row.member(time)), *dimensions)
 
 
 _FINENESS: list[TimeGrain | None] = [
