@@ -72,21 +72,25 @@ class EngineWorkers:
         Raises:
             Failure: a worker did not start.
         """
-        for link in self._links:
-            with suppress(BrokenPipeError):  # it has ended: told below
+        try:
+            for link in self._links:
                 link.send((first.grpc, first.flight))
+            return self._places(stopped)
+        except (EOFError, ConnectionError, TimeoutError):  # one has ended, or takes too long
+            if stopped():
+                return None
+            raise Failure("WORKER_FAILED", "a process of the engine did not start", "Its log is above.") from None
+
+    def _places(self, stopped: Callable[[], bool]) -> tuple[str, ...] | None:
         deadline = time.monotonic() + START_SECONDS
         places = []
-        for process, link in zip(self._processes, self._links, strict=True):
-            while not link.poll(POLL_SECONDS):
+        for link in self._links:
+            while not link.poll(POLL_SECONDS):  # the end of its process is something to read too
                 if stopped():
                     return None
-                if not process.is_alive() or time.monotonic() > deadline:
-                    raise Failure("WORKER_FAILED", "a process of the engine did not start", "Its log is above.")
-            with suppress(EOFError):
-                places.append(link.recv())
-        if len(places) < len(self._links):
-            raise Failure("WORKER_FAILED", "a process of the engine did not start", "Its log is above.")
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+            places.append(link.recv())
         return tuple(places)
 
     def drain(self) -> None:
@@ -116,7 +120,7 @@ def _serve(settings: Settings, worker: Worker, link: Connection) -> None:
     configure_logging(settings.log)
     try:
         _serve_until_told(settings, worker, link)
-    except (EOFError, BrokenPipeError):
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the first process has closed its end, or is gone
     except Exception as error:  # noqa: BLE001 - told in words, as every failure to start is
         told = failure(error)
