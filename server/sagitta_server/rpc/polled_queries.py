@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from sagitta.semantic.v1 import polled_query_service_pb2 as pb
 from sagitta.semantic.v1 import query_service_pb2 as query_pb
-from sqlalchemy.exc import SQLAlchemyError
 
 from sagitta_server.config import PollingSettings
 from sagitta_server.errors import Reason, ServiceError, is_defect
@@ -173,7 +172,7 @@ class PolledQueries:
         self._cancelled.forget_before(limit - REMEMBERED_SECONDS)
 
     def close(self, seconds: float = 5.0) -> None:
-        """Ends everything; rows that are complete stay for the next start."""
+        """Ends everything within a time; rows that are complete stay for the next start."""
         self._closing.set()
         with self._lock:
             self._closed = True
@@ -182,8 +181,9 @@ class PolledQueries:
             query.token.cancel(CancelReason.SHUTDOWN)
         if self._watcher is not None:
             threads.append(self._watcher)
+        deadline = time.monotonic() + seconds
         for thread in threads:
-            thread.join(seconds)
+            thread.join(max(deadline - time.monotonic(), 0))
 
     def _watch(self) -> None:
         """Ends what was cancelled at another replica."""
@@ -195,8 +195,8 @@ class PolledQueries:
             try:
                 for query_id in self._cancelled.among(running):
                     self._cancel_here(query_id)
-            except SQLAlchemyError:
-                log.warning("cancels of other replicas cannot be read", exc_info=True)
+            except Exception:
+                log.exception("cancels of other replicas cannot be followed")
 
     def _begin(self, query_id: str, start: Start) -> PolledQuery:
         if self._closed or len(self._threads) >= self._settings.max_running:
@@ -208,6 +208,9 @@ class PolledQueries:
         claim = self._spool.claim(query_id)
         if claim is None:
             return self._follow(query_id)
+        if (kept := self._kept(query_id)) is not None:  # it ended elsewhere meanwhile: its rows may be read now
+            claim.release()
+            return kept
         token = CancelToken(self._settings.timeout_seconds, wants_progress=True)
         query = PolledQuery(query_id, token, self._now(), self._now())
         call = contextvars.copy_context()

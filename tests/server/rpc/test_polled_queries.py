@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -117,7 +120,7 @@ def running(engine: Engine) -> int:
     return int(source.running)
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -130,7 +133,7 @@ ROWS = [{"Parity": 0, "Sum": 20}, {"Parity": 1, "Sum": 25}]
 def test_a_query_is_started_polled_and_fetched_as_often_as_one_likes(start: Start) -> None:
     client = Client(start())
     ticket = client.start(QUICK).ticket
-    polled = client.poll(ticket, wait_seconds=10)
+    polled = client.poll(ticket, wait_seconds=60)
     assert polled.progress.state == pb.QUERY_STATE_SUCCEEDED
     assert (polled.progress.row_count, polled.progress.fraction) == (2, 1.0)
     assert polled.progress.expires_at.seconds > time.time() + 3500
@@ -144,19 +147,22 @@ def test_a_query_is_started_polled_and_fetched_as_often_as_one_likes(start: Star
 def test_a_long_query_tells_how_far_it_is_and_goes_on_without_its_caller(start: Start) -> None:
     engine = start()
     client = Client(engine)
-    started = time.monotonic()
-    ticket = client.start(SLOW).ticket
-    assert time.monotonic() - started < 2
+    started = client.start(SLOW)
+    assert started.progress.state == pb.QUERY_STATE_RUNNING, "it was not waited for"
+    ticket = started.ticket
     del client
-    fractions = []
+    fractions = [0.0]
     other = Client(engine)
-    for _ in range(8):
+
+    def is_told() -> bool:
         progress = other.poll(ticket, wait_seconds=0.1).progress
         assert progress.state == pb.QUERY_STATE_RUNNING
         if progress.HasField("fraction"):
             fractions.append(progress.fraction)
+        return len(set(fractions)) > 2
+
+    until(is_told, 60)
     assert fractions == sorted(fractions)
-    assert fractions[-1] > 0
     other.cancel(ticket)
 
 
@@ -175,10 +181,8 @@ def test_cancelling_ends_the_statement_and_is_remembered(start: Start) -> None:
     client = Client(engine)
     ticket = client.start(SLOW).ticket
     until(lambda: running(engine) == 1)
-    cancelled = time.monotonic()
     assert client.cancel(ticket).progress.state == pb.QUERY_STATE_CANCELLED
     until(lambda: running(engine) == 0)
-    assert time.monotonic() - cancelled < 1
     assert client.poll(ticket).progress.state == pb.QUERY_STATE_CANCELLED
     assert client.cancel(ticket).progress.state == pb.QUERY_STATE_CANCELLED
     with pytest.raises(grpc.RpcError) as caught:
@@ -191,7 +195,7 @@ def test_cancelling_ends_the_statement_and_is_remembered(start: Start) -> None:
 def test_a_failed_query_says_why(start: Start) -> None:
     client = Client(start())
     ticket = client.start(BROKEN).ticket
-    progress = client.poll(ticket, wait_seconds=10).progress
+    progress = client.poll(ticket, wait_seconds=60).progress
     assert progress.state == pb.QUERY_STATE_FAILED
     assert progress.error_reason == "EXECUTION_FAILED"
     assert "on fire" in progress.error_message
@@ -210,7 +214,7 @@ def test_rows_are_there_after_a_restart_without_running_again(start: Start) -> N
     first = start()
     client = Client(first)
     ticket = client.start(QUICK).ticket
-    assert client.poll(ticket, wait_seconds=10).progress.state == pb.QUERY_STATE_SUCCEEDED
+    assert client.poll(ticket, wait_seconds=60).progress.state == pb.QUERY_STATE_SUCCEEDED
     first.stop()
     second = start()
     executed: list[str] = []
@@ -246,10 +250,38 @@ def test_processes_of_one_data_directory_run_a_query_once_and_both_serve_its_row
     assert Client(second).cancel(ticket).progress.state == pb.QUERY_STATE_CANCELLED
     until(lambda: running(first) == 0)
     ticket = Client(first).start(WHOLE).ticket
-    polled = Client(second).poll(ticket, wait_seconds=30)
+    polled = Client(second).poll(ticket, wait_seconds=60)
     assert polled.progress.state == pb.QUERY_STATE_SUCCEEDED
     for engine in (first, second):
         assert Client(engine).table(ticket).num_rows == 3_000_000
+    assert executed == []
+
+
+def test_a_query_that_ends_elsewhere_while_it_is_asked_for_is_not_run_again(start: Start) -> None:
+    """Its rows would be written anew under whoever reads them."""
+    first, second = start(), start()
+    goes_on, executed = threading.Event(), []
+    source: Any = first.sources["default"]
+    execute = source.execute
+
+    def execute_late(sql: str, **named: Any) -> Any:
+        assert goes_on.wait(60)
+        return execute(sql, **named)
+
+    source.execute = execute_late
+    elsewhere: Any = second.sources["default"]
+    elsewhere.execute = lambda sql, **_: executed.append(sql)
+    ticket = Client(first).start(QUICK).ticket
+    cancelled = second.polled._cancelled
+
+    def look_late(query_ids: list[str]) -> frozenset[str]:
+        goes_on.set()
+        until(lambda: Client(first).poll(ticket).progress.state == pb.QUERY_STATE_SUCCEEDED, 60)
+        return cancelled.among(query_ids)
+
+    second.polled._cancelled = SimpleNamespace(among=look_late)  # type: ignore[assignment]
+    assert Client(second).poll(ticket).progress.state == pb.QUERY_STATE_SUCCEEDED
+    assert Client(second).table(ticket).to_pylist() == ROWS
     assert executed == []
 
 
@@ -260,10 +292,8 @@ def test_a_cancel_at_another_replica_ends_the_statement_and_it_is_started_nowher
     owner, other, third = (start(name, **shared) for name in ("owner", "other", "third"))
     ticket = Client(owner).start(SLOW).ticket
     until(lambda: running(owner) == 1)
-    cancelled = time.monotonic()
     assert Client(other).cancel(ticket).progress.state == pb.QUERY_STATE_CANCELLED
     until(lambda: running(owner) == 0)
-    assert time.monotonic() - cancelled < 3
     for engine in (owner, other, third):
         assert Client(engine).poll(ticket).progress.state == pb.QUERY_STATE_CANCELLED
         assert running(engine) == 0
@@ -274,7 +304,7 @@ def test_someone_else_a_changed_byte_and_a_late_caller_are_refused(start: Start)
     engine = start(access={"mode": "jwt"}, auth={"mode": "hs256", "secret": secret})
     ann, bob = (Client(engine, TokenIssuer(secret).issue(name, ())) for name in ("ann", "bob"))
     ticket = ann.start(QUICK).ticket
-    assert ann.poll(ticket, wait_seconds=10).progress.state == pb.QUERY_STATE_SUCCEEDED
+    assert ann.poll(ticket, wait_seconds=60).progress.state == pb.QUERY_STATE_SUCCEEDED
     for call in (bob.poll, bob.cancel, lambda body: list(bob.fetch(body))):
         with pytest.raises(grpc.RpcError) as caught:
             call(ticket)
@@ -300,7 +330,7 @@ def test_rows_are_those_that_the_caller_may_see_now(start: Start, tmp_path: Path
     engine = start(access={"mode": "jwt"}, auth={"mode": "hs256", "secret": SECRET})
     even, odd = (Client(engine, TokenIssuer(SECRET).issue("ann", (), extra={"parity": parity})) for parity in (0, 1))
     ticket = even.start(QUICK).ticket
-    assert even.poll(ticket, wait_seconds=10).progress.state == pb.QUERY_STATE_SUCCEEDED
+    assert even.poll(ticket, wait_seconds=60).progress.state == pb.QUERY_STATE_SUCCEEDED
     assert even.table(ticket).to_pylist() == ROWS[:1]
     assert odd.table(ticket).to_pylist() == ROWS[1:], "her claims have changed, so have her rows"
     with pytest.raises(grpc.RpcError) as caught:
@@ -309,29 +339,39 @@ def test_rows_are_those_that_the_caller_may_see_now(start: Start, tmp_path: Path
 
 
 def test_what_nobody_asks_for_is_ended_and_its_rows_are_removed(start: Start, tmp_path: Path) -> None:
-    engine = start(polling={"ticket_seconds": 1})
+    engine, folder = start(), tmp_path / "data" / "polled"
     client = Client(engine)
     client.start(SLOW)
     ended = client.start(QUICK).ticket
-    assert client.poll(ended, wait_seconds=10).progress.state == pb.QUERY_STATE_SUCCEEDED
+    assert client.poll(ended, wait_seconds=60).progress.state == pb.QUERY_STATE_SUCCEEDED
     until(lambda: running(engine) == 1)
-    time.sleep(1.2)
+    engine.polled._now = lambda: time.time() + 3601
     engine.polled.sweep()
     until(lambda: running(engine) == 0)
-    time.sleep(1.2)
+    assert list(folder.iterdir()), "files are as old as they are"
+    until(lambda: not list(folder.glob("*.lock")))
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
     engine.polled.sweep()
-    assert list((tmp_path / "data" / "polled").iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
-def test_limits_on_number_size_and_time(start: Start) -> None:
-    client = Client(start(polling={"max_running": 1, "max_result_mib": 1, "timeout_seconds": 2}))
+def test_so_many_run_at_once(start: Start) -> None:
+    client = Client(start(polling={"max_running": 1}))
     ticket = client.start(SLOW).ticket
     with pytest.raises(grpc.RpcError) as caught:
         client.start(SLOW)
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert client.poll(ticket, wait_seconds=10).progress.error_reason == "QUERY_TIMEOUT"
+    client.cancel(ticket)
+
+
+def test_limits_on_size_and_time(start: Start) -> None:
+    client = Client(start("brief", polling={"timeout_seconds": 0.5}))
+    ticket = client.start(SLOW).ticket
+    assert client.poll(ticket, wait_seconds=60).progress.error_reason == "QUERY_TIMEOUT"
+    client = Client(start("narrow", polling={"max_result_mib": 1}))
     ticket = client.start(WHOLE).ticket
-    progress = client.poll(ticket, wait_seconds=10).progress
+    progress = client.poll(ticket, wait_seconds=60).progress
     assert "1 MiB" in progress.error_message
 
 
@@ -341,5 +381,5 @@ def test_a_caller_that_stops_fetching_does_not_end_the_query(start: Start) -> No
     call = client.fetch(ticket)
     next(call)
     call.cancel()
-    assert client.poll(ticket, wait_seconds=30).progress.state == pb.QUERY_STATE_SUCCEEDED
+    assert client.poll(ticket, wait_seconds=60).progress.state == pb.QUERY_STATE_SUCCEEDED
     assert client.table(ticket).num_rows == 3_000_000
