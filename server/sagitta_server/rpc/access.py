@@ -78,7 +78,7 @@ class AccessControl:
             request_id=metadata.get(REQUEST_ID, "")[:128] or new_request_id(),
             principal=ANONYMOUS,
             client=metadata.get(CLIENT) or _address(context.peer()),
-            detail_bytes=min(int(room), MAX_DETAIL_BYTES) if room.isdigit() else DETAIL_BYTES,
+            detail_bytes=min(int(room[:12]), MAX_DETAIL_BYTES) if room.isdecimal() else DETAIL_BYTES,
         )
 
     def authenticate(self, method: str, context: grpc.ServicerContext) -> Principal:

@@ -74,7 +74,7 @@ def read_query_message(message: query_pb2.Query) -> Query:
         where=_nodes(message.where, "where"),
         having=_nodes(message.having, "having"),
         order_by=tuple(_order(item, f"order_by[{position}]") for position, item in enumerate(message.order_by)),
-        limit=_at_least(message.limit, 1, "limit") if message.HasField("limit") else None,
+        limit=_at_least(message.limit, 0, "limit") if message.HasField("limit") else None,
         offset=_at_least(message.offset, 0, "offset") if message.HasField("offset") else None,
         use_path_names=tuple(
             PathChoice(choice.source, choice.target, choice.path_name) for choice in message.use_path_names

@@ -99,7 +99,7 @@ def test_a_typed_query_becomes_the_same_value_as_its_text() -> None:
     [
         (query_pb2.Query(where=[query_pb2.FilterNode(filter=query_pb2.Filter(field="A"))]), "where[0].op"),
         (query_pb2.Query(where=[query_pb2.FilterNode()]), "where[0]"),
-        (query_pb2.Query(limit=0), "limit"),
+        (query_pb2.Query(limit=-1), "limit"),
         (query_pb2.Query(offset=-1), "offset"),
         (query_pb2.Query(grouping=99), "grouping"),  # type: ignore[arg-type]
         (
@@ -120,6 +120,10 @@ def test_what_has_no_meaning_is_refused_with_its_place(message: query_pb2.Query,
     with pytest.raises(read_query.UnreadableMessageError) as refused:
         read_query.read_query_message(message)
     assert refused.value.path == path
+
+
+def test_a_limit_of_no_rows_asks_for_the_columns_alone() -> None:
+    assert read_query.read_query_message(query_pb2.Query(limit=0)).limit == 0
 
 
 SCALARS = {
