@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sagitta_gateway.bodies import escapes_half_a_surrogate, says_json
 from sagitta_gateway.config import GatewaySettings
+from sagitta_gateway.presence import ClientGone
 
 REQUEST_ID: ContextVar[str] = ContextVar("sagitta_request_id", default="")
 CLIENT: ContextVar[str] = ContextVar("sagitta_client", default="")
@@ -79,7 +80,10 @@ class BodyLimit:
             return
         limit = self._limit(scope["path"].rstrip("/"))
         declared = _header(scope, b"content-length")
-        body = None if declared.isdigit() and int(declared) > limit else await _read(receive, limit)
+        try:
+            body = None if declared.isdigit() and int(declared) > limit else await _read(receive, limit)
+        except ClientGone:
+            return
         if body is None:
             await _refuse(send, 413, _too_large(scope["path"], limit))
         elif _is_json(scope) and await escapes_half_a_surrogate(body):
@@ -95,13 +99,17 @@ class BodyLimit:
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The whole body; None as soon as it is larger than the limit."""
+    """The whole body; None as soon as it is larger than the limit.
+
+    Raises:
+        ClientGone: the client went away before it had sent everything; what came may look whole, and is not.
+    """
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b"".join(parts)
+            raise ClientGone
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 from gateway.conftest import Place
 from gateway.serving import MODEL, QUERY, Serving, serving, settings
+from sagitta_gateway.config import GatewaySettings
+from sagitta_gateway.middleware import BodyLimit
 
 JSON = {"Content-Type": "application/json"}
 HALF = "\ud800"
@@ -95,6 +99,25 @@ def test_half_a_surrogate_is_no_text_anywhere(client: httpx.Client, place: Place
     assert (whole.status_code, whole.json()["metadata"]) == (201, {"user": "😀"})
     literal = client.post("/v1/sessions", content=json.dumps({"metadata": {"user": r"\ud800"}}), headers=JSON)
     assert literal.json()["metadata"] == {"user": r"\ud800"}
+
+
+def test_a_body_that_was_cut_off_is_not_served() -> None:
+    """What came of it is JSON, and more was announced: nobody knows what it would have said."""
+    came = iter([{"type": "http.request", "body": b"{}", "more_body": True}, {"type": "http.disconnect"}])
+    scope = {"type": "http", "method": "POST", "path": "/v1/sessions", "headers": []}
+    told: list[object] = []
+
+    async def receive() -> Any:
+        return next(came)
+
+    async def send(message: object) -> None:
+        told.append(message)
+
+    async def app(*_: object) -> None:
+        told.append("served")
+
+    asyncio.run(BodyLimit(app, GatewaySettings())(scope, receive, send))
+    assert told == []
 
 
 def test_a_mistake_in_json_is_named_with_its_place(client: httpx.Client) -> None:
