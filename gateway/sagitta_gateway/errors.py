@@ -109,8 +109,8 @@ class _Details:
     retry_after: int | None
 
 
-def http_error(error: Any) -> HttpError:
-    """The answer for a failed call (an `AioRpcError`)."""
+def http_error(error: Any, key_header: str) -> HttpError:
+    """The answer for a failed call (an `AioRpcError`) of a client whose API key would be in that header."""
     status = rpc_status.from_call(error)
     if status is None:
         return _transport(error)
@@ -118,7 +118,7 @@ def http_error(error: Any) -> HttpError:
     code = STATUS.get(details.reason, 500)
     headers = {"Retry-After": str(details.retry_after)} if details.retry_after is not None else {}
     if code == 401:
-        headers["WWW-Authenticate"] = _challenge(details)
+        headers["WWW-Authenticate"] = _challenge(details, key_header)
     return HttpError(code, {"detail": _detail(status.message, details), "code": _code(details)}, headers)
 
 
@@ -127,8 +127,8 @@ def _code(details: _Details) -> str:
     return details.metadata.get("code") or details.reason or "INTERNAL"
 
 
-def _challenge(details: _Details) -> str:
-    return 'ApiKey header="X-API-Key"' if details.metadata.get("code") == "AUTH_REQUIRED" else "Bearer"
+def _challenge(details: _Details, key_header: str) -> str:
+    return f'ApiKey header="{key_header}"' if details.metadata.get("code") == "AUTH_REQUIRED" else "Bearer"
 
 
 def _detail(message: str, details: _Details) -> Any:
@@ -259,7 +259,7 @@ def install(app: FastAPI) -> None:
 
     async def on_call(_: Request, error: Exception) -> Response:
         assert isinstance(error, grpc.RpcError)
-        return http_error(error).response()
+        return http_error(error, app.state.settings.api_key_header).response()
 
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

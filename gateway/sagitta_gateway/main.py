@@ -204,6 +204,7 @@ def _settings(arguments: Sequence[str] | None) -> GatewaySettings:
     parser.add_argument("--engine", help="host:port of the engine's gRPC surface; - reads it from standard input")
     parser.add_argument("--http", "--listen", dest="listen", help="host:port to listen on; port 0 takes a free one")
     parser.add_argument("--workers", type=int, help="processes that share the port")
+    parser.add_argument("--api-key-header", help="header of clients that is passed on to the engine as their API key")
     for name, meaning in FILES.items():
         parser.add_argument(f"--{name}", metavar="FILE", help=meaning)
     parser.add_argument("--metrics", dest="metrics_address", help="host:port that serves /metrics")
@@ -239,6 +240,7 @@ def _export(settings: GatewaySettings) -> None:
     os.environ[f"{PREFIX}ENGINE"] = settings.engine
     os.environ[f"{PREFIX}LISTEN"] = settings.listen
     os.environ[f"{PREFIX}METRICS_ADDRESS"] = settings.metrics_address
+    os.environ[f"{PREFIX}API_KEY_HEADER"] = settings.api_key_header
     for name in ("engine_ca", "engine_certificate", "engine_key"):
         if (path := getattr(settings, name)) is not None:
             os.environ[f"{PREFIX}{name.upper()}"] = str(path)

@@ -169,7 +169,7 @@ class AccessSettings(Section):
     """`none`: everybody; `api_key`: holders of a key; `jwt`: bearers of a token."""
     api_keys: tuple[SecretStr, ...] = ()
     """Accepted keys; several allow rotation."""
-    api_key_header: str = "x-api-key"
+    api_key_header: str = "X-API-Key"
     """The header that carries an API key."""
     allow_unauthenticated: bool = False
     """Lets the engine listen on a public address without authentication."""

@@ -10,6 +10,7 @@ from uuid import RFC_4122, UUID
 import httpx
 import pytest
 from gateway.serving import MODEL, QUERY, Serving, serving, settings
+from harness.server import serving as serve
 from sagitta_server.app import Engine, EngineStartError
 from sagitta_server.config import Settings
 
@@ -46,6 +47,21 @@ def test_calls_without_a_key_are_401_and_with_a_wrong_one_403(guarded: Serving) 
 @pytest.mark.parametrize("headers", [{"X-API-Key": KEY}, {"X-API-Key": OTHER}, {"Authorization": f"Bearer {KEY}"}])
 def test_any_key_in_either_header_is_accepted(guarded: Serving, headers: dict[str, str]) -> None:
     assert guarded.client.get("/v1/dialects", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_header_that_the_engine_reads_is_the_one_that_the_gateway_passes_on(tmp_path: Path, workers: str) -> None:
+    environment = {
+        "SAGITTA_ACCESS__MODE": "api_key",
+        "SAGITTA_ACCESS__API_KEYS": KEY,
+        "SAGITTA_ACCESS__API_KEY_HEADER": "X-Tenant-Key",
+        "SAGITTA_HTTP__WORKERS": workers,
+    }
+    with serve(tmp_path, [], environment=environment) as server:
+        address = f"{server.http}/v1/dialects"
+        assert httpx.get(address, headers={"X-Tenant-Key": KEY}, timeout=60).status_code == 200
+        missing = httpx.get(address, headers={"X-API-Key": KEY}, timeout=60)
+        assert (missing.status_code, missing.headers["www-authenticate"]) == (401, 'ApiKey header="X-Tenant-Key"')
 
 
 @pytest.mark.parametrize("path", ["/health", "/docs", "/openapi.json", "/robots.txt", "/docs/assets/swagger-ui.css"])

@@ -79,7 +79,8 @@ def gateway_of(settings: Settings, wanted: bool) -> AbstractContextManager[Gatew
         return nullcontext()
     tls = {"certificate": settings.tls.certificate, "key": settings.tls.key, "client-ca": settings.tls.client_ca}
     files = [word for name, path in tls.items() if path is not None for word in (f"--tls-{name}", str(path))]
-    return GatewayProcess(["--http", settings.http.address, "--workers", str(settings.http.workers), *files])
+    places = ["--http", settings.http.address, "--workers", str(settings.http.workers)]
+    return GatewayProcess([*places, "--api-key-header", settings.access.api_key_header, *files])
 
 
 @contextmanager
