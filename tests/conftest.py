@@ -6,9 +6,11 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from harness.scheduling import SurvivingScheduling
 from hypothesis import HealthCheck, settings
 from superset.install import VERSION, installation
 from superset.server import Superset, start
+from xdist.remote import Producer
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -24,6 +26,12 @@ def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
     running = start(made, tmp_path_factory.mktemp("superset"))
     yield running
     running.stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SurvivingScheduling | None:
+    """A process of the tests that dies fails its test; it does not hang the run."""
+    return SurvivingScheduling(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(wrapper=True)
