@@ -1,5 +1,6 @@
 """Queries on the demo's model that the docs and the help show: each of them compiles."""
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ SQL = re.compile(
     r"""(?:'|\"{3})(SELECT (?:(?!\"{3}|'\n|' ).)+? FROM tpch(?:(?!\"{3}|'\n|' ).)*)(?:'$|' |\"{3})""", re.MULTILINE
 )
 OBJECT = re.compile(r"""-d '(\{.*?"?select"?.*?\})'""", re.DOTALL)
+BODY = re.compile(r"""(?:-d|--data|--json) '(\{.*?\})'""", re.DOTALL)
 
 
 def shown() -> dict[str, str]:
@@ -39,4 +41,13 @@ def test_examples_are_found() -> None:
 
 @pytest.mark.parametrize(("name", "text"), EXAMPLES)
 def test_shown_query_compiles(model: NamedModel, name: str, text: str) -> None:
-    assert compiled(model, text, "duckdb").sql
+    query = compiled(model, text, "duckdb")
+    assert query.sql
+    assert query.warnings == ()
+
+
+def test_shown_bodies_are_json() -> None:
+    bodies = [body for page in shown().values() for body in BODY.findall(page)]
+    assert len(bodies) > 4
+    for body in bodies:
+        json.loads(body)
