@@ -63,6 +63,15 @@ def test_every_decision_has_a_number_of_its_own_and_a_date() -> None:
     assert len(numbers) == len(set(numbers)) > 20
 
 
+def test_every_folder_of_code_is_on_the_map() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    packages = (file.parent for file in ROOT.glob("*/sagitta_*/*/__init__.py"))
+    suites = (folder for folder in ROOT.glob("tests/[a-z]*") if folder.is_dir())
+    folders = [path.relative_to(ROOT).as_posix() for path in (*packages, *suites)]
+    assert len(folders) > 30
+    assert [name for name in folders if f"`{name}`" not in text] == []
+
+
 def test_every_page_is_in_the_index() -> None:
     linked = set(LINK.findall((ROOT / "docs" / "index.md").read_text()))
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
