@@ -45,7 +45,7 @@ class QueryRequest(BaseModel):
     query: QueryBody = Field(description="The question.")
     dialect: str | None = Field(
         default=None,
-        description="When omitted: the model's default, then the server's, then postgres.",
+        description="When omitted: the model's default, else `DB_VENDOR`, else that of the first warehouse.",
         examples=["duckdb"],
     )
 

@@ -121,7 +121,7 @@ class RunBatchRequest(_message.Message):
     model_id: _builtins.str
     """One that the session holds."""
     dialect: _builtins.str
-    """The dialect; empty: the model's default, then the server's, then postgres."""
+    """The dialect; empty: the model's default, else `DB_VENDOR`, else that of the first warehouse."""
     execute: _builtins.bool
     """Whether the queries are executed, or compiled only."""
     max_parallelism: _builtins.int

@@ -139,7 +139,7 @@ class DiscoveryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMeasures(self, request, context):
-        """Lists the measures, counted rows included.
+        """Lists the measures, row counts included.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

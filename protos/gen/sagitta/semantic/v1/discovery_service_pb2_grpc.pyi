@@ -44,7 +44,7 @@ class DiscoveryServiceStub:
     GetDimension: _grpc.UnaryUnaryMultiCallable[_discovery_service_pb2.GetDimensionRequest, _discovery_service_pb2.GetDimensionResponse]
     """Returns one dimension."""
     ListMeasures: _grpc.UnaryUnaryMultiCallable[_discovery_service_pb2.ListMeasuresRequest, _discovery_service_pb2.ListMeasuresResponse]
-    """Lists the measures, counted rows included."""
+    """Lists the measures, row counts included."""
     GetMeasure: _grpc.UnaryUnaryMultiCallable[_discovery_service_pb2.GetMeasureRequest, _discovery_service_pb2.GetMeasureResponse]
     """Returns one measure."""
     ListMetrics: _grpc.UnaryUnaryMultiCallable[_discovery_service_pb2.ListMetricsRequest, _discovery_service_pb2.ListMetricsResponse]
@@ -82,7 +82,7 @@ class DiscoveryServiceAsyncStub(DiscoveryServiceStub):
     GetDimension: _aio.UnaryUnaryMultiCallable[_discovery_service_pb2.GetDimensionRequest, _discovery_service_pb2.GetDimensionResponse]  # type: ignore[assignment]
     """Returns one dimension."""
     ListMeasures: _aio.UnaryUnaryMultiCallable[_discovery_service_pb2.ListMeasuresRequest, _discovery_service_pb2.ListMeasuresResponse]  # type: ignore[assignment]
-    """Lists the measures, counted rows included."""
+    """Lists the measures, row counts included."""
     GetMeasure: _aio.UnaryUnaryMultiCallable[_discovery_service_pb2.GetMeasureRequest, _discovery_service_pb2.GetMeasureResponse]  # type: ignore[assignment]
     """Returns one measure."""
     ListMetrics: _aio.UnaryUnaryMultiCallable[_discovery_service_pb2.ListMetricsRequest, _discovery_service_pb2.ListMetricsResponse]  # type: ignore[assignment]
@@ -141,7 +141,7 @@ class DiscoveryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _discovery_service_pb2.ListMeasuresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_discovery_service_pb2.ListMeasuresResponse, _abc.Awaitable[_discovery_service_pb2.ListMeasuresResponse]]:
-        """Lists the measures, counted rows included."""
+        """Lists the measures, row counts included."""
 
     @_abc_1.abstractmethod
     def GetMeasure(

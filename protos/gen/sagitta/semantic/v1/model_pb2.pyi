@@ -234,7 +234,7 @@ class ModelCounts(_message.Message):
     dimensions: _builtins.int
     """How many dimensions it declares."""
     measures: _builtins.int
-    """How many measures it declares; those that count rows come by themselves and do not count here."""
+    """How many measures it declares, row counts left out."""
     metrics: _builtins.int
     """How many metrics it declares."""
     def __init__(

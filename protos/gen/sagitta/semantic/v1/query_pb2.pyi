@@ -138,7 +138,7 @@ class _FilterOperatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Filter
     FILTER_OPERATOR_LENGTH_LT: _FilterOperator.ValueType  # 27
     """The text is shorter."""
     FILTER_OPERATOR_RELATIVE: _FilterOperator.ValueType  # 28
-    """In a date range relative to today."""
+    """Within a period relative to today."""
     FILTER_OPERATOR_EXISTS: _FilterOperator.ValueType  # 29
     """Related rows exist."""
     FILTER_OPERATOR_NOT_EXISTS: _FilterOperator.ValueType  # 30
@@ -204,7 +204,7 @@ FILTER_OPERATOR_LENGTH_GT: FilterOperator.ValueType  # 26
 FILTER_OPERATOR_LENGTH_LT: FilterOperator.ValueType  # 27
 """The text is shorter."""
 FILTER_OPERATOR_RELATIVE: FilterOperator.ValueType  # 28
-"""In a date range relative to today."""
+"""Within a period relative to today."""
 FILTER_OPERATOR_EXISTS: FilterOperator.ValueType  # 29
 """Related rows exist."""
 FILTER_OPERATOR_NOT_EXISTS: FilterOperator.ValueType  # 30
@@ -330,7 +330,7 @@ class Query(_message.Message):
     dimensions_exclude: _builtins.bool
     """Asks for the combinations of dimension members that do not occur."""
     allow_fan_out: _builtins.bool
-    """Silences the warning about mixed grains."""
+    """Silences the warning about groups that overlap."""
     grouping: Global___Grouping.ValueType
     """Subtotals; UNSPECIFIED asks for none."""
     @_builtins.property
@@ -573,11 +573,11 @@ class Filter(_message.Message):
 
     @_builtins.property
     def relative(self) -> Global___RelativePeriod:
-        """The range of OPERATOR_RELATIVE."""
+        """The period of FILTER_OPERATOR_RELATIVE."""
 
     @_builtins.property
     def subquery(self) -> Global___Subquery:
-        """The target of OPERATOR_EXISTS."""
+        """The target of FILTER_OPERATOR_EXISTS and its negation."""
 
     def __init__(
         self,
@@ -630,7 +630,7 @@ Global___FilterGroup: _TypeAlias = FilterGroup  # noqa: Y015
 
 @_typing.final
 class RelativePeriod(_message.Message):
-    """A date range relative to today."""
+    """A period relative to today."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -639,11 +639,11 @@ class RelativePeriod(_message.Message):
     FUTURE_FIELD_NUMBER: _builtins.int
     EXCLUDE_CURRENT_FIELD_NUMBER: _builtins.int
     unit: Global___TimeGrain.ValueType
-    """day, week, month or year."""
+    """TIME_GRAIN_DAY, _WEEK, _MONTH, _QUARTER or _YEAR."""
     count: _builtins.int
     """How many, at least 1."""
     future: _builtins.bool
-    """Whether the range lies ahead."""
+    """Whether the period lies ahead."""
     exclude_current: _builtins.bool
     """Whether the current day is left out."""
     def __init__(

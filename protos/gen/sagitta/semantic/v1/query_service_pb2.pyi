@@ -67,7 +67,7 @@ class CompileQueryRequest(_message.Message):
     semantic_sql: _builtins.str
     """As SQL on the model's virtual table."""
     dialect: _builtins.str
-    """The dialect; empty: the model's default, then the server's, then postgres."""
+    """The dialect; empty: the model's default, else `DB_VENDOR`, else that of the first warehouse."""
     @_builtins.property
     def query(self) -> _query_pb2.Query:
         """As a message."""
@@ -180,7 +180,7 @@ class PlanQueryRequest(_message.Message):
     semantic_sql: _builtins.str
     """As SQL on the model's virtual table."""
     dialect: _builtins.str
-    """The dialect; empty: the model's default, then the server's, then postgres."""
+    """The dialect; empty: the model's default, else `DB_VENDOR`, else that of the first warehouse."""
     include_database_explain: _builtins.bool
     """Also asks the warehouse for its own plan: one round trip, which some warehouses bill."""
     @_builtins.property
@@ -338,7 +338,7 @@ class ExecuteQueryRequest(_message.Message):
     semantic_sql: _builtins.str
     """As SQL on the model's virtual table."""
     dialect: _builtins.str
-    """The dialect; empty: the model's default, then the server's, then postgres."""
+    """The dialect; empty: the model's default, else `DB_VENDOR`, else that of the first warehouse."""
     no_default_limit: _builtins.bool
     """Leaves a query without a limit unlimited, where otherwise the server's default limit cuts (and says so)."""
     timezone: _builtins.str
