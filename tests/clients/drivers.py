@@ -123,12 +123,13 @@ def _rust() -> list[str]:
 
 @cache
 def _node() -> list[str]:
-    folder = CACHE / "node"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("client.js", "package.json"):
-        shutil.copy(HERE / "flight_node" / name, folder)
-    command = [tool("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-    _built(run(command, folder), "Node client")
+    folder, source = CACHE / "node", HERE / "flight_node"
+    with _building(folder / "node_modules" / ".package-lock.json", source) as needed:
+        if needed:
+            shutil.rmtree(folder, ignore_errors=True)  # npm does not mend what an install that failed has left
+            shutil.copytree(source, folder)
+            command = [tool("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+            _built(run(command, folder), "Node client")
     return [tool("node"), str(folder / "client.js")]
 
 
