@@ -76,7 +76,7 @@ dialects: install  ## Compares the rows of SQLite, ClickHouse and Spark (which n
 
 .PHONY: fuzz
 fuzz: install  ## Loads 50,000 random and wounded texts as models and queries.
-	$(PYTEST) tests/compiler/model/test_fuzz.py --hypothesis-profile fuzz --timeout 3600
+	$(PYTEST) tests/compiler/model/test_fuzz.py --hypothesis-profile fuzz --timeout 3600 -o faulthandler_timeout=0
 
 .PHONY: clients
 clients: install  ## Runs the tests with clients in other languages (those whose tools are present).
