@@ -507,6 +507,4 @@ def _exists(chooser: Chooser, objects: Sequence[str], used: set[str]) -> Documen
     subquery: Document = {"dataObject": there}
     if chooser.chance(60):
         subquery["filter"] = [{"field": "Kind", "op": "equals", "value": "x"}]
-    if here == there:
-        return {"field": f"{here}.Kind", "op": "set"}
     return {"field": f"{here}.Id", "op": chooser.choose(("exists", "nonexists")), "subquery": subquery}

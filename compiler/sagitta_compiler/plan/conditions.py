@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sagitta_compiler.diagnostics import Diagnostics
+from sagitta_compiler.model.resolved import ColumnRef
 from sagitta_compiler.model.types import AbstractType, FilterOperator, TimeGrain
 from sagitta_compiler.plan.graph import Edge, JoinGraph, Path, joined
 from sagitta_compiler.plan.relations import Output, Select
@@ -20,6 +21,7 @@ from sagitta_compiler.plan.scalars import (
     Scalar,
     Truncate,
     all_of,
+    coalesce,
 )
 from sagitta_compiler.plan.scope import Scope
 from sagitta_compiler.query.bound import Clause, Group, Member, Predicate, RowExists, Test, members_of
@@ -444,25 +446,50 @@ class Conditions:
         if found is None or there is None:
             return TRUE if predicate.negated else FALSE  # nothing is related to a row that is not there
         scope, path = found
-        outer = scope.at(path, reason="filter")
+        exists = self._related(predicate, scope, path, there) if there else self._of_itself(predicate, scope, path)
+        return Call("not", (exists,)) if predicate.negated else exists
+
+    def _related(self, predicate: RowExists, scope: Scope, path: Path, there: Path) -> Scalar:
+        """Whether the row at a path has such rows of another object."""
         back = tuple(edge.reversed() for edge in reversed(there))
 
         def build(inner: Scope) -> Scalar | None:
             def inside(member: Member) -> tuple[Scope, Path] | None:
                 steps = self._on_the_way(back, member)
-                if steps is None:
-                    self._out.error(
-                        "UNREACHABLE_SUBQUERY_FILTER_OBJECT",
-                        f"'{member.name}' cannot be reached from '{predicate.target}'",
-                        "where",
-                        context={"field": member.name, "dataObject": predicate.target},
-                    )
-                return None if steps is None else (inner, steps)
+                return self._checked(predicate, member, None if steps is None else (inner, steps))
 
             return all_of(self.predicate(part, inside) for part in predicate.members)
 
-        exists = self._correlated(outer, back, build) if back else TRUE
-        return Call("not", (exists,)) if predicate.negated else exists
+        return self._correlated(scope.at(path, reason="filter"), back, build)
+
+    def _of_itself(self, predicate: RowExists, scope: Scope, path: Path) -> Scalar:
+        """Whether the row at a path is there and is such a row: asked for its own object, it is the one related."""
+
+        def inside(member: Member) -> tuple[Scope, Path] | None:
+            steps = member_path(self._graph, predicate.target, member)
+            return self._checked(predicate, member, None if steps is None else (scope, (*path, *steps)))
+
+        met = (
+            scope.column(path, ColumnRef(predicate.target, far), reason="filter")
+            for edge in path[-1:]
+            for _, far in edge.pairs
+        )
+        parts = [Call("is_not_null", (key,)) for key in met]
+        whole = all_of([*parts, *(self.predicate(part, inside) for part in predicate.members)])
+        return TRUE if whole is None else coalesce(whole, FALSE)
+
+    def _checked(
+        self, predicate: RowExists, member: Member, found: tuple[Scope, Path] | None
+    ) -> tuple[Scope, Path] | None:
+        """Where a field of a sub-filter is read; reports one that nothing reaches."""
+        if found is None:
+            self._out.error(
+                "UNREACHABLE_SUBQUERY_FILTER_OBJECT",
+                f"'{member.name}' cannot be reached from '{predicate.target}'",
+                "where",
+                context={"field": member.name, "dataObject": predicate.target},
+            )
+        return found
 
     def _on_the_way(self, back: Path, member: Member) -> Path | None:
         """The path to a member that is seen from a row on a way, the one at its start first."""
