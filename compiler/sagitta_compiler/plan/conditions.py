@@ -286,10 +286,14 @@ class Conditions:
             if path is None:
                 continue
             path = joined(lead, path)
-            across = max((at for at, edge in enumerate(path, start=1) if edge.multiplies), default=0)
-            if any(taken[:across] == path[:across] for taken in self._walked):
+            if self.walks(path):
                 return path
         return None
+
+    def walks(self, path: Path) -> bool:
+        """Whether the many-to-many steps of a path from the root are walked anyway, for a dimension or the measure."""
+        across = max((at for at, edge in enumerate(path, start=1) if edge.multiplies), default=0)
+        return any(taken[:across] == path[:across] for taken in self._walked)
 
     def _place(self, member: Member) -> tuple[Scope, Path] | None:
         path = self._near(member)

@@ -188,14 +188,22 @@ class _Leg:
                 if path and any(edge.join.required for edge in path):
                     self._scope.at(joined(self._route.to_home, path), reason=f"required by {dim.label}")
                 elif path is None:
-                    self._demands_a_partner(member)
+                    self._demands_a_partner(dim, member)
         for path in sorted(self._where.demands, key=len):
             self._scope.at(joined(self._route.to_home, path), reason="required by the measure")
 
-    def _demands_a_partner(self, member: Member) -> None:
-        """A required many-to-many step drops the rows without a partner, but must not multiply those with one."""
+    def _demands_a_partner(self, dim: BoundDimension, member: Member) -> None:
+        """A required many-to-many step drops the rows without a partner, but must not multiply those with one.
+
+        Where the step is walked anyway, the joined row is the partner.
+        """
         path = member_path(self._planner.graph, self._where.home, member, "many")
-        if path and any(edge.join.required for edge in path):
+        if not path or not any(edge.join.required for edge in path):
+            return
+        way = joined(self._route.to_home, path)
+        if self._conditions.walks(way):
+            self._scope.at(way, reason=f"required by {dim.label}")
+        else:
             self._partners.append(self._conditions.has_partner(path))
 
     def _aggregate(self, leaf: LeafValue) -> Scalar:
