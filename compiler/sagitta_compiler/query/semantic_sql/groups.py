@@ -22,7 +22,7 @@ from sagitta_compiler.query.semantic_sql.aggregates import argument_of, has_aggr
 from sagitta_compiler.query.semantic_sql.allowed import check_allowed
 from sagitta_compiler.query.semantic_sql.answer import KEY, Output, answer, key_of, labelled, outside_queries, with_this
 from sagitta_compiler.query.semantic_sql.asked import Asked, labels_of
-from sagitta_compiler.query.semantic_sql.catalog import ColumnKind
+from sagitta_compiler.query.semantic_sql.catalog import ColumnKind, measure_type
 from sagitta_compiler.query.semantic_sql.clauses import (
     TranslatedSelect,
     is_translated,
@@ -321,7 +321,7 @@ class GroupedSelect:
             raise _NotAMeasureError
         self._asked.measure_column(name)  # also when it is not shown: the groups are those in which it has a value
         measure = self._asked.model.measures.get(name)
-        kind = measure.result_type if measure is not None else AbstractType.FLOAT
+        kind = measure_type(self._asked.model, measure) if measure is not None else AbstractType.FLOAT
         return Item(ColumnKind.MEASURE, name, kind)
 
     # order and assembly

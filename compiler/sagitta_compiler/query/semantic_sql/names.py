@@ -85,7 +85,7 @@ class Names:
 
     def _of(self, label: str) -> Item:
         if dimension := self.model.dimensions.get(label):
-            return Item(ColumnKind.DIMENSION, label, dimension.result_type)
+            return Item(ColumnKind.DIMENSION, label, self.model.column(dimension.ref).type)
         if measure := self.model.measures.get(label):
             return Item(ColumnKind.MEASURE, label, measure_type(self.model, measure))
         return Item(ColumnKind.METRIC, label, AbstractType.FLOAT)

@@ -7,11 +7,12 @@ import datetime as dt
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 
 import duckdb
 import pytest
-from compiler.query.semantic_sql.shop import NOW, compiled, rows
-from sagitta_compiler import CompileError
+from compiler.query.semantic_sql.shop import MODEL, NOW, compiled, rows
+from sagitta_compiler import CompileError, load_model, query_to_dict, read_query
 from sagitta_compiler.query.semantic_sql import (
     Acknowledgement,
     CatalogStatement,
@@ -292,6 +293,43 @@ def test_parameters_are_typed_by_what_they_are_compared_with(catalog: SqlCatalog
         ("3", "string"),
         ("4", "int"),
     ]
+
+
+def test_a_dimension_without_a_type_has_that_of_its_column(database: duckdb.DuckDBPyConnection) -> None:
+    model = load_model(MODEL.replace(", resultType: date", "")).model
+    assert model is not None
+    catalog = SqlCatalog("sagitta", {"shop": model})
+    sql = 'SELECT "Order Day:year", "Revenue" FROM shop WHERE "Order Day" >= ?'
+    prepared = translate_sql(sql, catalog)
+    assert isinstance(prepared, SemanticStatement)
+    assert [p.type for p in prepared.parameters] == ["date"]
+    text, _ = compiled(sql, catalog, (dt.date(2025, 1, 1),))
+    assert rows(database, text) == [(dt.date(2025, 1, 1), 150.0)]
+
+
+def test_having_on_a_measure_of_dates_takes_a_date() -> None:
+    latest = "  Latest: {columns: [{dataObject: Orders, column: Day}], aggregation: max}\nmetrics:"
+    model = load_model(MODEL.replace("metrics:", latest)).model
+    assert model is not None
+    sql = 'SELECT "Status", "Latest" FROM shop HAVING "Latest" > ?'
+    prepared = translate_sql(sql, SqlCatalog("sagitta", {"shop": model}))
+    assert isinstance(prepared, SemanticStatement)
+    assert [p.type for p in prepared.parameters] == ["date"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'SELECT SUM("Revenue") FROM shop WHERE 1 = 0',
+        'SELECT SUM("Revenue") FILTER (WHERE 1 = 0) FROM shop',
+        'SELECT SUM("Revenue") FROM shop WHERE EXISTS (SELECT 1 FROM "Orders" WHERE FALSE)',
+    ],
+)
+def test_a_condition_that_is_never_true_is_told_so_that_it_can_be_read(sql: str, catalog: SqlCatalog) -> None:
+    statement = translate_sql(sql, catalog)
+    assert isinstance(statement, SemanticStatement)
+    (core,) = statement.cores
+    assert read_query(query_to_dict(core.query)) == (replace(core.query, column_order=()), ())
 
 
 def test_bound_values_take_the_place_of_parameters(catalog: SqlCatalog, database: duckdb.DuckDBPyConnection) -> None:
