@@ -124,7 +124,7 @@ QUERY_SCHEMAS: dict[str, Schema] = {
         "required": ["filters"],
         "properties": {
             "logic": {"enum": ["and", "or"]},
-            "filters": {**_FILTERS, "minItems": 1},
+            "filters": {**_FILTERS, "description": "At least one; an `or` of none holds for no row."},
             "negated": {"type": "boolean"},
         },
     },

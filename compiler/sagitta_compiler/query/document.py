@@ -71,7 +71,7 @@ class FilterDocument(DocumentNode):
     logic: Annotated[Logic | None, AnyCase()] = None
     """How the members of a group combine; `and` by default."""
     filters: tuple[FilterDocument, ...] | None = None
-    """The members of a group."""
+    """The members of a group; an `or` of none holds for no row."""
     negated: Flag | None = None
     """Whether the group is negated."""
 

@@ -47,8 +47,9 @@ class FilterReader:
                 self.shape_code, f"A group has no '{min(given)}'", path, "A group has `logic`, `filters` and `negated`."
             )
             return None
-        if not document.filters:
-            self._error(self.shape_code, "A group needs at least one filter", (*path, "filters"), "Remove the group.")
+        if not document.filters and document.logic is not Logic.OR:
+            hint = "Remove the group; only an `or` of nothing has a meaning: it holds for no row."
+            self._error(self.shape_code, "A group needs at least one filter", (*path, "filters"), hint)
             return None
         members = self.read_all(document.filters, (*path, "filters"))
         if len(members) < len(document.filters):

@@ -611,7 +611,7 @@ class FilterGroup(_message.Message):
     """Whether the whole is negated."""
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___FilterNode]:
-        """The members, at least one."""
+        """The members, at least one; an OR of none holds for no row."""
 
     def __init__(
         self,
