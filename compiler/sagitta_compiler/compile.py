@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlglot import ErrorLevel
 from sqlglot.dialects.dialect import Dialect as Grammar
@@ -28,7 +29,7 @@ def compile_query(model: ResolvedModel, query: Query, context: CompileContext | 
     Raises:
         CompileError: with every diagnostic of the run, when the query has no meaning in this model.
     """
-    context = context or CompileContext()
+    context = _with_local_clock(context or CompileContext(), model)
     out = Diagnostics()
     dialect = _dialect(context.dialect)
     bound = bind_query(model, query, context, out)
@@ -48,6 +49,10 @@ def compile_query(model: ResolvedModel, query: Query, context: CompileContext | 
         tuple(sorted({leg.home for leg in plan.legs})),
         _unique(out.warnings),
     )
+
+
+def _with_local_clock(context: CompileContext, model: ResolvedModel) -> CompileContext:
+    return context if context.now is None else replace(context, now=model.settings.local(context.now))
 
 
 def _fallbacks(model: ResolvedModel, plan: Plan) -> Iterator[tuple[str, TableSource]]:

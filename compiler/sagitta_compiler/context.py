@@ -13,9 +13,9 @@ from sagitta_compiler.query.query import FilterNode
 class CompileContext:
     """The dialect, the clock and the caller.
 
-    `now` binds relative dates (aware; its zone decides what today is). `row_policies` maps a data object to the
-    predicates that the caller's rows must pass; they are applied like required static filters. None says nothing about
-    the caller: a model with row policies is then refused.
+    `now` binds relative dates (aware; the model's zone decides what day that is). `row_policies` maps a data object to
+    the predicates that the caller's rows must pass; they are applied like required static filters. None says nothing
+    about the caller: a model with row policies is then refused.
     """
 
     dialect: str = "duckdb"

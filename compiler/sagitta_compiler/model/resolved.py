@@ -6,7 +6,9 @@ All mappings are keyed by the exact name and keep the order of the document.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -387,6 +389,10 @@ class Settings:
     fiscal_year_start: int = 1
     declared: tuple[str, ...] = ()
     """The camelCase keys that the document states, in its order (the API mirrors only those)."""
+
+    def local(self, moment: dt.datetime) -> dt.datetime:
+        """Returns an aware moment on the model's clock, which says what day it is: in `default_timezone`, else UTC."""
+        return moment.astimezone(zoneinfo.ZoneInfo(self.default_timezone or "UTC"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -287,9 +286,8 @@ class QueryService:
         return query
 
     def _today(self, model: ResolvedModel) -> dt.datetime:
-        """Midnight of the present day in the model's zone: the same all day long, so that plans can be kept."""
-        now = self._now().astimezone(zoneinfo.ZoneInfo(model.settings.default_timezone or "UTC"))
-        return now.replace(hour=0, minute=0, second=0, microsecond=0)
+        """Midnight of the present day on the model's clock: the same all day long, so that plans can be kept."""
+        return model.settings.local(self._now()).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _policy_key(policies: Mapping[str, tuple[FilterNode, ...]] | None) -> str:

@@ -308,6 +308,14 @@ class TestCaller:
         assert [float(row[0]) for row in rows] == [150.0]
         assert "CURRENT_DATE" in ask(model_with(), query).sql
 
+    @pytest.mark.parametrize(("zone", "today"), [("UTC", "2025-02-09"), ("Pacific/Kiritimati", "2025-02-10")])
+    def test_the_models_zone_decides_what_day_it_is(self, zone: str, today: str) -> None:
+        where = [{"field": "Order Day", "op": "relative", "value": {"unit": "day", "count": 1, "direction": "future"}}]
+        now = dt.datetime(2025, 2, 9, 10, 1, tzinfo=dt.UTC)
+        model = model_with(settings={"defaultTimezone": zone})
+        sql = ask(model, select(measures=("Revenue",), where=where), CompileContext(now=now)).sql
+        assert f">= CAST('{today}' AS DATE)" in sql
+
 
 class TestTime:
     """Zones, weeks that start on Sunday and fiscal years are settings of the model."""

@@ -147,7 +147,7 @@ class Layers:
         assert found is not None
         source = select.args.get("from_")
         names = Names(found[1], table, source.this.alias_or_name if source is not None else "")
-        return translate_select(select, names, self.values, f"core_{len(self.cores) + 1}")
+        return translate_select(select, names, self.values.of(found[1]), f"core_{len(self.cores) + 1}")
 
     # layers
 

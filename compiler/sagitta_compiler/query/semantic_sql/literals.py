@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 
 from sqlglot import exp
 
+from sagitta_compiler.model.resolved import ResolvedModel
 from sagitta_compiler.model.types import AbstractType
 from sagitta_compiler.query.query import Scalar
 from sagitta_compiler.query.semantic_sql.reading import refused
@@ -34,6 +35,10 @@ class Values:
     now: dt.datetime | None = None
     found: dict[int, Parameter] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
+
+    def of(self, model: ResolvedModel) -> Values:
+        """Returns the same values with the clock of a model."""
+        return self if self.now is None else replace(self, now=model.settings.local(self.now))
 
     def number(self, tree: exp.Expr) -> None:
         """Gives each placeholder its position among the values: its number, or the order of its name."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import time
 from collections import Counter
 from contextlib import suppress
@@ -343,6 +344,15 @@ def test_bound_values_take_the_place_of_parameters(catalog: SqlCatalog, database
 def test_a_hostile_parameter_stays_a_value(catalog: SqlCatalog, database: duckdb.DuckDBPyConnection) -> None:
     text, _ = compiled('SELECT "Revenue" FROM shop WHERE "Status" = ?', catalog, ("x' OR '1'='1",))
     assert rows(database, text) == [(None,)]
+
+
+def test_current_date_is_the_day_in_the_zone_of_the_model_that_is_asked() -> None:
+    zones = {"shop": "UTC", "far": "Pacific/Kiritimati"}
+    models = {name: load_model(f"{MODEL}settings: {{defaultTimezone: {zone}}}\n").model for name, zone in zones.items()}
+    catalog = SqlCatalog("sagitta", {name: model for name, model in models.items() if model is not None})
+    select = 'SELECT "Revenue" FROM {} WHERE "Order Day" = CURRENT_DATE'
+    text, _ = compiled(f"{select.format('shop')} UNION ALL {select.format('far')}", catalog)
+    assert re.findall(r"'(2025-02-\d\d)'", text) == ["2025-02-10", "2025-02-11"]
 
 
 @pytest.mark.parametrize(
