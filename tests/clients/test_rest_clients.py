@@ -27,7 +27,7 @@ def test_a_typescript_client_generated_from_the_openapi_document_compiles_strict
     folder = tmp_path / "server"
     folder.mkdir()
     with serving_sales(folder, curated=False) as server:
-        document = httpx.get(f"{server.http}/openapi.json").text
+        document = httpx.get(f"{server.http}/openapi.json", timeout=60).text
         (tmp_path / "openapi.json").write_text(document, encoding="utf-8")
         run(["npm", "run", "--silent", "generate"], tmp_path)
         run(["npm", "run", "--silent", "build"], tmp_path)

@@ -82,7 +82,7 @@ def by_flight(sql: str) -> Callable[[Server], Refusal]:
 
 def by_rest_sql(sql: str) -> Callable[[Server], Refusal]:
     def ask(server: Server) -> Refusal:
-        model_id = httpx.get(f"{server.http}/v1/sessions/tpch/models").json()[0]["model_id"]
+        model_id = httpx.get(f"{server.http}/v1/sessions/tpch/models", timeout=60).json()[0]["model_id"]
         return by_rest("POST", "/v1/sessions/tpch/query/semantic-ql", {"model_id": model_id, "sql": sql})(server)
 
     return ask

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import ssl
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -110,11 +111,11 @@ def strict(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def over_grpc(server: Server, credentials: grpc.ChannelCredentials) -> str:
     with grpc.secure_channel(server.grpc, credentials) as channel:
-        return str(pb_grpc.SettingsServiceStub(channel).GetHealth(pb.GetHealthRequest(), timeout=10).version)
+        return str(pb_grpc.SettingsServiceStub(channel).GetHealth(pb.GetHealthRequest(), timeout=60).version)
 
 
 def over_rest(server: Server, context: ssl.SSLContext) -> Mapping[str, object]:
-    with urllib.request.urlopen(f"{server.http}/health", context=context, timeout=10) as answer:
+    with urllib.request.urlopen(f"{server.http}/health", context=context, timeout=60) as answer:
         return dict(json.load(answer))
 
 
@@ -178,11 +179,12 @@ def test_a_gateway_of_its_own_asks_an_engine_with_tls(server: Server, authority:
     try:
         while not ready.exists():
             assert process.poll() is None
-        with urllib.request.urlopen(f"{json.loads(ready.read_text())['http']}/health", timeout=10) as answer:
+            time.sleep(0.02)
+        with urllib.request.urlopen(f"{json.loads(ready.read_text())['http']}/health", timeout=60) as answer:
             assert json.load(answer)["version"]
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def test_the_command_line_asks_with_tls(server: Server, authority: Authority) -> None:

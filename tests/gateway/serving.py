@@ -135,7 +135,7 @@ def gateway(engine: str, ready_file: Path, *arguments: str) -> Iterator[str]:
         yield _address(process, ready_file)
     finally:
         process.terminate()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def _address(process: subprocess.Popen[bytes], ready_file: Path) -> str:

@@ -1,4 +1,4 @@
-"""A client that goes away ends its statement in the warehouse."""
+"""A client that goes away ends its statement in the warehouse: how soon, `test_cancel_reaches_database.py` says."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from gateway.serving import MODEL, Serving, make_database, serving, settings
 
 SLOW = {"select": {"measures": ["Total"]}}
+IMPATIENT = httpx.Timeout(60, read=1.0)
+"""Waits for an answer for a second, and for everything else as long as it takes."""
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +41,17 @@ def test_a_query_whose_client_is_gone_is_cancelled(slow: tuple[Serving, str, str
     served, session, model = slow
     with pytest.raises(httpx.ReadTimeout):
         served.client.post(
-            f"/v1/sessions/{session}/query/execute", json={"model_id": model, "query": SLOW}, timeout=1.0
+            f"/v1/sessions/{session}/query/execute", json={"model_id": model, "query": SLOW}, timeout=IMPATIENT
         )
-    assert until_idle(served) < 5
+    until_idle(served)
 
 
 def test_a_batch_whose_client_is_gone_is_cancelled(slow: tuple[Serving, str, str]) -> None:
     served, session, model = slow
     body = {"session_id": session, "model_id": model, "execute": True, "queries": [{"query": SLOW}] * 2}
     with pytest.raises(httpx.ReadTimeout):
-        served.client.post("/v1/oneshot/batch", json=body, timeout=1.0)
-    assert until_idle(served) < 5
+        served.client.post("/v1/oneshot/batch", json=body, timeout=IMPATIENT)
+    until_idle(served)
 
 
 def test_a_stream_that_is_not_read_to_its_end_is_cancelled(slow: tuple[Serving, str, str]) -> None:
@@ -62,13 +64,12 @@ def test_a_stream_that_is_not_read_to_its_end_is_cancelled(slow: tuple[Serving, 
         assert answer.status_code == 200
         assert next(answer.iter_lines()) == '{"Numbers.N":0,"Numbers.Text":"xxxxxxxxxxxxxxxxxxxx"}'
         assert running_statements(served) == 1
-    assert until_idle(served) < 5
+    until_idle(served)
 
 
-def until_idle(served: Serving) -> float:
-    """Seconds until no statement runs any more."""
-    started = time.perf_counter()
+def until_idle(served: Serving) -> None:
+    """Waits until no statement runs any more: by itself none of them would end."""
+    deadline = time.monotonic() + 60
     while running_statements(served):
-        assert time.perf_counter() - started < 20, "the statement still runs"
+        assert time.monotonic() < deadline, "the statement still runs"
         time.sleep(0.01)
-    return time.perf_counter() - started

@@ -54,5 +54,7 @@ def test_every_answer_is_documented(case: Any, served: Serving, known: dict[str,
     # Whether a model or a query means something cannot be said by a schema: what fits it may be refused with 422.
     # The engine reads queries leniently (both spellings of a key, null for absent): what does not fit may be taken.
     case.call_and_validate(
-        base_url=str(served.client.base_url), excluded_checks=[positive_data_acceptance, negative_data_rejection]
+        base_url=str(served.client.base_url),
+        excluded_checks=[positive_data_acceptance, negative_data_rejection],
+        timeout=60,
     )

@@ -8,19 +8,21 @@ from collections.abc import Iterator
 import pytest
 from gateway.serving import MODEL, QUERY, Serving, serving, settings
 
+TTL_SECONDS = 600
+
 
 @pytest.fixture(scope="module")
 def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     configured = settings(
         tmp_path_factory.mktemp("tight"),
-        sessions={"ttl_seconds": 2, "max_sessions": 2, "max_models_per_session": 1, "rate_limit": 0},
+        sessions={"ttl_seconds": TTL_SECONDS, "max_sessions": 2, "max_models_per_session": 1, "rate_limit": 0},
         query={"execute": False},
     )
     with serving(configured) as running:
         yield running
 
 
-def test_limits(tight: Serving) -> None:
+def test_limits(tight: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     client = tight.client
     session_id = client.post("/v1/sessions").json()["session_id"]
     session = f"/v1/sessions/{session_id}"
@@ -37,7 +39,7 @@ def test_limits(tight: Serving) -> None:
     assert refused.status_code == 503
     assert "QUERY_EXECUTE" in refused.json()["detail"]
     assert client.get("/v1/settings").json()["query_execute"] is False
-    time.sleep(2.2)
+    monkeypatch.setattr(tight.engine.sessions, "_now", lambda: time.time() + TTL_SECONDS + 1)
     for _ in range(2):
         assert client.get(session).status_code == 410
         assert client.post(f"{session}/query/sql", json=body).status_code == 410

@@ -17,19 +17,19 @@ def test_sessions_and_models_survive_a_kill(tmp_path: Path) -> None:
     make_database(tmp_path / "shop.duckdb")
     flags = [f"--source=duckdb:///{tmp_path / 'shop.duckdb'}"]
     with serving(tmp_path, flags) as server:
-        session = httpx.post(f"{server.http}/v1/sessions", json={"metadata": {"user": "alice"}}).json()
+        session = httpx.post(f"{server.http}/v1/sessions", json={"metadata": {"user": "alice"}}, timeout=60).json()
         path = f"/v1/sessions/{session['session_id']}"
-        model_id = httpx.post(f"{server.http}{path}/models", json={"model_yaml": MODEL}).json()["model_id"]
+        model_id = httpx.post(f"{server.http}{path}/models", json={"model_yaml": MODEL}, timeout=60).json()["model_id"]
         before = httpx.post(
-            f"{server.http}{path}/query/execute", json={"model_id": model_id, "query": QUERY}, timeout=30
+            f"{server.http}{path}/query/execute", json={"model_id": model_id, "query": QUERY}, timeout=60
         ).json()
         server.process.send_signal(signal.SIGKILL)
         server.process.wait()
     with serving(tmp_path, flags) as server:
-        again = httpx.get(f"{server.http}{path}").json()
+        again = httpx.get(f"{server.http}{path}", timeout=60).json()
         assert (again["metadata"], again["created_at"]) == ({"user": "alice"}, session["created_at"])
         after = httpx.post(
-            f"{server.http}{path}/query/execute", json={"model_id": model_id, "query": QUERY}, timeout=30
+            f"{server.http}{path}/query/execute", json={"model_id": model_id, "query": QUERY}, timeout=60
         ).json()
         assert after["rows"] == before["rows"] == [["DE", 200.0], ["US", 150.0], [None, 30.0]]
 
@@ -38,8 +38,8 @@ def test_a_gateway_without_an_engine_says_so(tmp_path: Path) -> None:
     from gateway.serving import gateway
 
     with gateway("127.0.0.1:1", tmp_path / "ready.json") as address:
-        assert httpx.get(f"{address}/health").status_code == 503
-        answer = httpx.get(f"{address}/v1/dialects", timeout=30)
+        assert httpx.get(f"{address}/health", timeout=60).status_code == 503
+        answer = httpx.get(f"{address}/v1/dialects", timeout=60)
         assert answer.status_code == 503
         assert "cannot be reached" in answer.json()["detail"]
 
