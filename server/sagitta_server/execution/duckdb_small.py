@@ -18,7 +18,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,7 @@ class SmallStatements:
         self._connections = connections
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
+        self._leased = 0
         self._small: OrderedDict[str, bool | None] = OrderedDict()
         """By text: None for one that was seen once."""
         self._closed = False
@@ -91,27 +92,24 @@ class SmallStatements:
         """
         if not self._is_small(sql):
             return None
-        connection = self._lease()
-        remove = token.add_callback(connection.cancel)
         try:
-            token.raise_if_cancelled()
-            return connection.rows(sql)
+            with self._lease() as connection, _interruptible(connection.native, token):
+                token.raise_if_cancelled()
+                return connection.rows(sql)
         except (adbc.Error, pa.ArrowException, OSError) as error:
             _LOG.debug("a small statement failed: %s", error)
-            self._forget(sql)
-            connection.failed = True
+            if not token.cancelled:
+                self._forget(sql)
             return None
-        finally:
-            remove()
-            self._give_back(connection)
 
     def close(self) -> None:
-        """Closes what is idle now, and the rest when it is given back."""
+        """Closes what is idle now, the rest when it is given back, and the instance with the last."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+        self._close_unused()
 
     def _is_small(self, sql: str) -> bool:
         with self._lock:
@@ -136,19 +134,50 @@ class SmallStatements:
         with self._lock:
             self._remember(sql, False)
 
-    def _lease(self) -> _Connection:
+    @contextmanager
+    def _lease(self) -> Iterator[_Connection]:
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return _Connection(adbc.AdbcConnection(self._instance))
-
-    def _give_back(self, connection: _Connection) -> None:
-        if not connection.failed:
+            self._leased += 1
+            connection = self._idle.pop() if self._idle else None
+        try:
+            if connection is None:
+                connection = _Connection(adbc.AdbcConnection(self._instance))
+            yield connection
             with self._lock:
                 if not self._closed and len(self._idle) < self._connections:
                     self._idle.append(connection)
-                    return
-        connection.close()
+                    connection = None
+        finally:
+            if connection is not None:
+                connection.close()
+            with self._lock:
+                self._leased -= 1
+            self._close_unused()
+
+    def _close_unused(self) -> None:
+        with self._lock:
+            if self._closed and not self._leased:
+                self._instance.close()  # a second call does nothing
+
+
+@contextmanager
+def _interruptible(native: Any, token: CancelToken) -> Iterator[None]:
+    """Interrupts what runs on a connection when its token is cancelled, and nothing that runs there later."""
+    lock, over = threading.Lock(), False
+
+    def interrupt() -> None:
+        with lock:
+            if not over:
+                with suppress(adbc.Error):
+                    native.cancel()
+
+    remove = token.add_callback(interrupt)
+    try:
+        yield
+    finally:
+        remove()
+        with lock:  # a callback that has begun is waited for
+            over = True
 
 
 @dataclass(slots=True, eq=False)
@@ -157,7 +186,6 @@ class _Connection:
 
     native: Any
     """The `AdbcConnection`."""
-    failed: bool = False
     _prepared: OrderedDict[str, _Prepared] = field(default_factory=OrderedDict)
 
     def rows(self, sql: str) -> Rows:
@@ -170,15 +198,11 @@ class _Connection:
             prepared.shape = shape_of(table.schema)
         return Rows(table, prepared.shape)
 
-    def cancel(self) -> None:
-        """Interrupts what runs; called from another thread."""
-        with suppress(adbc.Error):
-            self.native.cancel()
-
     def close(self) -> None:
-        with suppress(adbc.Error):
-            for prepared in self._prepared.values():
+        for prepared in self._prepared.values():
+            with suppress(adbc.Error):
                 prepared.native.close()
+        with suppress(adbc.Error):
             self.native.close()
 
     def _statement(self, sql: str) -> _Prepared:
@@ -186,8 +210,12 @@ class _Connection:
             self._prepared.move_to_end(sql)
             return known
         statement = adbc.AdbcStatement(self.native)
-        statement.set_sql_query(sql)
-        statement.prepare()
+        try:
+            statement.set_sql_query(sql)
+            statement.prepare()
+        except adbc.Error:
+            statement.close()  # a connection with an open statement cannot be closed
+            raise
         prepared = self._prepared[sql] = _Prepared(statement)
         if len(self._prepared) > KEPT_STATEMENTS:
             self._prepared.popitem(last=False)[1].native.close()
@@ -228,7 +256,7 @@ def _is_little(plan: list[dict[str, Any]], tables: Mapping[str, int]) -> bool:
     if not scans or any(leaf["name"] not in _LEAVES for leaf in leaves):
         return False
     return (
-        max(tables.get(_plain(scan["extra_info"]["Table"]), ROW_GROUP + 1) for scan in scans) <= ROW_GROUP
+        max(tables.get(_plain(scan["extra_info"].get("Table", "")), ROW_GROUP + 1) for scan in scans) <= ROW_GROUP
         and max(map(_expected_rows, operators)) <= MOST_ROWS
         and _expected_rows(plan[0]) <= MOST_RESULT_ROWS
     )
