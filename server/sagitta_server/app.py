@@ -18,7 +18,7 @@ from sagitta_compiler import compile_query
 from sagitta_server.auth import Authenticator
 from sagitta_server.cache import HeartbeatStore, ResultCache, open_cache
 from sagitta_server.config import Settings
-from sagitta_server.execution import Source, open_source
+from sagitta_server.execution import Source, can_be_shared, open_source
 from sagitta_server.flight.tickets import Signer, open_signer
 from sagitta_server.graph import SparqlPool
 from sagitta_server.listening import read_tls
@@ -86,7 +86,7 @@ class Engine:
         """None: nothing is traced, and no part knows of tracing."""
         around = _around(self.tracing)
         self.sources: dict[str, Source] = {
-            name: around.source(open_source(name, source.one_of(settings.grpc.workers)))
+            name: around.source(open_source(name, source, processes=settings.grpc.workers))
             for name, source in settings.sources.items()
         }
         self.sessions = SessionStore(self.database, settings.sessions, generation=worker.generation(settings.data_dir))
@@ -245,7 +245,7 @@ def _around(tracing: Tracing | None) -> _Around:
 
 def _check_shared(settings: Settings) -> None:
     """Several processes cannot have one database file open for writing."""
-    written = [name for name, source in settings.sources.items() if not source.can_be_shared]
+    written = [name for name, source in settings.sources.items() if not can_be_shared(source)]
     if settings.grpc.workers > 1 and written:
         raise EngineStartError(
             f"{settings.grpc.workers} processes cannot write one DuckDB file: open the source {written[0]!r} "

@@ -16,7 +16,7 @@ from sagitta_server.execution.source import (
 )
 from sagitta_server.execution.stream import ResultStream, conform
 from sagitta_server.execution.stream import batches as batches_of
-from sagitta_server.execution.uris import open_source
+from sagitta_server.execution.uris import can_be_shared, open_source
 
 __all__ = [
     "CancelReason",
@@ -33,6 +33,7 @@ __all__ = [
     "StatementCancelledError",
     "StatementTimeoutError",
     "batches_of",
+    "can_be_shared",
     "conform",
     "declared_schema",
     "open_source",

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-DUCKDB_MEMORY_PERCENT = 80
-"""What DuckDB takes of the machine's memory unless told otherwise."""
-
 
 class SourceSettings(BaseModel):
     """One warehouse: where it is, how many statements may run at once."""
@@ -29,19 +26,3 @@ class SourceSettings(BaseModel):
     """Options of the driver, by their ADBC names."""
     init_sql: tuple[str, ...] = ()
     """Statements run on every new connection."""
-
-    @property
-    def is_duckdb(self) -> bool:
-        return self.uri.startswith("duckdb:")
-
-    @property
-    def can_be_shared(self) -> bool:
-        """Whether several processes may open it: not a DuckDB file that one of them may write."""
-        return self.read_only or not self.is_duckdb or self.uri.endswith(":memory:")
-
-    def one_of(self, processes: int) -> SourceSettings:
-        """The settings for one of several processes: an embedded DuckDB takes its part of the memory."""
-        if processes == 1 or not self.is_duckdb or "memory_limit" in self.options:
-            return self
-        share = f"{DUCKDB_MEMORY_PERCENT // processes}%"
-        return self.model_copy(update={"options": {**self.options, "memory_limit": share}})

@@ -38,10 +38,15 @@ _DIALECT_OF_DRIVER = {
     "trino": "trino",
 }
 _WHEEL_DRIVERS = {"snowflake": "adbc_driver_snowflake", "bigquery": "adbc_driver_bigquery"}
+_IN_MEMORY = frozenset({"", ":memory:"})
+_DUCKDB_MEMORY_PERCENT = 80
+"""What DuckDB takes of the machine's memory unless told otherwise."""
+_MEMORY_LIMITS = frozenset({"memory_limit", "max_memory"})
+"""Its names for what it is told."""
 
 
-def open_source(name: str, settings: SourceSettings) -> Source:
-    """Opens the source that a URI names.
+def open_source(name: str, settings: SourceSettings, *, processes: int = 1) -> Source:
+    """Opens the source that a URI names; of several processes that do, an embedded DuckDB takes its part of the memory.
 
     Raises:
         SourceError: the URI is unknown or the database cannot be opened.
@@ -51,8 +56,10 @@ def open_source(name: str, settings: SourceSettings) -> Source:
     match scheme:
         case "duckdb":
             path, options = _path_and_options(rest)
-            merged = settings.model_copy(update={"options": {**options, **settings.options}})
-            return DuckDBSource(name, path, merged)
+            merged = {**options, **settings.options}
+            if processes > 1 and not merged.keys() & _MEMORY_LIMITS:
+                merged["memory_limit"] = f"{max(_DUCKDB_MEMORY_PERCENT // processes, 1)}%"
+            return DuckDBSource(name, path, settings.model_copy(update={"options": merged}))
         case "postgresql" | "postgres":
             return PostgresSource(name, _postgresql(f"postgresql:{rest}", settings), settings)
         case "sqlite":
@@ -68,6 +75,12 @@ def open_source(name: str, settings: SourceSettings) -> Source:
                 f"The source {name!r} has an unknown scheme {scheme!r}; there are duckdb, postgresql, sqlite, grpc, "
                 "grpc+tls, adbc and profile."
             )
+
+
+def can_be_shared(settings: SourceSettings) -> bool:
+    """Whether several processes may open a source: not a DuckDB file that one of them may write."""
+    scheme, _, rest = settings.uri.partition(":")
+    return scheme != "duckdb" or settings.read_only or _path_and_options(rest)[0] in _IN_MEMORY
 
 
 def _take_dialect(settings: SourceSettings) -> tuple[SourceSettings, str]:
@@ -86,7 +99,7 @@ def _path_and_options(rest: str) -> tuple[str, dict[str, str]]:
     """Returns the file of `///file?option=value`; a path that exists only as an absolute one is taken as that."""
     location, _, query = rest.partition("?")
     path = location[3:] if location.startswith("///") else location.removeprefix("//")
-    if path and path != ":memory:" and not Path(path).exists() and Path(f"/{path}").exists():
+    if path not in _IN_MEMORY and not Path(path).exists() and Path(f"/{path}").exists():
         path = f"/{path}"
     return path, dict(parse_qsl(query))
 
@@ -103,7 +116,7 @@ def _postgresql(uri: str, settings: SourceSettings) -> Driver:
 
 def _sqlite(rest: str, settings: SourceSettings) -> Driver:
     path, _ = _path_and_options(rest)
-    in_memory = path in ("", ":memory:")
+    in_memory = path in _IN_MEMORY
     if settings.read_only and not in_memory and not Path(path).is_file():
         raise SourceError(f"The SQLite file {Path(path).name!r} does not exist.")
     uri = ":memory:" if in_memory else f"file:{path}" + ("?mode=ro" if settings.read_only else "")
