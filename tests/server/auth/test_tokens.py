@@ -142,11 +142,9 @@ def test_a_place_of_keys_that_hangs_is_asked_by_one_caller_and_then_left_alone_f
         with pytest.raises(AuthenticationError, match="cannot be read"):
             keys.key_for({"alg": "RS256", "kid": "one"})
 
-    started = time.monotonic()
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(call, range(64)))
     assert len(asked) == 1
-    assert time.monotonic() - started < 5
 
 
 def test_known_keys_verify_while_their_place_hangs(key_file):

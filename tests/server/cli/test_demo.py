@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import grpc
@@ -90,9 +89,7 @@ def test_second_start_reuses_the_data(tmp_path: Path) -> None:
     said: list[str] = []
     first = tpch.database(tmp_path, 0.01, said.append)
     made = first.stat().st_mtime_ns
-    started = time.monotonic()
     assert tpch.database(tmp_path, 0.01, said.append) == first
-    assert time.monotonic() - started < 1
     assert first.stat().st_mtime_ns == made
     assert "is ready" in said[-1]
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -22,6 +20,7 @@ import psutil
 import pytest
 from adbc_driver_flightsql import dbapi
 from gateway.serving import MODEL, QUERY, make_database
+from harness.ports import free_ports
 from harness.server import SAGITTA, Server, clean_environment, serving
 from sagitta.semantic.v1 import model_service_pb2, query_service_pb2, session_service_pb2
 from sagitta.semantic.v1.model_service_pb2_grpc import ModelServiceStub
@@ -52,19 +51,6 @@ def workers(server: Server) -> list[psutil.Process]:
 def gone(processes: list[psutil.Process]) -> bool:
     _, alive = psutil.wait_procs(processes, timeout=END_SECONDS)
     return not alive
-
-
-def free_ports(count: int) -> int:
-    """The first of several free ports in a row, below those that the system gives to whoever asks for any."""
-    while True:
-        first = random.randrange(20_000, 32_000 - count)
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
 
 
 def environment(**more: str) -> dict[str, str]:

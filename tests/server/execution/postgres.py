@@ -6,14 +6,15 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from harness.ports import free_port
 
+START_SECONDS = 90.0
 _ROWS = "CREATE TABLE things AS SELECT i AS id, 'name ' || i AS name FROM generate_series(0, 19999) AS t(i)"
 
 
@@ -45,7 +46,7 @@ def start_postgres(folder: Path) -> PostgresServer | None:
     subprocess.run(
         [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"], check=True, **run
     )
-    port = _free_port()
+    port = free_port()
     arguments = ["-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
     process = subprocess.Popen(
         [programs / "postgres", *arguments, "-c", "unix_socket_directories="],
@@ -79,14 +80,9 @@ def _as_user() -> dict[str, object]:
     return {"user": "postgres", "cwd": "/"} if os.geteuid() == 0 else {}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _wait_and_fill(server: PostgresServer) -> None:
-    for _ in range(200):
+    deadline = time.monotonic() + START_SECONDS
+    while server.process.poll() is None and time.monotonic() < deadline:
         try:
             with psycopg.connect(server.uri, autocommit=True) as connection:
                 connection.execute(_ROWS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import adbc_driver_flightsql.dbapi
 import pyarrow as pa
 import pytest
+from harness.waiting import until
 from pyarrow import flight
 from sagitta.flight.sql import FlightSql_pb2 as fs
 from sagitta_server.flight.commands import pack
@@ -142,13 +142,9 @@ def test_cancelling_ends_the_execution_that_runs_and_those_that_follow(engine: A
 
     thread = threading.Thread(target=read)
     thread.start()
-    while not source.running:
-        time.sleep(0.01)
+    until(lambda: source.running == 1)
     cursor.adbc_cancel()
-    cancelled = time.monotonic()
-    while source.running:
-        time.sleep(0.005)
-    assert time.monotonic() - cancelled < 1
+    until(lambda: source.running == 0)
     thread.join()
     assert caught
     assert len(executed) == 1

@@ -395,6 +395,6 @@ def test_stopping_ends_running_streams(start: Start) -> None:
     reader.read_chunk()
     started = time.monotonic()
     engine.stop()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30, "nobody reads the stream: without an end from here it has none"
     with pytest.raises(pa.ArrowException):
         reader.read_all()

@@ -15,6 +15,7 @@ import orjson
 import psycopg
 import pyarrow as pa
 import pytest
+from harness.waiting import until
 from pyarrow import flight
 from sagitta.flight.sql import Flight_pb2 as fl
 from sagitta_server.app import Engine
@@ -168,13 +169,6 @@ def in_snapshot(uri: str, name: str, sql: str) -> list[tuple[Any, ...]]:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         connection.execute(f"SET TRANSACTION SNAPSHOT '{name}'")
         return sorted(connection.execute(sql).fetchall())
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_a_table_is_cut_by_pages_and_other_results_by_hash(start: Start) -> None:

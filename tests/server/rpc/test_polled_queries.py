@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from harness.waiting import until
 from sagitta.semantic.v1 import polled_query_service_pb2 as pb
 from sagitta.semantic.v1 import polled_query_service_pb2_grpc as pb_grpc
 from sagitta.semantic.v1 import query_service_pb2 as query_pb
@@ -120,13 +121,6 @@ def running(engine: Engine) -> int:
     return int(source.running)
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 ROWS = [{"Parity": 0, "Sum": 20}, {"Parity": 1, "Sum": 25}]
 
 
@@ -161,7 +155,7 @@ def test_a_long_query_tells_how_far_it_is_and_goes_on_without_its_caller(start: 
             fractions.append(progress.fraction)
         return len(set(fractions)) > 2
 
-    until(is_told, 60)
+    until(is_told)
     assert fractions == sorted(fractions)
     other.cancel(ticket)
 
@@ -276,7 +270,7 @@ def test_a_query_that_ends_elsewhere_while_it_is_asked_for_is_not_run_again(star
 
     def look_late(query_ids: list[str]) -> frozenset[str]:
         goes_on.set()
-        until(lambda: Client(first).poll(ticket).progress.state == pb.QUERY_STATE_SUCCEEDED, 60)
+        until(lambda: Client(first).poll(ticket).progress.state == pb.QUERY_STATE_SUCCEEDED)
         return cancelled.among(query_ids)
 
     second.polled._cancelled = SimpleNamespace(among=look_late)  # type: ignore[assignment]
