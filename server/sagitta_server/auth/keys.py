@@ -8,7 +8,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,14 +91,26 @@ class KeySet:
 
     def _refresh(self) -> None:
         try:
-            document = json.loads(self._read())
-            self._keys = {entry.get("kid"): jwt.PyJWK(entry) for entry in document["keys"] if entry.get("kty") != "oct"}
+            self._keys = _verifying(json.loads(self._read())["keys"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
             if time.monotonic() - self._failed_at > _TELL_SECONDS:
                 log.warning("the keys that verify tokens cannot be read: %s", error)
             self._failed_at = time.monotonic()
         else:
             self._read_at = time.monotonic()
+
+
+def _verifying(entries: Iterable[dict[str, Any]]) -> dict[str | None, jwt.PyJWK]:
+    """The keys of a set that verify signatures, by id; what cannot be used is passed over (RFC 7517, section 5)."""
+    keys = {}
+    for entry in entries:
+        if entry.get("kty") not in _KEY_TYPES.values() or entry.get("use", "sig") != "sig":
+            continue
+        try:
+            keys[entry.get("kid")] = jwt.PyJWK(entry)
+        except jwt.PyJWTError as error:
+            log.debug("a key of the set cannot be used: %s", type(error).__name__)
+    return keys
 
 
 def key_set_from_file(path: Path, max_age: float) -> KeySet:

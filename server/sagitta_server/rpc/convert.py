@@ -328,7 +328,7 @@ def join_message(join: JoinStep) -> result_pb2.ExplainJoin:
 
 
 def leg_message(leg: Leg) -> result_pb2.ExplainLeg:
-    """A leaf of a plan as a message."""
+    """A leg of a plan as a message."""
     return result_pb2.ExplainLeg(
         measure_source=leg.home,
         common_root=leg.root,

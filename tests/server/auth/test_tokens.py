@@ -107,6 +107,27 @@ def test_keys_of_a_set_verify_their_own_algorithm(key_file, algorithm):
         authenticator.authenticate(f"Bearer {wrong_kid}")
 
 
+def test_keys_that_verify_nothing_do_not_spoil_the_others(key_file):
+    """Keycloak, for one, lists a key for encryption beside those for signatures."""
+    path, held = key_file
+    entries = json.loads(path.read_text())["keys"]
+    rsa_key = {name: entries[0][name] for name in ("kty", "n", "e")}
+    others = [
+        {**rsa_key, "kid": "encrypts", "use": "enc", "alg": "RSA-OAEP"},
+        {**rsa_key, "kid": "unsaid", "alg": "RSA-OAEP"},
+        {**rsa_key, "kid": "r", "use": "enc"},
+        {"kty": "OKP", "crv": "X25519", "x": "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo", "kid": "agrees"},
+        {"kty": "EC", "crv": "P-0", "x": "AA", "y": "AA", "kid": "broken"},
+        {"kty": "oct", "k": "c2VjcmV0", "kid": "shared"},
+    ]
+    path.write_text(json.dumps({"keys": [*entries, *others]}))
+    authenticator = Authenticator.from_settings(AuthSettings(mode="jwks", jwks_file=path), data_dir=None)
+    for algorithm, (key, kid) in held.items():
+        claims = {"sub": "bob", "exp": int(time.time()) + 60}
+        token = jwt.encode(claims, key, algorithm=algorithm, headers={"kid": kid})
+        assert authenticator.authenticate(f"Bearer {token}").user_id == "bob"
+
+
 def test_a_public_key_does_not_pass_as_a_shared_secret(key_file):
     path, _ = key_file
     authenticator = Authenticator.from_settings(AuthSettings(mode="jwks", jwks_file=path), data_dir=None)
