@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +27,7 @@ import pyarrow as pa
 import pytest
 from clients.conftest import HERE, run, tool
 from clients.values import Answer
+from harness.waiting import until
 from pyarrow import flight
 
 CACHE = Path(os.environ.get("CLIENTS_CACHE", HERE.parents[1] / ".clients"))
@@ -65,22 +66,40 @@ class Program:
 
     def __call__(self, location: str, *arguments: str, user: str | None = None, password: str = "") -> Seen:
         login = {"FLIGHT_USER": user, "FLIGHT_PASSWORD": password} if user is not None else {}
-        done = subprocess.run(
-            [*self.command(), location.removeprefix("grpc://"), *arguments],
-            capture_output=True, text=True, timeout=240, check=False, env={**os.environ, **login},
-        )  # fmt: skip
-        seen = Seen(done.returncode)
-        for line in done.stdout.splitlines():
-            topic, _, fact = line.partition("\t")
-            seen.facts[topic].append(json.loads(fact))
-        assert seen.facts or done.returncode == 0, done.stderr
-        return seen
+        with self._started(location, arguments, login) as process:
+            return _seen(process)
+
+    def cancel(self, location: str, sql: str, running: Callable[[], bool]) -> Seen:
+        """Runs a long query, and has the program cancel it once it is running."""
+        with self._started(location, ("cancel", sql), {}) as process:
+            until(running)
+            return _seen(process, "\n")
+
+    def _started(self, location: str, arguments: Sequence[str], login: Mapping[str, str]) -> subprocess.Popen[str]:
+        command = [*self.command(), location.removeprefix("grpc://"), *arguments]
+        pipe, environment = subprocess.PIPE, {**os.environ, **login}
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
 
     def answer(self, location: str, sql: str) -> Answer:
         seen = self(location, "query", sql)
         assert seen.code == 0, seen.facts
         names = tuple(name for name, *_ in seen.facts["columns"][0])
         return Answer(names, tuple(tuple(row) for row in seen.rows))
+
+
+def _seen(process: subprocess.Popen[str], told: str | None = None) -> Seen:
+    """Waits for a program, which is told something first, and reads what it printed."""
+    try:
+        printed, complaint = process.communicate(told, timeout=240)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    seen = Seen(process.returncode)
+    for line in printed.splitlines():
+        topic, _, fact = line.partition("\t")
+        seen.facts[topic].append(json.loads(fact))
+    assert seen.facts or seen.code == 0, complaint
+    return seen
 
 
 def _built(done: subprocess.CompletedProcess[str], what: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from clients.drivers import JDBC, Seen
-from clients.test_adbc import SLOW
+from clients.test_adbc import SLOW, SOON
+from harness.waiting import until
 from sagitta_server.app import Engine
 
 pytestmark = [pytest.mark.xdist_group("programs"), pytest.mark.timeout(900)]  # the first one may build a client
@@ -90,8 +91,9 @@ def test_probes_of_tools(ask: Any, sql: str, found: list[list[str]]) -> None:
     assert rows(ask("plain", sql)) == found
 
 
-def test_statement_cancel_ends_the_query(ask: Any, engine: Engine) -> None:
-    (_, milliseconds, failed) = ask("cancel", SLOW).facts["cancelled"][0]
+def test_statement_cancel_ends_the_query(flight_uri: str, engine: Engine) -> None:
+    source = next(iter(engine.sources.values()))
+    (_, milliseconds, failed) = JDBC.cancel(flight_uri, SLOW, lambda: source.running > 0).facts["cancelled"][0]
     assert failed
-    assert milliseconds < 2000
-    assert next(iter(engine.sources.values())).running == 0
+    assert milliseconds < SOON * 1000
+    until(lambda: source.running == 0)

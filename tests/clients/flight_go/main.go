@@ -97,7 +97,7 @@ func bind(ctx context.Context, client *flightsql.Client, sql, value string) erro
 	return printed(ctx, client)(statement.Execute(ctx))
 }
 
-// cancelled starts a long query, cancels it by its FlightInfo and says how long its stream took to end.
+// cancelled starts a long query, cancels it by its FlightInfo once a line comes in, and says how long its stream took to end.
 func cancelled(ctx context.Context, client *flightsql.Client, sql string) error {
 	info, err := client.Execute(ctx, sql)
 	if err != nil {
@@ -114,7 +114,7 @@ func cancelled(ctx context.Context, client *flightsql.Client, sql string) error 
 		}
 		ended <- err
 	}()
-	time.Sleep(500 * time.Millisecond)
+	fmt.Scanln()
 	started := time.Now()
 	result, err := client.CancelFlightInfo(ctx, &flight.CancelFlightInfoRequest{Info: info})
 	if err != nil {

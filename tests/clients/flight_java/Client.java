@@ -16,7 +16,7 @@ import java.util.*;
  *     tables                      getTables
  *     count SQL                   how many rows, read one by one
  *     repeat SQL N                prepares once, executes N times
- *     cancel SQL                  Statement.cancel from another thread
+ *     cancel SQL                  Statement.cancel from another thread, once a line comes in
  *
  * Prints a line for each fact: a topic, a tab, and JSON. FLIGHT_USER and FLIGHT_PASSWORD log in; FLIGHT_OPTIONS is added to
  * the URL.
@@ -184,7 +184,7 @@ public final class Client {
             long[] started = {0};
             Thread canceller = new Thread(() -> {
                 try {
-                    Thread.sleep(1500);
+                    System.in.read();
                     started[0] = System.nanoTime();
                     statement.cancel();
                 } catch (Exception error) {

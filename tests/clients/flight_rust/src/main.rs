@@ -4,7 +4,7 @@
 //!
 //! Prints a line for each fact: a topic, a tab, and JSON. FLIGHT_USER and FLIGHT_PASSWORD log in.
 
-use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration, time::Instant};
+use std::{env, error::Error, process::ExitCode, sync::Arc, time::Instant};
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
@@ -77,7 +77,7 @@ async fn bind(client: &mut Client, sql: &str, value: &str) -> Outcome {
     Ok(statement.close().await?)
 }
 
-/// Starts a long query, cancels it by its FlightInfo, and says how long its stream took to end.
+/// Starts a long query, cancels it by its FlightInfo once a line comes in, and says how long its stream took to end.
 async fn cancel(mut client: Client, sql: &str) -> Outcome {
     let info = client.execute(sql.to_owned(), None).await?;
     let ticket = info.endpoint[0].ticket.clone().ok_or("an endpoint without a ticket")?;
@@ -88,13 +88,14 @@ async fn cancel(mut client: Client, sql: &str) -> Outcome {
         ended.is_err()
     };
     let canceller = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await??;
         let started = Instant::now();
-        let result = other.cancel_flight_info(CancelFlightInfoRequest::new(info)).await;
-        (started, result.map(|found| found.status().as_str_name().to_owned()))
+        let result = other.cancel_flight_info(CancelFlightInfoRequest::new(info)).await?;
+        Outcome::Ok((started, result.status().as_str_name().to_owned()))
     };
-    let (failed, (started, status)) = futures::join!(reader, canceller);
-    say("cancelled", json!([status?, started.elapsed().as_millis() as u64, failed]));
+    let (failed, cancelled) = futures::join!(reader, canceller);
+    let (started, status) = cancelled?;
+    say("cancelled", json!([status, started.elapsed().as_millis() as u64, failed]));
     Ok(())
 }
 
