@@ -69,6 +69,11 @@ class Expression:
     columns: tuple[ColumnRef, ...] = ()
     measures: tuple[str, ...] = ()
 
+    @property
+    def alone(self) -> str | None:
+        """The measure or metric that the whole expression is, if it is one."""
+        return self.tree.name if isinstance(self.tree, exp.Column) and not self.tree.table else None
+
 
 @dataclass(frozen=True, slots=True)
 class CustomExtension:

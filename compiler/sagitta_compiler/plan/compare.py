@@ -12,11 +12,10 @@ from dataclasses import replace
 from sagitta_compiler.model.types import Comparison, CumulativeType, TimeGrain
 from sagitta_compiler.plan.casts import typed
 from sagitta_compiler.plan.emptiness import over_nothing
-from sagitta_compiler.plan.frames import Frame, as_select, close, fresh_alias, or_empty, pad
+from sagitta_compiler.plan.frames import Frame, as_select, close, fresh_alias, pad, the_one
 from sagitta_compiler.plan.planner import Planner
 from sagitta_compiler.plan.relations import JoinTo, Output, Select, Source, Spine, Union
 from sagitta_compiler.plan.scalars import (
-    Aggregate,
     Call,
     Case,
     Cast,
@@ -245,5 +244,5 @@ def with_spine(
     )
     source = Source(Union((kept, gaps), "calendar", "rows and gap-free periods"), "calendar")
     keys: dict[str, Scalar] = {dim.label: Field("calendar", dim.label) for dim in dims}
-    picked = {v: or_empty(v, Aggregate("max", (Field("calendar", labels.of(v)),))) for v in values}
+    picked = {v: the_one(v, Field("calendar", labels.of(v))) for v in values}
     return Frame(Select((), source, group=tuple(keys.values()), note="every period once"), keys, picked)

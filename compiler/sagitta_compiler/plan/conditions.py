@@ -471,7 +471,7 @@ class Conditions:
 
         def inside(member: Member) -> tuple[Scope, Path] | None:
             steps = member_path(self._graph, predicate.target, member)
-            return self._checked(predicate, member, None if steps is None else (scope, (*path, *steps)))
+            return self._checked(predicate, member, None if steps is None else (scope, joined(path, steps)))
 
         met = (
             scope.column(path, ColumnRef(predicate.target, far), reason="filter")

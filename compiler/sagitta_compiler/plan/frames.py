@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from sagitta_compiler.model.resolved import Expression
-from sagitta_compiler.model.types import AbstractType, Aggregation
+from sagitta_compiler.model.types import AbstractType, Comparison, CumulativeType
 from sagitta_compiler.plan.relations import JoinKind, JoinTo, Output, Select, Source, Union
 from sagitta_compiler.plan.scalars import (
     TRUE,
@@ -27,11 +27,16 @@ from sagitta_compiler.plan.scalars import (
     has_aggregate,
     same,
 )
-from sagitta_compiler.plan.typing import COUNTS
-from sagitta_compiler.query.bound import BoundDimension, FormulaValue, LeafValue, NestedValue, Value
-
-_KEEPS_TYPE = frozenset(
-    {Aggregation.MIN, Aggregation.MAX, Aggregation.ANY_VALUE, Aggregation.MODE, Aggregation.LISTAGG}
+from sagitta_compiler.plan.typing import COUNTS, SHIFTS
+from sagitta_compiler.query.bound import (
+    BoundDimension,
+    CompareValue,
+    CumulativeValue,
+    FormulaValue,
+    LeafValue,
+    NestedValue,
+    Value,
+    WindowValue,
 )
 
 
@@ -115,14 +120,21 @@ def reading(
 
 def pad(value: Value) -> Scalar:
     """The NULL that stands for a value which a leg does not have; engines that must know its type are told."""
-    type_ = AbstractType.FLOAT
-    if isinstance(value, LeafValue | NestedValue):
-        measure = value.measure
-        if measure.aggregation in COUNTS:
-            type_ = AbstractType.INT
-        elif measure.aggregation in _KEEPS_TYPE:
-            type_ = measure.result_type
-    return Call("pad", (Literal(None, type_),))
+    return Call("pad", (Literal(None, _kind(value)),))
+
+
+def _kind(value: Value) -> AbstractType:
+    match value:
+        case LeafValue() | NestedValue():
+            return value.kept or (AbstractType.INT if value.measure.aggregation in COUNTS else AbstractType.FLOAT)
+        case CompareValue(input=inner) if value.metric.comparison is Comparison.PREVIOUS_VALUE:
+            return _kind(inner)
+        case CumulativeValue(input=inner) if value.metric.function in (CumulativeType.MIN, CumulativeType.MAX):
+            return _kind(inner)
+        case WindowValue(input=inner) if inner is not None and value.metric.function in SHIFTS:
+            return _kind(inner)
+        case _:
+            return AbstractType.FLOAT
 
 
 def close(frame: Frame, labels: Labels, name: str, note: str = "") -> Frame:
@@ -144,7 +156,7 @@ def or_empty(value: Value, scalar: Scalar) -> Scalar:
 def unite(frames: list[Frame], dims: tuple[BoundDimension, ...], labels: Labels, name: str = "united") -> Frame:
     """The rows of several frames, grouped once more on the dimensions; each brings its own values.
 
-    Grouping is null-safe by nature, and every value comes from one frame, so that MAX is only the choice of it.
+    Grouping is null-safe by nature, and every value comes from one frame.
     """
     if not dims:
         frames = [frame for frame in frames if frame.values] or frames[:1]  # one row anyway
@@ -159,8 +171,13 @@ def unite(frames: list[Frame], dims: tuple[BoundDimension, ...], labels: Labels,
     source = Source(Union(tuple(legs), name, "unite the legs"), name)
     keys = {d.label: Field(name, d.label) for d in dims}
     select = Select((), source, group=tuple(keys.values()), note="group once more: a row per member")
-    picked = {v: or_empty(v, Aggregate("max", (Field(name, labels.of(v)),))) for v in values}
-    return Frame(select, dict(keys), dict(picked))
+    return Frame(select, dict(keys), {v: the_one(v, Field(name, labels.of(v))) for v in values})
+
+
+def the_one(value: Value, scalar: Scalar) -> Scalar:
+    """Of the rows of a group, of which one at most has the value, what that has: MAX, where values have an order."""
+    ordered = _kind(value) not in (AbstractType.BOOLEAN, AbstractType.JSON)
+    return or_empty(value, Aggregate("max" if ordered else "any_value", (scalar,)))
 
 
 def join_back(frame: Frame, side: Frame, on: tuple[str, ...], labels: Labels, name: str, note: str) -> Frame:

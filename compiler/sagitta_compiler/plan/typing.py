@@ -61,7 +61,7 @@ def metric_type(model: ResolvedModel, metric: Metric) -> DataType | None:
 
 
 _PICKS = frozenset({Aggregation.MIN, Aggregation.MAX, Aggregation.ANY_VALUE, Aggregation.MODE})
-_SHIFTS = frozenset({WindowFunction.LAG, WindowFunction.LEAD, WindowFunction.FIRST_VALUE, WindowFunction.LAST_VALUE})
+SHIFTS = frozenset({WindowFunction.LAG, WindowFunction.LEAD, WindowFunction.FIRST_VALUE, WindowFunction.LAST_VALUE})
 _WIDEST = 38
 
 
@@ -90,10 +90,22 @@ def picked_column(model: ResolvedModel, measure: Measure) -> Column | None:
     return model.column(measure.columns[0]) if picks else None
 
 
+def kept_type(model: ResolvedModel, measure: Measure) -> AbstractType | None:
+    """The type of a measure that gives one of the values that it aggregates, or a list; None where it computes."""
+    if measure.aggregation is Aggregation.LISTAGG:
+        return AbstractType.STRING
+    if measure.aggregation not in _PICKS:
+        return None
+    if (picked := picked_column(model, measure)) is not None:
+        return picked.type
+    inner = measure.expression and model.measures.get(measure.expression.alone or "")
+    return (kept_type(model, inner) if inner else None) or measure.result_type
+
+
 def _made(model: ResolvedModel, metric: Metric) -> DataType | None:
     match metric:
         case WindowMetric(function=function, measure=measure):
-            shifted = function in _SHIFTS and measure is not None
+            shifted = function in SHIFTS and measure is not None
             return shown_type(model, measure) if shifted and measure is not None else BIGINT
         case CumulativeMetric(function=CumulativeType.COUNT):
             return BIGINT
@@ -101,17 +113,14 @@ def _made(model: ResolvedModel, metric: Metric) -> DataType | None:
             return shown_type(model, measure)
         case CumulativeMetric(function=CumulativeType.SUM, measure=measure):
             return _digits(shown_type(model, measure), _WIDEST)
-        case PeriodOverPeriodMetric(expression=expression) if len(expression.measures) == 1:
-            return _compared(model, metric, expression.measures[0])
+        case PeriodOverPeriodMetric(comparison=comparison, expression=expression) if expression.alone is not None:
+            return _compared(comparison, shown_type(model, expression.alone))
         case _:
             return None
 
 
-def _compared(model: ResolvedModel, metric: PeriodOverPeriodMetric, name: str) -> DataType | None:
-    if metric.expression.text.strip() != f"{{[{name}]}}":
-        return None
-    kind = shown_type(model, name)
-    if metric.comparison is Comparison.PREVIOUS_VALUE or kind is None or kind.precision is None:
+def _compared(comparison: Comparison, kind: DataType | None) -> DataType | None:
+    if comparison is Comparison.PREVIOUS_VALUE or kind is None or kind.precision is None:
         return kind
     return _digits(kind, min(_WIDEST, kind.precision + 1))
 

@@ -123,6 +123,8 @@ class LeafValue:
     """The clauses that its filterContext adds."""
     empty: Literal | None = None
     """Its value over no rows, where that is not NULL."""
+    kept: AbstractType | None = None
+    """The type of the values that it picks; None where it computes a number."""
     own: int = 0
     """How many of its filters, the first, are the measure's own."""
 
@@ -141,6 +143,8 @@ class NestedValue:
     included: tuple[Clause, ...] = ()
     """The clauses that its filterContext adds."""
     empty: Literal | None = None
+    kept: AbstractType | None = None
+    """The type of the values that it picks; None where it computes a number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

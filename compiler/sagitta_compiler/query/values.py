@@ -20,7 +20,7 @@ from sagitta_compiler.model.resolved import (
 from sagitta_compiler.model.types import GrainMode
 from sagitta_compiler.names import near
 from sagitta_compiler.plan.scalars import Literal
-from sagitta_compiler.plan.typing import COUNTS, measure_type, metric_type
+from sagitta_compiler.plan.typing import COUNTS, kept_type, measure_type, metric_type
 from sagitta_compiler.query.bound import (
     BoundDimension,
     Clause,
@@ -115,6 +115,7 @@ class ValueBinder:
             measure.filter_context,
             self._included(measure),
             _empty(measure),
+            kept_type(self._model, measure),
             len(own),
         )
 
@@ -148,6 +149,7 @@ class ValueBinder:
             measure.filter_context,
             self._included(measure),
             _empty(measure),
+            kept_type(self._model, measure),
         )
 
     def _metric(self, metric: Metric, filters: tuple[Predicate, ...], path: str) -> Value | None:
@@ -169,10 +171,8 @@ class ValueBinder:
 
     def _compared(self, metric: PeriodOverPeriodMetric, filters: tuple[Predicate, ...], path: str) -> Value | None:
         """The compared value: the measure that the expression is, or the formula that it writes."""
-        text = metric.expression.text.strip()
-        names = metric.expression.measures
-        if len(names) == 1 and text == f"{{[{names[0]}]}}":
-            return self.value(names[0], filters, path)
+        if (name := metric.expression.alone) is not None:
+            return self.value(name, filters, path)
         return self._formula(metric.name, None, metric.expression, filters, path)
 
     def _formula(

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sagitta_compiler.model.resolved import DataObject, Dimension, Measure, ResolvedModel
 from sagitta_compiler.model.types import AbstractType, DataType
-from sagitta_compiler.plan.typing import COUNTS, column_type, picked_column, shown_type
+from sagitta_compiler.plan.typing import COUNTS, column_type, kept_type, shown_type
 
 MODEL_TABLE = "model"
 
@@ -121,16 +121,14 @@ def _virtual(schema: str, model: ResolvedModel) -> Iterator[Table]:
 
 
 def dimension_columns(model: ResolvedModel) -> tuple[TableColumn, ...]:
-    """Returns the dimensions as columns."""
-    return tuple(
-        TableColumn(d.name, ColumnKind.DIMENSION, d.result_type, _dimension_type(model, d), d.about.description)
-        for d in model.dimensions.values()
-    )
+    """Returns the dimensions as columns, of the types that their members have."""
+    return tuple(_dimension(model, dimension) for dimension in model.dimensions.values())
 
 
-def _dimension_type(model: ResolvedModel, dimension: Dimension) -> DataType | None:
-    column = model.objects[dimension.object].columns[dimension.column]
-    return column_type(column) if dimension.time_grain is None else None
+def _dimension(model: ResolvedModel, dimension: Dimension) -> TableColumn:
+    column = model.column(dimension.ref)
+    digits = column_type(column) if dimension.time_grain is None else None
+    return TableColumn(dimension.name, ColumnKind.DIMENSION, column.type, digits, dimension.about.description)
 
 
 def measure_columns(model: ResolvedModel) -> tuple[TableColumn, ...]:
@@ -143,10 +141,8 @@ def measure_columns(model: ResolvedModel) -> tuple[TableColumn, ...]:
 
 def measure_type(model: ResolvedModel, measure: Measure) -> AbstractType:
     """Returns the kind of values of a measure; counts are whole numbers, picked values those of their column."""
-    picked = picked_column(model, measure)
-    if picked is not None:
-        return picked.type
-    return AbstractType.INT if measure.aggregation in COUNTS else measure.result_type
+    counted = AbstractType.INT if measure.aggregation in COUNTS else measure.result_type
+    return kept_type(model, measure) or counted
 
 
 def metric_columns(model: ResolvedModel) -> tuple[TableColumn, ...]:
