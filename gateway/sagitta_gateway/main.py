@@ -30,12 +30,12 @@ APPLICATION = "sagitta_gateway.main:application"
 READY_SECONDS = 5.0
 POLL_SECONDS = 0.05
 FILES = {
-    "engine-ca": "PEM file of the authority that signed the engine's certificate",
-    "engine-certificate": "PEM file of the certificate that the engine asks of its clients",
-    "engine-key": "PEM file of its key",
-    "tls-certificate": "PEM file of the gateway's certificate chain",
-    "tls-key": "PEM file of its key",
-    "tls-client-ca": "PEM file of the authority whose client certificates are required",
+    "engine-ca": "PEM file of the authority that signed the engine's certificate; asks with TLS.",
+    "engine-certificate": "PEM file of the certificate that the engine asks of its clients.",
+    "engine-key": "PEM file of its key.",
+    "tls-certificate": "PEM file of the gateway's certificate chain; serves with TLS.",
+    "tls-key": "PEM file of its key.",
+    "tls-client-ca": "PEM file of the authority whose client certificates are required.",
 }
 """The flags that name TLS files."""
 
@@ -46,7 +46,7 @@ def application() -> FastAPI:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `python -m sagitta_gateway`; returns the exit code."""
+    """The command `sagitta gateway`, or `python -m sagitta_gateway`; returns the exit code."""
     try:
         settings = _settings(arguments)
     except ValidationError as error:
@@ -200,22 +200,41 @@ def _write_ready(path: str, address: str) -> None:
 
 
 def _settings(arguments: Sequence[str] | None) -> GatewaySettings:
-    parser = argparse.ArgumentParser(prog="python -m sagitta_gateway", description="Serves the REST API.")
-    parser.add_argument("--engine", help="host:port of the engine's gRPC surface; - reads it from standard input")
-    parser.add_argument("--http", "--listen", dest="listen", help="host:port to listen on; port 0 takes a free one")
-    parser.add_argument("--workers", type=int, help="processes that share the port")
-    parser.add_argument("--api-key-header", help="header of clients that is passed on to the engine as their API key")
-    for name, meaning in FILES.items():
-        parser.add_argument(f"--{name}", metavar="FILE", help=meaning)
-    parser.add_argument("--metrics", dest="metrics_address", help="host:port that serves /metrics")
-    parser.add_argument("--ready-file", help="written with the address once the gateway answers")
-    parser.add_argument("--follow-stdin", action="store_true", help="end when standard input closes, with its writer")
+    parser = _parser()
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
     if given.get("engine") == "-":
         given["engine"] = _first_line()
     if given.pop("follow_stdin"):
         threading.Thread(target=_follow_stdin, name="follow-stdin", daemon=True).start()
     return GatewaySettings(**given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sagitta gateway", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add, place = parser.add_argument, "HOST:PORT"
+    add(
+        "--engine",
+        metavar=place,
+        help="The engine's gRPC address; several, separated by commas; - reads standard input.",
+    )
+    add("--http", "--listen", dest="listen", metavar=place, help="Where REST listens; port 0 takes a free one.")
+    add("--workers", type=int, metavar="N", help="Processes that share the port.")
+    add("--api-key-header", metavar="NAME", help="The header of clients that is passed on as their API key.")
+    for name, meaning in FILES.items():
+        add(f"--{name}", metavar="FILE", help=meaning)
+    add("--metrics", dest="metrics_address", metavar=place, help="Where /metrics of all workers is served.")
+    add("--ready-file", metavar="PATH", help="Write the address as JSON to this file once the gateway answers.")
+    add("--follow-stdin", action="store_true", help="End when standard input closes, with its writer.")
+    return parser
+
+
+_HELP = """Serve REST until Ctrl-C, asking an engine over gRPC.
+
+  sagitta gateway --engine engine.internal:50051 --http 0.0.0.0:8080
+
+Every flag but the last is also a setting, SAGITTA_GATEWAY_...; a flag wins (docs/configuration.md)."""
 
 
 def _first_line() -> str:

@@ -33,7 +33,7 @@ class Setting:
 def command(*, markdown: bool) -> None:
     """Show every setting, by its name in the environment, with the value that it has here and now.
 
-    Secrets are masked. A setting comes from a flag, else from the environment (SAGITTA_SECTION__NAME, or the short name
+    Secrets are masked. A setting comes from a flag, else from the environment (SAGITTA_GROUP__NAME, or the short name
     that the REST reference documents), else from the TOML file that SAGITTA_CONFIG names, else it has its default.
     """
     if markdown:

@@ -21,7 +21,12 @@ import click
     help="A claim for row policies; repeat for several, or for a list.",
 )  # fmt: skip
 @click.option("--role", "roles", multiple=True, metavar="NAME", help="A role; repeat for several.")
-@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="The server's data.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The server's data; by default SAGITTA_DATA_DIR.",
+)
 @click.option("--hours", type=click.IntRange(1, 8760), default=24, show_default=True, help="How long it is valid.")
 def command(
     subject: str,
@@ -31,14 +36,12 @@ def command(
     data_dir: Path | None,
     hours: int,
 ) -> None:
-    """Prints a bearer token for a server with the same data directory.
+    """Print a bearer token for a server with the same data directory.
 
-    \b
     For development: it is signed with the random secret that the server keeps in its data directory. A server that
-    verifies tokens of an identity provider (auth mode hs256 or jwks) does not accept it.
+    verifies tokens of an identity provider (SAGITTA_AUTH__MODE hs256 or jwks) does not accept it.
 
     \b
-    Example:
       TOKEN=$(sagitta token --sub alice --permissions all)
       curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8080/api/dataset-orchestration/sessions
       sagitta token --sub bob --claim country=DE --claim country=FR --role analyst
