@@ -63,7 +63,6 @@ def create_app(settings: GatewaySettings, channel: grpc.aio.Channel | None = Non
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.openapi else None,
-        root_path=settings.root_path,
         telemetry=NO_TELEMETRY,
         redirect_slashes=False,  # errors.py does, without the host that the client named
     )

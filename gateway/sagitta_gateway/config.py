@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SAGITTA_GATEWAY_"
@@ -52,7 +52,7 @@ class GatewaySettings(BaseSettings):
     )
     """Serves /openapi.json; /docs needs it."""
     root_path: str = Field(default="", validation_alias=AliasChoices(f"{PREFIX}ROOT_PATH", "ROOT_PATH", "root_path"))
-    """The path under which a proxy serves the gateway."""
+    """The path under which a proxy serves the gateway, whether it takes it off or leaves it in place."""
     trusted_proxies: int = Field(
         default=0,
         ge=0,
@@ -76,6 +76,13 @@ class GatewaySettings(BaseSettings):
         default="WARNING", validation_alias=AliasChoices(f"{PREFIX}LOG_LEVEL", "log_level")
     )
     """`CRITICAL`, `ERROR`, `WARNING`, `INFO` or `DEBUG`."""
+
+    @field_validator("root_path")
+    @classmethod
+    def _with_one_slash(cls, value: str) -> str:
+        """`/a/b`, or nothing."""
+        inner = value.strip("/")
+        return f"/{inner}" if inner else ""
 
     @model_validator(mode="after")
     def _pairs(self) -> GatewaySettings:

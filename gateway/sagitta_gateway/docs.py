@@ -21,7 +21,7 @@ ASSETS = MappingProxyType(
 
 def install(app: FastAPI) -> None:
     """Adds /docs and its assets."""
-    root = app.root_path.rstrip("/")
+    root = app.state.settings.root_path
 
     async def page() -> Response:
         return get_swagger_ui_html(

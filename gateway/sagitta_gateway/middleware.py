@@ -20,6 +20,8 @@ MODEL_PATHS = ("/models", "/validate", "/convert/osi-to-obml", "/convert/obml-to
 """The ends of the paths that take the text of a model."""
 REVIEW_PREFIX = "/api/dataset-orchestration"
 _PAGE_PATHS = ("/docs",)
+OWN_PATHS = ("/v1/", f"{REVIEW_PREFIX}/", *_PAGE_PATHS, "/openapi.json", "/health", "/livez", "/robots.txt")
+"""What every path of the gateway begins with."""
 _CONTENT_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _PAGE_POLICY = (
     b"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -39,13 +41,16 @@ class Envelope:
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         self._app = app
         self._proxies = settings.trusted_proxies
+        self._root = settings.root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["path"] = _without_root(scope["path"], self._root)
+        inner = scope
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # the server itself sends no body for its own, unchanged scope
+            inner = {**scope, "method": "GET"}  # the server itself sends no body for its own, unchanged method
         started = time.perf_counter()
         request_id = _request_id(_header(scope, b"x-request-id"))
         REQUEST_ID.set(request_id)
@@ -64,7 +69,11 @@ class Envelope:
                 ]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(inner, receive, send_with_headers)
+        finally:
+            if "route" in inner:
+                scope["route"] = inner["route"]  # who counts requests around this one reads it there
 
 
 class BodyLimit:
@@ -155,6 +164,12 @@ async def _refuse(send: Send, status: int, told: dict[str, str]) -> None:
         headers.append((b"connection", b"close"))  # what is left of the body is not read
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _without_root(path: str, root: str) -> str:
+    """The path below the one under which a proxy serves the gateway, where the proxy left that in place."""
+    below = path.removeprefix(root)
+    return below if below.startswith(OWN_PATHS) else path
 
 
 def _header(scope: Scope, name: bytes) -> str:

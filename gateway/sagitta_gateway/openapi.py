@@ -103,7 +103,7 @@ def _document(app: FastAPI, tags: list[dict[str, str]]) -> dict[str, Any]:
         routes=app.routes,
         tags=tags,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        servers=[{"url": app.root_path or "/"}],
+        servers=[{"url": app.state.settings.root_path or "/"}],
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})

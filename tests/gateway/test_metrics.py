@@ -119,6 +119,13 @@ def test_refusals_and_unknown_paths_have_their_status_and_no_route_of_their_own(
     assert "/no/such/path" not in httpx.get(page, timeout=PATIENCE).text
 
 
+def test_head_is_counted_by_its_route(place: tuple[Server, str]) -> None:
+    server, page = place
+    before = counted(page, "HEAD", "/health", 200)
+    assert httpx.head(f"{server.http}/health", timeout=PATIENCE).status_code == 200
+    assert until(lambda: counted(page, "HEAD", "/health", 200) == before + 1)
+
+
 def test_methods_that_http_does_not_define_are_one_method(place: tuple[Server, str]) -> None:
     server, page = place
     for name in ("PROPFIND", "UNLOCK"):

@@ -66,7 +66,7 @@ class DirectRoutes:
 
     def _find(self, scope: Scope) -> tuple[_Plan, dict[str, str]] | None:
         """The plan for a usual request, and what its path says."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"] or scope.get("root_path"):
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
             return None
         path = scope["path"]
         for plan in self._plans:
