@@ -93,7 +93,7 @@ superset-serve: install  ## Serves a throw-away Superset with a small shop on po
 	PYTHONPATH=tests $(BIN)/python -m superset.server $(PORT)
 
 .PHONY: bench
-bench: install  ## Measures speed and memory, and prints them as ratios.
+bench: install  ## Measures speed and memory, and prints them as ratios (BENCH=flight for one part; all by default).
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
 .PHONY: lock
