@@ -1,8 +1,9 @@
 """Messages -> bodies: one rule for every message, with the few names that the documented bodies spell otherwise.
 
 A field becomes a key of the same name; an unset optional field is null; an enum value is its name without the prefix,
-in lower case; a timestamp is ISO 8601 in UTC with `Z`; free-form values are what they are in JSON. How a message is
-turned is worked out once from its descriptor; `schemas.py` describes the same bodies from the same descriptors.
+in lower case; a timestamp is ISO 8601 in UTC with `Z`; free-form values are what they are in JSON; maps are in the
+order of their keys, for the wire keeps none. How a message is turned is worked out once from its descriptor;
+`schemas.py` describes the same bodies from the same descriptors.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def _converter(descriptor: Descriptor) -> Convert:
 def _field(field: FieldDescriptor) -> tuple[bool, Convert | None]:
     """Whether the field may be null, and how its value is turned (None: not at all)."""
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return False, dict
+        return False, _in_order
     one = _value(field)
     if field.is_repeated:
         return False, list if one is None else lambda items: [one(item) for item in items]
@@ -155,7 +156,11 @@ def json_value(message: Any) -> Any:
 
 
 def _struct(message: Any) -> Body:
-    return {key: json_value(value) for key, value in message.fields.items()}
+    return {key: json_value(value) for key, value in sorted(message.fields.items())}
+
+
+def _in_order(message: Any) -> Body:
+    return dict(sorted(message.items()))
 
 
 def _list(message: Any) -> list[Any]:

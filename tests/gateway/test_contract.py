@@ -596,6 +596,7 @@ def test_row_50_dialects(client: httpx.Client) -> None:
     }
     duckdb = next(item for item in dialects if item["name"] == "duckdb")
     assert documented <= duckdb["capabilities"].keys()
+    assert list(duckdb["capabilities"]) == sorted(duckdb["capabilities"]), "every process answers alike"
     assert duckdb["capabilities"]["supports_ilike"] is True
     assert duckdb["capabilities"]["supports_time_travel"] is False
 
