@@ -24,6 +24,7 @@ from sagitta_gateway.allowed import allowed_methods
 from sagitta_gateway.bodies import says_json
 from sagitta_gateway.convert import Body, to_body
 from sagitta_gateway.middleware import REQUEST_ID
+from sagitta_gateway.observed import NOBODY
 from sagitta_gateway.presence import ClientGone
 
 log = logging.getLogger(__name__)
@@ -80,8 +81,6 @@ QUERY_ERRORS: Mapping[str, str] = MappingProxyType(
 )
 """Mistakes of queries that have a title of their own."""
 
-CLIENT_GONE = 499
-"""Written to nobody."""
 RESOLUTION_FAILED = "Query resolution failed"
 
 
@@ -286,7 +285,7 @@ def install(app: FastAPI) -> None:
 
     async def on_gone(_: Request, error: Exception) -> Response:
         assert isinstance(error, ClientGone)
-        return Response(status_code=CLIENT_GONE)
+        return Response(status_code=NOBODY)
 
     app.add_exception_handler(grpc.aio.AioRpcError, on_call)
     app.add_exception_handler(ClientGone, on_gone)

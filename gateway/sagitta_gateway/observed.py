@@ -14,7 +14,7 @@ METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PO
 OTHER_METHOD = "_OTHER"
 """Every other method (semantic conventions of HTTP)."""
 NOBODY = 499
-"""The status that is written to nobody (`errors.CLIENT_GONE`)."""
+"""The status that is written to nobody: the client went away."""
 
 
 def method_of(scope: Mapping[str, Any]) -> str:

@@ -16,12 +16,11 @@ from sagitta_gateway.error_schema import errors
 from sagitta_gateway.errors import HttpError
 from sagitta_gateway.openapi import answers, body_of, object_of
 from sagitta_gateway.routes.large import LargeBodyRoute
-from sagitta_gateway.routes.models import LOADED, flat
+from sagitta_gateway.routes.models import LOADED, MAX_TEXT, flat
 from sagitta_gateway.routes.scope import ModelId, SessionId
 
 router = APIRouter(tags=["convert"], default_response_class=Response, route_class=LargeBodyRoute)
 
-MAX_TEXT = 5_000_000
 _VALID = {
     "schema_valid": True,
     "semantic_valid": True,
