@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sagitta_server.cli import options
 from sagitta_server.cli.failures import Failure
-from sagitta_server.cli.query import DEFAULT_SERVER
 
 if TYPE_CHECKING:
     from sagitta_compiler import ResolvedModel
@@ -36,11 +36,9 @@ class Artefact:
 @click.command("describe")
 @click.argument("model", metavar="[MODEL]", required=False)
 @click.argument("name", metavar="[NAME]", required=False)
-@click.option("--server", envvar="SAGITTA_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="URI",
-              help="The Flight SQL address of a running server.")  # fmt: skip
-@click.option("--token", envvar="SAGITTA_TOKEN", metavar="TOKEN", help="Bearer token or API key.")
-@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-              help="PEM file of the authority that signed the server's certificate (grpc+tls://).")  # fmt: skip
+@options.SERVER
+@options.TOKEN
+@options.CA
 @click.option("--format", "chosen", type=click.Choice(["table", "json"]), default="table", show_default=True,
               help="`json` for programs.")  # fmt: skip
 def command(

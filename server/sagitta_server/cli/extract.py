@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sagitta_server.cli.query import DEFAULT_SERVER
+from sagitta_server.cli import options
 
 
 @click.command("extract")
@@ -20,11 +20,9 @@ from sagitta_server.cli.query import DEFAULT_SERVER
 @click.option("--jobs", type=click.IntRange(min=1), default=4, show_default=True, help="Parts pulled at once.")
 @click.option("--retries", type=click.IntRange(min=0), default=5, show_default=True,
               help="How often a part is tried again after a failure.")  # fmt: skip
-@click.option("--server", envvar="SAGITTA_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="URI",
-              help="The Flight SQL address of a running server.")  # fmt: skip
-@click.option("--token", envvar="SAGITTA_TOKEN", metavar="TOKEN", help="Bearer token or API key.")
-@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-              help="PEM file of the authority that signed the server's certificate (grpc+tls://).")  # fmt: skip
+@options.SERVER
+@options.TOKEN
+@options.CA
 @click.option("--restart", is_flag=True, help="Begin anew, whatever the folder holds.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def command(

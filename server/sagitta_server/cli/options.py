@@ -1,4 +1,4 @@
-"""The flags that servers share; each repeats a setting and wins over the environment."""
+"""The flags that commands share: those of servers (each a setting, over the environment) and those of clients."""
 
 from __future__ import annotations
 
@@ -51,6 +51,24 @@ READY_FILE = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PATH",
     help="Write the addresses as JSON to this file once every surface answers.",
+)
+SERVER = click.option(
+    "--server",
+    envvar="SAGITTA_SERVER",
+    show_envvar=True,
+    default="grpc://127.0.0.1:32010",
+    show_default=True,
+    metavar="URI",
+    help="The Flight SQL address of a running server.",
+)
+TOKEN = click.option(
+    "--token", envvar="SAGITTA_TOKEN", show_envvar=True, metavar="TOKEN", help="Bearer token or API key."
+)
+CA = click.option(
+    "--ca",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="PEM file of the authority that signed the server's certificate (grpc+tls://).",
 )
 
 

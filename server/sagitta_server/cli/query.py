@@ -10,9 +10,9 @@ from typing import IO, Any
 
 import click
 
+from sagitta_server.cli import options
 from sagitta_server.cli.failures import Failure
 
-DEFAULT_SERVER = "grpc://127.0.0.1:32010"
 FORMATS = ("table", "csv", "json", "parquet", "arrow")
 BINARY = ("parquet", "arrow")
 
@@ -25,11 +25,9 @@ Count = Callable[[int, int], None]
 @click.option(
     "-f", "--file", type=click.File(encoding="utf-8"), help="Read the query from a file; - is standard input."
 )
-@click.option("--server", envvar="SAGITTA_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="URI",
-              help="The Flight SQL address of a running server.")  # fmt: skip
-@click.option("--token", envvar="SAGITTA_TOKEN", metavar="TOKEN", help="Bearer token or API key.")
-@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-              help="PEM file of the authority that signed the server's certificate (grpc+tls://).")  # fmt: skip
+@options.SERVER
+@options.TOKEN
+@options.CA
 @click.option("--model", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
               help="Ask this model file instead of a server (needs --source).")  # fmt: skip
 @click.option("--source", metavar="URI", help="The warehouse of --model, such as duckdb:///sales.duckdb.")
