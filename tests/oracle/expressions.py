@@ -100,6 +100,14 @@ def _is(node: exp.Is, lookup: Lookup) -> v.Value:
     raise v.UndecidedError("IS with another operand than NULL or a truth value")
 
 
+def _like(node: exp.Like | exp.ILike, lookup: Lookup) -> v.Value:
+    value, pattern = evaluate(node.this, lookup), evaluate(node.expression, lookup)
+    if value is None or pattern is None:
+        return None
+    found = like(value, pattern, fold=isinstance(node, exp.ILike))
+    return not found if node.args.get("negate") else found
+
+
 def _round(node: exp.Round, lookup: Lookup) -> v.Value:
     value = evaluate(node.this, lookup)
     digits = node.args.get("decimals")
@@ -217,6 +225,8 @@ _SPECIAL: dict[type, Callable[..., v.Value]] = {
     exp.Least: _extreme(min),
     exp.Nullif: _nullif,
     exp.Is: _is,
+    exp.Like: _like,
+    exp.ILike: _like,
     exp.Round: _round,
     exp.Concat: _concat,
     exp.Cast: _cast,
@@ -235,7 +245,6 @@ _BINARY: dict[type, Callable[[v.Value, v.Value], v.Value]] = {
     exp.GT: lambda left, right: v.less(right, left),
     exp.LTE: lambda left, right: v.truth_not(v.less(right, left)),
     exp.GTE: lambda left, right: v.truth_not(v.less(left, right)),
-    exp.Like: like,
 }
 _UNARY: dict[type, Callable[[v.Value], v.Value]] = {
     exp.Neg: lambda value: -value,

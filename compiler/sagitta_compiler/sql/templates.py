@@ -37,6 +37,9 @@ class _Copy:
             case exp.Mod():
                 divisor = nullif((self.of(node.expression), number(0)))
                 return exp.Mod(this=wrap(self.of(node.this)), expression=divisor)
+            case exp.Like() if not isinstance(node.parent, exp.Escape):
+                like = self._dialect.operator("like", (self.of(node.this), self.of(node.expression)))
+                return exp.Paren(this=exp.Not(this=like)) if node.args.get("negate") else like
             case exp.Anonymous():
                 return self._function(node)
             case exp.Paren() if isinstance(node.this, exp.Column):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import ClassVar
 
 from sqlglot import exp
@@ -34,6 +35,11 @@ def _finite(value: E) -> E:
 
 def _statistic(function: str) -> Builder:
     return lambda args: _finite(AGGREGATES[function](args))
+
+
+def _of_two(builder: Builder) -> Builder:
+    """A statistic of two arguments, which takes no decimals."""
+    return lambda args: _finite(builder(tuple(call("toFloat64", arg) for arg in args)))
 
 
 class ClickHouse(Dialect):
@@ -71,9 +77,10 @@ class ClickHouse(Dialect):
     aggregates: ClassVar = {
         "median": lambda args: _parametric("quantileExactInclusive", number(0.5), args[0]),
         "mode": lambda args: _mode(args[0]),
-        "regr_slope": lambda args: _finite(_slope(*args)),
-        "regr_intercept": lambda args: _finite(_intercept(*args)),
-        **{function: _statistic(function) for function in ("stddev", "variance", "corr", "covar_samp")},
+        "regr_slope": _of_two(lambda args: _slope(*args)),
+        "regr_intercept": _of_two(lambda args: _intercept(*args)),
+        **{function: _statistic(function) for function in ("stddev", "variance")},
+        **{function: _of_two(AGGREGATES[function]) for function in ("corr", "covar_pop", "covar_samp")},
     }
 
     def window_function(self, function: str, args: tuple[E, ...]) -> E:
@@ -136,7 +143,7 @@ class ClickHouse(Dialect):
         return call("dateDiff", text(unit), first, last)
 
     def percentile(self, arg: E, fraction: float, *, discrete: bool) -> E:
-        return _parametric("quantileExactLow" if discrete else "quantileExactInclusive", number(fraction), arg)
+        return _member_at(arg, fraction) if discrete else _parametric("quantileExactInclusive", number(fraction), arg)
 
     def listagg(self, arg: E, delimiter: str, order: list[E]) -> E:
         distinct = isinstance(arg, exp.Distinct)
@@ -185,6 +192,15 @@ def _mode(arg: E) -> E:
 
     most = call("indexOf", part(2), call("arrayMax", part(2)))
     return _unless_empty(arg, call("arrayElement", part(1), most))
+
+
+def _member_at(arg: E, fraction: float) -> E:
+    """The first member with this share of all at or below it; `quantileExactLow` may give the next one."""
+    share = Fraction(str(fraction))
+    upto = exp.Mul(this=exp.Count(this=arg.copy()), expression=number(share.numerator))
+    reached = exp.Add(this=upto, expression=number(share.denominator - 1))
+    place = call("greatest", number(1), call("intDiv", reached, number(share.denominator)))
+    return _unless_empty(arg, call("arrayElement", call("arraySort", call("groupArray", arg)), place))
 
 
 def _unless_empty(arg: E, value: E) -> E:

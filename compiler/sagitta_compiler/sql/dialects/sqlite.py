@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from sagitta_compiler.model.types import AbstractType, Aggregation, DataType, TimeGrain
 from sagitta_compiler.sql.dialects.base import Dialect, UnsupportedError
-from sagitta_compiler.sql.syntax import E, binary, call, cast, name, number, text, typed
+from sagitta_compiler.sql.syntax import E, binary, call, cast, name, number, text, typed, wrap
 
 _STARTS = {
     TimeGrain.YEAR: ("start of year",),
@@ -25,6 +25,12 @@ _NO = Aggregation
 _SEPARATOR = 31
 """The control character that means "unit separator"; it stands for commas for a while."""
 _TEXT_DATES = (AbstractType.DATE, AbstractType.TIMESTAMP, AbstractType.TIMESTAMP_TZ, AbstractType.TIME)
+_AS_GLOB = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
+
+
+def _glob(pattern: str) -> str:
+    """The pattern of LIKE for GLOB: the only one of the two that minds upper and lower case."""
+    return "".join(_AS_GLOB.get(character, character) for character in pattern)
 
 
 class SQLite(Dialect):
@@ -70,6 +76,8 @@ class SQLite(Dialect):
     }
 
     def operator(self, function: str, args: tuple[E, ...]) -> E:
+        if function == "like" and isinstance(args[1], exp.Literal):
+            return exp.Glob(this=wrap(args[0]), expression=text(_glob(args[1].name)))
         if function == "regex":
             raise UnsupportedError(
                 "UNSUPPORTED_FUNCTION", "SQLite has no regular expressions; use `like` or `contains`"
