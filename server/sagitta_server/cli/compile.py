@@ -15,7 +15,7 @@ import click
     "-f", "--file", type=click.File(encoding="utf-8"), help="Read the query from a file; - is standard input."
 )
 @click.option("--dialect", metavar="NAME", help="Default: the model's own, else duckdb.")
-@click.option("--explain", is_flag=True, help="Show the plan: each leaf, each join and its reason.")
+@click.option("--explain", is_flag=True, help="Show the plan: each leg, each join and its reason.")
 def command(*, model: Path, text: str | None, file: IO[str] | None, dialect: str | None, explain: bool) -> None:
     """Show the SQL that QUERY becomes with the model file MODEL. Nothing is executed.
 
