@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from click import Context
 from harness import tpch
+from sagitta_compiler import load_model, read_query
 from sagitta_server.cli import COMMANDS, cli
 from sagitta_server.cli.models import NamedModel, compiled, usable
+from sagitta_server.reference import DOCUMENTS
 
 ROOT = Path(__file__).parents[2]
 SQL = re.compile(
@@ -51,3 +53,10 @@ def test_shown_bodies_are_json() -> None:
     assert len(bodies) > 4
     for body in bodies:
         json.loads(body)
+
+
+def test_examples_of_the_documents_that_the_server_hands_out_are_valid() -> None:
+    (model,) = re.findall(r"```yaml\n(.*?)```", DOCUMENTS["obml"].content(), re.DOTALL)
+    (query,) = re.findall(r"```yaml\n(.*?)```", DOCUMENTS["query"].content(), re.DOTALL)
+    assert load_model(model).diagnostics == ()
+    assert read_query(query)[1] == ()

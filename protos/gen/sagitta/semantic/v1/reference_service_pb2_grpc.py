@@ -59,7 +59,7 @@ class ReferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetReference(self, request, context):
-        """Returns a document: obml, query, functions, schemas/obml or schemas/query.
+        """Returns a document by its name, such as obml or schemas/query.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

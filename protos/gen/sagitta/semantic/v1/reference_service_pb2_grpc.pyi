@@ -36,7 +36,7 @@ class ReferenceServiceStub:
     ListReferences: _grpc.UnaryUnaryMultiCallable[_reference_service_pb2.ListReferencesRequest, _reference_service_pb2.ListReferencesResponse]
     """Lists the documents."""
     GetReference: _grpc.UnaryUnaryMultiCallable[_reference_service_pb2.GetReferenceRequest, _reference_service_pb2.GetReferenceResponse]
-    """Returns a document: obml, query, functions, schemas/obml or schemas/query."""
+    """Returns a document by its name, such as obml or schemas/query."""
 
 @_typing.type_check_only
 class ReferenceServiceAsyncStub(ReferenceServiceStub):
@@ -46,7 +46,7 @@ class ReferenceServiceAsyncStub(ReferenceServiceStub):
     ListReferences: _aio.UnaryUnaryMultiCallable[_reference_service_pb2.ListReferencesRequest, _reference_service_pb2.ListReferencesResponse]  # type: ignore[assignment]
     """Lists the documents."""
     GetReference: _aio.UnaryUnaryMultiCallable[_reference_service_pb2.GetReferenceRequest, _reference_service_pb2.GetReferenceResponse]  # type: ignore[assignment]
-    """Returns a document: obml, query, functions, schemas/obml or schemas/query."""
+    """Returns a document by its name, such as obml or schemas/query."""
 
 class ReferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reference documents of the languages that the server speaks."""
@@ -65,6 +65,6 @@ class ReferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reference_service_pb2.GetReferenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reference_service_pb2.GetReferenceResponse, _abc.Awaitable[_reference_service_pb2.GetReferenceResponse]]:
-        """Returns a document: obml, query, functions, schemas/obml or schemas/query."""
+        """Returns a document by its name, such as obml or schemas/query."""
 
 def add_ReferenceServiceServicer_to_server(servicer: ReferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
