@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 import zoneinfo
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,6 +24,8 @@ SESSION_ZONE = {
     "clickhouse": "SELECT timezone()",
 }
 """How a warehouse tells the zone of its session."""
+RETRY_SECONDS = 60.0
+"""How long one that did not tell is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,10 @@ def resolve_zone(settings: ModelSettings | None, database: str | None, requested
 class DatabaseZones:
     """The session zone of each source, asked once, before its first query."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._zones: dict[str, str | None] = {}
+        self._failed_at: dict[str, float] = {}
 
     def known(self, source: str) -> str | None:
         """The zone if a query has been asked of the source already."""
@@ -91,15 +97,16 @@ class DatabaseZones:
         """The zone, asked for when it is not known; a warehouse that does not tell has none.
 
         Whoever asks must hold no statement of the source: the question takes a connection, and there may be one only.
-        One that fails now is asked again.
+        One that fails now is asked again after a while: it may never tell.
         """
-        if source.name not in self._zones:
+        failed_at = self._failed_at.get(source.name, float("-inf"))
+        if source.name not in self._zones and self._now() - failed_at >= RETRY_SECONDS:
             try:
                 self._zones[source.name] = _ask(source)
             except SourceError as error:
+                self._failed_at[source.name] = self._now()
                 log.warning("the session zone of source %s is unknown: %s", source.name, error)
-                return None
-        return self._zones[source.name]
+        return self._zones.get(source.name)
 
 
 def _ask(source: Source) -> str | None:

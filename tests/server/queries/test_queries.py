@@ -20,7 +20,7 @@ from sagitta_server.execution import ResultStream, SourceError, StatementCancell
 from sagitta_server.models import ModelHandle, ModelSource
 from sagitta_server.queries import Question, Run
 from sagitta_server.queries.batch import BatchItem, BatchLimits, BatchRunner, Outcome
-from sagitta_server.queries.timezones import DatabaseZones
+from sagitta_server.queries.timezones import RETRY_SECONDS, DatabaseZones
 
 SLOW = MODEL.replace("code: numbers", "code: endless")
 SLOW_QUERY = json.dumps({"select": {"measures": ["Total"]}})
@@ -127,22 +127,29 @@ def test_one_connection_is_enough_for_the_first_query_which_asks_for_the_zone_to
     engine.stop()
 
 
-def test_a_zone_that_could_not_be_asked_for_is_asked_for_again() -> None:
+def test_a_zone_that_could_not_be_asked_for_is_asked_for_again_after_a_while() -> None:
     class Source:
         """A warehouse that comes up late."""
 
-        name, dialect, up = "late", "duckdb", False
+        name, dialect, up, asked = "late", "duckdb", False, 0
 
         def execute(self, sql: str, **_: object) -> ResultStream:
+            self.asked += 1
             if not self.up:
                 raise SourceError("The warehouse does not answer.")
             table = duckdb.sql(sql).to_arrow_table()
             return ResultStream(table.schema, table.to_reader(), cancel=lambda: None, close=lambda: None)
 
-    zones, source = DatabaseZones(), Source()
-    assert zones.learn(cast("Any", source)) is None
+    clock = [1000.0]
+    zones, source = DatabaseZones(now=lambda: clock[0]), Source()
+    for _ in range(3):
+        assert zones.learn(cast("Any", source)) is None
+    assert source.asked == 1, "not with every query: it may never tell"
     source.up = True
-    assert zones.learn(cast("Any", source)) is not None
+    clock[0] += RETRY_SECONDS
+    for _ in range(3):
+        assert zones.learn(cast("Any", source)) is not None
+    assert source.asked == 2
 
 
 def test_an_overlong_text_is_refused_before_it_is_read(engine: Engine) -> None:
