@@ -39,9 +39,9 @@ class Coordinates:
     """Rows of the dimensions alone, where the query does read measures: what those do not reach, no leaf reaches."""
 
     def brings_rows_of(self, other: Coordinates) -> bool:
-        """Whether the groups here are at least those of other coordinates."""
+        """Whether the groups here are at least those of other coordinates; a filter on other rows may drop some."""
         same = (self.home, self.grain, self.clauses) == (other.home, other.grain, other.clauses)
-        return same and self.demands <= other.demands
+        return same and self.alone is None and self.demands <= other.demands
 
 
 def coordinates(
