@@ -74,9 +74,9 @@ class ObjectFramesOf(ObjectFrames):
         return Union(members, name, f"the objects of {name}")
 
     def _member(self, name: str, source: UnionSource, member: UnionMember) -> Select:
-        """The rows of one member, under the filters that always hold for them."""
-        planner = self._bound()
-        scope = Scope(self._model, planner.graph, member.object, self)
+        """The rows of one member, under the filters that always hold for them, whatever paths are asked."""
+        planner, graph = self._bound(), join_graph(self._model)
+        scope = Scope(self._model, graph, member.object, self)
         outputs: list[Output] = []
         for column in self._model.objects[name].columns.values():
             if column.expression is not None:
@@ -88,10 +88,9 @@ class ObjectFramesOf(ObjectFrames):
             else:
                 scalar = Literal(None, column.type)
             outputs.append(Output(column.code, scalar))
-        near = planner.graph.reach(member.object)
+        near = graph.reach(member.object)
         held = [c for c in planner.query.clauses if c.static and _reads_only(c, near)]
-        at_home = route(planner.graph, member.object, ())
-        conditions = Conditions(scope, planner.graph, at_home, planner.out, planner.query.policies)
+        conditions = Conditions(scope, graph, route(graph, member.object, ()), planner.out, planner.query.policies)
         where = all_of(c for c in (conditions.where(held), *conditions.policies()) if c is not None)
         planner.tables.add(member.object)
         return Select(tuple(outputs), scope.source, tuple(scope.joins), where, name=member.object)
