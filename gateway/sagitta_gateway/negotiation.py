@@ -18,7 +18,7 @@ def wanted_format(parameter: ResultFormat | None, accept: str) -> ResultFormat:
     """The format of the parameter, or the best of the header that is served."""
     if parameter is not None:
         return parameter
-    for media in _by_preference(accept):
+    for media in by_preference(accept):
         if (found := _BY_MEDIA_TYPE.get(media)) is not None:
             return found
         if media in {"*/*", "application/*"}:
@@ -26,7 +26,7 @@ def wanted_format(parameter: ResultFormat | None, accept: str) -> ResultFormat:
     return ResultFormat.JSON
 
 
-def _by_preference(accept: str) -> list[str]:
+def by_preference(accept: str) -> list[str]:
     """The media types of an `Accept` header, the most wanted first; those with q=0 left out."""
     weighed: list[tuple[float, str]] = []
     for part in accept.split(","):

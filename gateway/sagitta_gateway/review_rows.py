@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.csv
 
+from sagitta_gateway.negotiation import by_preference
 from sagitta_gateway.results.rows import json_rows
 from sagitta_gateway.review_calls import rest
 
@@ -28,9 +29,8 @@ class Slice:
 
 
 def wanted_type(accept: str) -> str:
-    """The media type of the answer; JSON unless the client asks for another."""
-    for part in accept.split(","):
-        kind = part.partition(";")[0].strip().lower()
+    """The media type of the answer; JSON unless the client would rather have another."""
+    for kind in by_preference(accept):
         if kind in {ARROW, "application/vnd.apache.arrow.file", "application/arrow"}:
             return ARROW
         if kind in {CSV, JSON}:

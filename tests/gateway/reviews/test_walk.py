@@ -94,6 +94,8 @@ def test_the_rows_of_a_run_come_over_flight_adbc_and_http(alice, bob):
     assert alice.get(result, params={"offset": 1, "limit": 1}).json()["rows"] == page["rows"][1:]
     arrow = alice.get(result, headers={"Accept": "application/vnd.apache.arrow.stream"}).content
     assert pa.ipc.open_stream(arrow).read_all().equals(rows)
+    rather = alice.get(result, headers={"Accept": "text/csv;q=0.5, application/json"})
+    assert rather.headers["content-type"] == "application/json"
     text = alice.get(result, headers={"Accept": "text/csv"}).content
     assert pyarrow.csv.read_csv(io.BytesIO(text)).column("Status").to_pylist() == ["open", "paid"]
     assert bob.get(result).status_code == 403
