@@ -5,18 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from fastapi.exceptions import RequestValidationError
+from google.protobuf.message import Message
 from starlette.responses import Response
 
+from sagitta_gateway.convert import to_body
+
+LARGE_MESSAGE = 65_536
+"""Bytes of a message whose body is made in a thread."""
 _STRICT = json.JSONEncoder(allow_nan=False)
 
 
 def json_response(body: Any, status: int = 200) -> Response:
     """An answer whose body is ready to be written."""
     return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+async def answer_of(message: Message, body: Callable[[Any], Any] = to_body, status: int = 200) -> Response:
+    """An answer whose body is made of a message; of a large one in a thread, so that others are answered meanwhile."""
+    if message.ByteSize() < LARGE_MESSAGE:
+        return json_response(body(message), status)
+    return await asyncio.to_thread(lambda: json_response(body(message), status))
 
 
 class JsonText(str):

@@ -1,9 +1,10 @@
-"""Large bodies: read by their members, refused as a whole where they flood, and cheap for the gateway."""
+"""Large bodies and answers: read by their members, refused as a whole where they flood, and cheap for the gateway."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from typing import Any
 from unittest import mock
@@ -16,8 +17,10 @@ from gateway.conftest import Place
 from gateway.serving import QUERY, Serving
 from hypothesis import given
 from hypothesis import strategies as st
+from sagitta.semantic.v1.discovery_service_pb2 import ListDimensionsResponse
+from sagitta.semantic.v1.model_pb2 import Dimension
 from sagitta_gateway import bodies
-from sagitta_gateway.bodies import JsonText, escapes_half_a_surrogate, json_text
+from sagitta_gateway.bodies import LARGE_MESSAGE, JsonText, answer_of, escapes_half_a_surrogate, json_text
 from sagitta_gateway.routes.large import LARGE, MAX_KEYS, read_large
 
 JSON = {"Content-Type": "application/json"}
@@ -78,6 +81,20 @@ def test_a_large_model_as_json_is_the_model_that_it_is_as_text(client: httpx.Cli
     ]
     assert [schema.pop("model_id") for schema in schemas]
     assert schemas[0] == schemas[1]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_the_body_of_a_large_answer_is_made_in_a_thread(large: bool) -> None:
+    threads: list[threading.Thread] = []
+    message = ListDimensionsResponse(dimensions=[Dimension(name="n" * 100)] * (LARGE_MESSAGE // 100 if large else 1))
+
+    def body(found: ListDimensionsResponse) -> list[str]:
+        threads.append(threading.current_thread())
+        return [one.name for one in found.dimensions]
+
+    answer = asyncio.run(answer_of(message, body, 201))
+    assert (answer.status_code, json.loads(answer.body)) == (201, body(message))
+    assert (threads[0] is not threading.current_thread()) is large
 
 
 def test_a_large_batch_is_answered(client: httpx.Client, place: Place) -> None:

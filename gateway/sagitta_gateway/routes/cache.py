@@ -14,8 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sagitta.semantic.v1 import cache_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
-from sagitta_gateway.convert import to_body
+from sagitta_gateway.bodies import answer_of
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.error_schema import errors
 from sagitta_gateway.openapi import answers, body_of
@@ -88,7 +87,7 @@ async def _refused_anyway(request: Request) -> Exception | None:
 )
 async def get_cache_stats(request: Request) -> Response:
     answer = await stubs(request).cache.GetCacheStats(pb.GetCacheStatsRequest(), metadata=metadata(request))
-    return json_response(to_body(answer))
+    return await answer_of(answer)
 
 
 @router.post(
@@ -99,7 +98,7 @@ async def get_cache_stats(request: Request) -> Response:
 )
 async def sweep_cache(request: Request) -> Response:
     answer = await stubs(request).cache.SweepCache(pb.SweepCacheRequest(), metadata=metadata(request))
-    return json_response(to_body(answer))
+    return await answer_of(answer)
 
 
 @router.post(
@@ -110,7 +109,7 @@ async def sweep_cache(request: Request) -> Response:
 )
 async def clear_cache(request: Request) -> Response:
     answer = await stubs(request).cache.ClearCache(pb.ClearCacheRequest(), metadata=metadata(request))
-    return json_response(to_body(answer))
+    return await answer_of(answer)
 
 
 @heartbeats.post(
@@ -139,7 +138,7 @@ async def record_heartbeat(request: Request, body: Annotated[Heartbeat, Body()])
         moment.FromDatetime(body.timestamp)
         message.timestamp.CopyFrom(moment)
     answer = await stubs(request).cache.RecordHeartbeat(message, metadata=metadata(request))
-    return json_response(to_body(answer))
+    return await answer_of(answer)
 
 
 router.routes.extend(heartbeats.routes)

@@ -9,14 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sagitta.semantic.v1 import convert_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
-from sagitta_gateway.convert import to_body
+from sagitta_gateway.bodies import answer_of
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.error_schema import errors
 from sagitta_gateway.errors import HttpError
 from sagitta_gateway.openapi import answers, body_of, object_of
 from sagitta_gateway.routes.large import LargeBodyRoute
-from sagitta_gateway.routes.models import LOADED, MAX_TEXT, flat
+from sagitta_gateway.routes.models import LOADED, MAX_TEXT, loaded
 from sagitta_gateway.routes.scope import ModelId, SessionId
 
 router = APIRouter(tags=["convert"], default_response_class=Response, route_class=LargeBodyRoute)
@@ -70,7 +69,7 @@ class ObmlText(BaseModel):
 async def convert_osi_to_obml(request: Request, body: Annotated[OsiText, Body()]) -> Response:
     message = pb.ConvertOsiToObmlRequest(input_yaml=body.input_yaml)
     answer = await stubs(request).convert.ConvertOsiToObml(message, metadata=metadata(request))
-    return json_response(to_body(answer.conversion))
+    return await answer_of(answer.conversion)
 
 
 @router.post(
@@ -94,7 +93,7 @@ async def convert_obml_to_osi(request: Request, body: Annotated[ObmlText, Body()
         ai_instructions=body.ai_instructions,
     )
     answer = await stubs(request).convert.ConvertObmlToOsi(message, metadata=metadata(request))
-    return json_response(to_body(answer.conversion))
+    return await answer_of(answer.conversion)
 
 
 class LoadOsi(BaseModel):
@@ -128,7 +127,7 @@ _LOADED_OSI = object_of(
 async def load_osi_model(request: Request, session_id: SessionId, body: Annotated[LoadOsi, Body()]) -> Response:
     message = pb.LoadOsiModelRequest(session_id=session_id, osi_yaml=body.osi_yaml, skip_dedup=not body.dedup)
     answer = await stubs(request).convert.LoadOsiModel(message, metadata=metadata(request))
-    return json_response(flat(to_body(answer)), 201)
+    return await answer_of(answer, loaded, 201)
 
 
 @router.api_route(
@@ -164,4 +163,4 @@ async def export_osi_model(
         ai_instructions=ai_instructions,
     )
     answer = await stubs(request).convert.ExportOsiModel(message, metadata=metadata(request))
-    return json_response(to_body(answer.conversion))
+    return await answer_of(answer.conversion)

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Request
 from sagitta.semantic.v1 import dialect_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
-from sagitta_gateway.convert import to_body
+from sagitta_gateway.bodies import answer_of
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.error_schema import errors
 from sagitta_gateway.openapi import answers, body_of
@@ -23,4 +22,4 @@ router = APIRouter(tags=["dialects"], default_response_class=Response)
 )
 async def list_dialects(request: Request) -> Response:
     answer = await stubs(request).dialects.ListDialects(pb.ListDialectsRequest(), metadata=metadata(request))
-    return json_response(to_body(answer))
+    return await answer_of(answer)

@@ -10,7 +10,7 @@ from sagitta.semantic.v1 import discovery_service_pb2 as pb
 from sagitta.semantic.v1 import model_pb2
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response, json_text
+from sagitta_gateway.bodies import answer_of, json_text
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.openapi import answers, body_of, list_of, object_of
@@ -39,7 +39,7 @@ def _type(name: str | None) -> model_pb2.ArtefactType.ValueType:
 )
 async def get_schema(request: Request, scope: Scope) -> Response:
     message = pb.GetSchemaRequest(session_id=scope.session_id, model_id=scope.model_id)
-    return json_response(to_body(await stubs(request).discovery.GetSchema(message, metadata=metadata(request))))
+    return await answer_of(await stubs(request).discovery.GetSchema(message, metadata=metadata(request)))
 
 
 @scoped(
@@ -53,7 +53,7 @@ async def get_schema(request: Request, scope: Scope) -> Response:
 async def list_dimensions(request: Request, scope: Scope) -> Response:
     message = pb.ListDimensionsRequest(session_id=scope.session_id, model_id=scope.model_id)
     answer = await stubs(request).discovery.ListDimensions(message, metadata=metadata(request))
-    return json_response([to_body(item) for item in answer.dimensions])
+    return await answer_of(answer, lambda found: [to_body(item) for item in found.dimensions])
 
 
 @scoped(
@@ -67,7 +67,7 @@ async def list_dimensions(request: Request, scope: Scope) -> Response:
 async def get_dimension(request: Request, scope: Scope, name: Name) -> Response:
     message = pb.GetDimensionRequest(session_id=scope.session_id, model_id=scope.model_id, name=name)
     answer = await stubs(request).discovery.GetDimension(message, metadata=metadata(request))
-    return json_response(to_body(answer.dimension))
+    return await answer_of(answer.dimension)
 
 
 @scoped(
@@ -81,7 +81,7 @@ async def get_dimension(request: Request, scope: Scope, name: Name) -> Response:
 async def list_measures(request: Request, scope: Scope) -> Response:
     message = pb.ListMeasuresRequest(session_id=scope.session_id, model_id=scope.model_id)
     answer = await stubs(request).discovery.ListMeasures(message, metadata=metadata(request))
-    return json_response([to_body(item) for item in answer.measures])
+    return await answer_of(answer, lambda found: [to_body(item) for item in found.measures])
 
 
 @scoped(
@@ -95,7 +95,7 @@ async def list_measures(request: Request, scope: Scope) -> Response:
 async def get_measure(request: Request, scope: Scope, name: Name) -> Response:
     message = pb.GetMeasureRequest(session_id=scope.session_id, model_id=scope.model_id, name=name)
     answer = await stubs(request).discovery.GetMeasure(message, metadata=metadata(request))
-    return json_response(to_body(answer.measure))
+    return await answer_of(answer.measure)
 
 
 @scoped(
@@ -109,7 +109,7 @@ async def get_measure(request: Request, scope: Scope, name: Name) -> Response:
 async def list_metrics(request: Request, scope: Scope) -> Response:
     message = pb.ListMetricsRequest(session_id=scope.session_id, model_id=scope.model_id)
     answer = await stubs(request).discovery.ListMetrics(message, metadata=metadata(request))
-    return json_response([to_body(item) for item in answer.metrics])
+    return await answer_of(answer, lambda found: [to_body(item) for item in found.metrics])
 
 
 @scoped(
@@ -123,7 +123,7 @@ async def list_metrics(request: Request, scope: Scope) -> Response:
 async def get_metric(request: Request, scope: Scope, name: Name) -> Response:
     message = pb.GetMetricRequest(session_id=scope.session_id, model_id=scope.model_id, name=name)
     answer = await stubs(request).discovery.GetMetric(message, metadata=metadata(request))
-    return json_response(to_body(answer.metric))
+    return await answer_of(answer.metric)
 
 
 @scoped(
@@ -136,7 +136,7 @@ async def get_metric(request: Request, scope: Scope, name: Name) -> Response:
 )
 async def explain_artefact(request: Request, scope: Scope, name: Name) -> Response:
     message = pb.ExplainArtefactRequest(session_id=scope.session_id, model_id=scope.model_id, name=name)
-    return json_response(to_body(await stubs(request).discovery.ExplainArtefact(message, metadata=metadata(request))))
+    return await answer_of(await stubs(request).discovery.ExplainArtefact(message, metadata=metadata(request)))
 
 
 class FindRequest(BaseModel):
@@ -164,7 +164,7 @@ async def find_artefacts(request: Request, scope: Scope, body: Annotated[FindReq
         query=body.query,
         types=[_type(name) for name in body.types or ()],
     )
-    return json_response(to_body(await stubs(request).discovery.FindArtefacts(message, metadata=metadata(request))))
+    return await answer_of(await stubs(request).discovery.FindArtefacts(message, metadata=metadata(request)))
 
 
 @scoped(
@@ -177,7 +177,7 @@ async def find_artefacts(request: Request, scope: Scope, body: Annotated[FindReq
 )
 async def get_join_graph(request: Request, scope: Scope) -> Response:
     message = pb.GetJoinGraphRequest(session_id=scope.session_id, model_id=scope.model_id)
-    return json_response(to_body(await stubs(request).discovery.GetJoinGraph(message, metadata=metadata(request))))
+    return await answer_of(await stubs(request).discovery.GetJoinGraph(message, metadata=metadata(request)))
 
 
 @scoped(
@@ -194,7 +194,7 @@ async def list_examples(
     intent: Annotated[str | None, Query(max_length=1000, description="An intent tag, or something like one.")] = None,
 ) -> Response:
     message = pb.ListExamplesRequest(session_id=scope.session_id, model_id=scope.model_id, intent=intent or "")
-    return json_response(to_body(await stubs(request).discovery.ListExamples(message, metadata=metadata(request))))
+    return await answer_of(await stubs(request).discovery.ListExamples(message, metadata=metadata(request)))
 
 
 @scoped(
@@ -215,7 +215,7 @@ async def list_examples(
 )
 async def get_example(request: Request, scope: Scope, example_name: Name) -> Response:
     message = pb.GetExampleRequest(session_id=scope.session_id, model_id=scope.model_id, example_name=example_name)
-    return json_response(to_body(await stubs(request).discovery.GetExample(message, metadata=metadata(request))))
+    return await answer_of(await stubs(request).discovery.GetExample(message, metadata=metadata(request)))
 
 
 @scoped(
@@ -235,7 +235,7 @@ async def get_er_diagram(
     message = pb.GetErDiagramRequest(
         session_id=scope.session_id, model_id=scope.model_id, hide_columns=not show_columns, theme=theme
     )
-    return json_response(to_body(await stubs(request).discovery.GetErDiagram(message, metadata=metadata(request))))
+    return await answer_of(await stubs(request).discovery.GetErDiagram(message, metadata=metadata(request)))
 
 
 _COMPOSABLES = answers(body_of(pb.ListComposablesResponse), "What can still be added.")
@@ -261,7 +261,7 @@ async def list_composables_of_artefact(
     message = pb.ListComposablesRequest(
         session_id=scope.session_id, model_id=scope.model_id, anchor=anchor or "", anchor_type=_type(anchor_type)
     )
-    return json_response(to_body(await stubs(request).discovery.ListComposables(message, metadata=metadata(request))))
+    return await answer_of(await stubs(request).discovery.ListComposables(message, metadata=metadata(request)))
 
 
 @scoped(
@@ -277,4 +277,4 @@ async def list_composables(request: Request, scope: Scope, body: Annotated[Query
     message = pb.ListComposablesRequest(
         session_id=scope.session_id, model_id=scope.model_id, query_text=json_text(body)
     )
-    return json_response(to_body(await stubs(request).discovery.ListComposables(message, metadata=metadata(request))))
+    return await answer_of(await stubs(request).discovery.ListComposables(message, metadata=metadata(request)))

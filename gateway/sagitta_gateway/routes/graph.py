@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sagitta.semantic.v1 import graph_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
+from sagitta_gateway.bodies import answer_of
+from sagitta_gateway.convert import Body as JsonBody
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.openapi import answers
@@ -90,7 +91,11 @@ class SparqlRequest(BaseModel):
 )
 async def query_graph(request: Request, scope: Scope, body: Annotated[SparqlRequest, Body()]) -> Response:
     message = pb.QueryGraphRequest(session_id=scope.session_id, model_id=scope.model_id, query=body.query)
-    answer = await stubs(request).graph.QueryGraph(message, metadata=metadata(request))
-    found = to_body(answer)
-    found["results"] = [{name: row.bindings.get(name) for name in answer.variables} for row in answer.results]
-    return json_response(found)
+    return await answer_of(await stubs(request).graph.QueryGraph(message, metadata=metadata(request)), _solutions)
+
+
+def _solutions(answer: pb.QueryGraphResponse) -> JsonBody:
+    """The documented body: every solution has every variable."""
+    body = to_body(answer)
+    body["results"] = [{name: row["bindings"].get(name) for name in answer.variables} for row in body["results"]]
+    return body

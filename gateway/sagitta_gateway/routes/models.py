@@ -10,7 +10,7 @@ from sagitta.semantic.v1 import model_pb2
 from sagitta.semantic.v1 import model_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response, json_text
+from sagitta_gateway.bodies import answer_of, json_text
 from sagitta_gateway.convert import Body as JsonBody
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
@@ -91,7 +91,7 @@ class LoadModel(ModelText):
 async def load_model(request: Request, session_id: SessionId, body: Annotated[LoadModel, Body()]) -> Response:
     message = pb.LoadModelRequest(session_id=session_id, source=body.message(), skip_dedup=not body.dedup)
     answer = await stubs(request).models.LoadModel(message, metadata=metadata(request))
-    return json_response(flat(to_body(answer)), 201)
+    return await answer_of(answer, loaded, 201)
 
 
 @router.get(
@@ -103,7 +103,7 @@ async def load_model(request: Request, session_id: SessionId, body: Annotated[Lo
 async def list_models(request: Request, session_id: SessionId) -> Response:
     message = pb.ListModelsRequest(session_id=session_id)
     answer = await stubs(request).models.ListModels(message, metadata=metadata(request))
-    return json_response([to_body(model) for model in answer.models])
+    return await answer_of(answer, lambda found: [to_body(model) for model in found.models])
 
 
 _TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -160,7 +160,7 @@ _DESCRIPTION = {
 async def get_model(request: Request, session_id: SessionId, model_id: ModelId) -> Response:
     message = pb.GetModelRequest(session_id=session_id, model_id=model_id)
     answer = await stubs(request).models.GetModel(message, metadata=metadata(request))
-    return json_response(describe(answer))
+    return await answer_of(answer, describe)
 
 
 @router.delete(
@@ -239,16 +239,17 @@ async def validate_model_without_session(request: Request, body: Annotated[Model
 )
 async def list_curated_models(request: Request) -> Response:
     answer = await stubs(request).models.ListCuratedModels(pb.ListCuratedModelsRequest(), metadata=metadata(request))
-    return json_response({**to_body(answer), "count": len(answer.models)})
+    return await answer_of(answer, lambda found: {**to_body(found), "count": len(found.models)})
 
 
 async def _validate(request: Request, message: pb.ValidateModelRequest) -> Response:
     answer = await stubs(request).models.ValidateModel(message, metadata=metadata(request))
-    return json_response(to_body(answer))
+    return await answer_of(answer)
 
 
-def flat(body: JsonBody) -> JsonBody:
+def loaded(answer: Any) -> JsonBody:
     """The load response with its counts beside the rest."""
+    body = to_body(answer)
     return {**body["counts"], **{key: value for key, value in body.items() if key != "counts"}}
 
 

@@ -11,7 +11,7 @@ from sagitta.semantic.v1 import query_service_pb2 as pb
 from sagitta.semantic.v1 import result_pb2
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import JsonText, json_response, json_text
+from sagitta_gateway.bodies import JsonText, answer_of, json_text
 from sagitta_gateway.convert import Body as JsonBody
 from sagitta_gateway.convert import to_body
 from sagitta_gateway.engine import metadata, stubs
@@ -145,7 +145,7 @@ async def compile_semantic_sql(
 
 async def _compile(request: Request, message: pb.CompileQueryRequest) -> Response:
     answer = await stubs(request).queries.CompileQuery(message, metadata=metadata(request))
-    return json_response(_compiled(answer))
+    return await answer_of(answer, _compiled)
 
 
 def _compiled(answer: pb.CompileQueryResponse) -> JsonBody:
@@ -192,7 +192,7 @@ async def _plan(request: Request, session_id: str, model_id: str, body: PlanRequ
         include_database_explain=body.include_database_explain,
     )
     answer = await stubs(request).queries.PlanQuery(message, metadata=metadata(request))
-    return json_response(to_body(answer))
+    return await answer_of(answer)
 
 
 # ---------------------------------------------------------------- execute

@@ -8,8 +8,7 @@ from fastapi import APIRouter, Path, Request
 from sagitta.semantic.v1 import reference_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
-from sagitta_gateway.convert import to_body
+from sagitta_gateway.bodies import answer_of, json_response
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.error_schema import errors
 from sagitta_gateway.openapi import answers, body_of
@@ -27,7 +26,7 @@ MARKDOWN = "text/markdown"
 )
 async def list_references(request: Request) -> Response:
     answer = await stubs(request).reference.ListReferences(pb.ListReferencesRequest(), metadata=metadata(request))
-    return json_response(to_body(answer))
+    return await answer_of(answer)
 
 
 @router.get(

@@ -9,8 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sagitta.semantic.v1 import session_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
-from sagitta_gateway.convert import to_body
+from sagitta_gateway.bodies import answer_of
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.error_schema import errors
 from sagitta_gateway.openapi import answers, body_of
@@ -60,7 +59,7 @@ class CreateSession(BaseModel):
 async def create_session(request: Request, body: Annotated[CreateSession | None, Body()] = None) -> Response:
     message = pb.CreateSessionRequest(metadata=body.metadata if body else {})
     answer = await stubs(request).sessions.CreateSession(message, metadata=metadata(request))
-    return json_response(to_body(answer.session), 201)
+    return await answer_of(answer.session, status=201)
 
 
 @router.get(
@@ -71,7 +70,7 @@ async def create_session(request: Request, body: Annotated[CreateSession | None,
 )
 async def list_sessions(request: Request) -> Response:
     answer = await stubs(request).sessions.ListSessions(pb.ListSessionsRequest(), metadata=metadata(request))
-    return json_response(to_body(answer))
+    return await answer_of(answer)
 
 
 @router.get(
@@ -83,7 +82,7 @@ async def list_sessions(request: Request) -> Response:
 async def get_session(request: Request, session_id: SessionId) -> Response:
     message = pb.GetSessionRequest(session_id=session_id)
     answer = await stubs(request).sessions.GetSession(message, metadata=metadata(request))
-    return json_response(to_body(answer.session))
+    return await answer_of(answer.session)
 
 
 @router.delete(

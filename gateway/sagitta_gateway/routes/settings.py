@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from sagitta.semantic.v1 import settings_service_pb2 as pb
 from starlette.responses import Response
 
-from sagitta_gateway.bodies import json_response
+from sagitta_gateway.bodies import answer_of
 from sagitta_gateway.convert import Body, to_body, without_nulls
 from sagitta_gateway.engine import metadata, stubs
 from sagitta_gateway.error_schema import errors
@@ -44,7 +44,7 @@ async def get_settings(
 ) -> Response:
     message = pb.GetSettingsRequest(session_id=session_id or "", model_id=model_id or "")
     answer = await stubs(request).settings.GetSettings(message, metadata=metadata(request))
-    return json_response(_settings(answer))
+    return await answer_of(answer, _settings)
 
 
 def _settings(answer: pb.GetSettingsResponse) -> Body:
