@@ -150,10 +150,25 @@ def _float(actual: Any) -> Any:
 
 
 def conformed(batches: Iterable[Any], target: Schema) -> Iterator[Any]:
-    """Yields batches cast to the target, column by column."""
+    """Yields batches cast to the target, column by column.
+
+    Raises:
+        pyarrow.ArrowInvalid: values do not fit; the message names the column and says what to do.
+    """
     for batch in batches:
-        columns = [cast(column, field.type) for column, field in zip(batch.columns, target, strict=True)]
+        columns = [_fitted(column, field) for column, field in zip(batch.columns, target, strict=True)]
         yield pa.RecordBatch.from_arrays(columns, schema=target)
+
+
+def _fitted(column: Any, field: Any) -> Any:
+    try:
+        return cast(column, field.type)
+    except pa.ArrowException as error:
+        (reason, *_) = str(error).splitlines() or [type(error).__name__]
+        raise pa.ArrowInvalid(
+            f"The values of {field.name!r} come as {column.type} and do not fit {field.type}, the type that the model "
+            f"declares for them: {reason}. Declare a type that they fit, or convert them in the model's expression."
+        ) from error
 
 
 def cast(column: Any, target: Any) -> Any:

@@ -3,9 +3,18 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pyarrow as pa
+import pytest
 from sagitta_compiler.model.types import AbstractType, DataType
 from sagitta_compiler.sql.result import OutputColumn, Role
-from sagitta_server.execution import Source, SourceSettings, batches_of, conform, declared_schema, open_source
+from sagitta_server.execution import (
+    Source,
+    SourceError,
+    SourceSettings,
+    batches_of,
+    conform,
+    declared_schema,
+    open_source,
+)
 
 
 def rows(source: Source, sql: str, *columns: OutputColumn) -> pa.Table:
@@ -45,6 +54,28 @@ def test_enumerations_and_identifiers_arrive_as_text() -> None:
     sql = "SELECT 'a'::ENUM('a', 'b') AS e, '6ecd8c99-4036-403d-bf84-cf8400f67836'::UUID AS u"
     assert source.result_schema(sql) == rows(source, sql).schema
     assert rows(source, sql).to_pylist() == [{"e": "a", "u": "6ecd8c99-4036-403d-bf84-cf8400f67836"}]
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "declared", "told"),
+    [
+        ("SELECT [1, 2] AS tags", AbstractType.STRING, "'Tags' come as list<l: int32> and do not fit string"),
+        (
+            "SELECT TIMESTAMP_NS '2020-01-01 00:00:00.000000001' AS t",
+            AbstractType.TIMESTAMP,
+            "'Tags' come as timestamp[ns] and do not fit timestamp[us]",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_are_told_with_their_column_and_what_to_do(
+    sql: str, declared: AbstractType, told: str
+) -> None:
+    source = open_source("duck", SourceSettings(uri="duckdb:"))
+    with pytest.raises(SourceError) as refused:
+        rows(source, sql, OutputColumn("Tags", Role.DIMENSION, "Tags", type=declared))
+    assert told in str(refused.value)
+    assert "Declare a type that they fit" in str(refused.value)
     source.close()
 
 
