@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sagitta_server.auth import Permission, Principal
-from sagitta_server.reviews.enums import (
-    PreviewStatus,
-)
+from sagitta_server.reviews.enums import PreviewStatus
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.gates import Gate
 from sagitta_server.reviews.idempotency import IdempotencyKeys, check_key, digest_of

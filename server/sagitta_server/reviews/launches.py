@@ -29,11 +29,7 @@ from sagitta_server.reviews.environment import (
 )
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.exports.masking import hidden_run
-from sagitta_server.reviews.fingerprint import (
-    effective_filters,
-    preview_status,
-    variable_values,
-)
+from sagitta_server.reviews.fingerprint import effective_filters, preview_status, variable_values
 from sagitta_server.reviews.gates import Gate, failing, gates, is_unsettled
 from sagitta_server.reviews.importer import source_request
 from sagitta_server.reviews.json_text import dump, load

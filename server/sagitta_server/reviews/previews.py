@@ -7,10 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from sagitta_server.reviews.enums import (
-    MappingStatus,
-    PreviewStatus,
-)
+from sagitta_server.reviews.enums import MappingStatus, PreviewStatus
 from sagitta_server.reviews.environment import (
     CompilationError,
     Compiled,

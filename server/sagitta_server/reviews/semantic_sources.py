@@ -6,10 +6,7 @@ from datetime import timedelta
 
 from sagitta_server.auth import Permission, Principal
 from sagitta_server.reviews.dictionaries import StoredFile, new_source
-from sagitta_server.reviews.enums import (
-    SemanticSourceType,
-    TrustLevel,
-)
+from sagitta_server.reviews.enums import SemanticSourceType, TrustLevel
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.lifecycle import require_active, require_dataset
 from sagitta_server.reviews.semantics import with_failed_source

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 
 from sagitta_server.auth import Permission, Principal
-from sagitta_server.reviews.enums import (
-    SourceKind,
-)
+from sagitta_server.reviews.enums import SourceKind
 from sagitta_server.reviews.environment import Environment, SourceRequest
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.idempotency import IdempotencyKeys, check_key, digest_of

@@ -27,10 +27,7 @@ from sagitta_compiler.model.resolved import (
     TableSource,
 )
 from sagitta_compiler.model.types import AbstractType, Cardinality
-from sagitta_compiler.query.query import (
-    FilterGroup,
-    FilterNode,
-)
+from sagitta_compiler.query.query import FilterGroup, FilterNode
 from sagitta_compiler.sql.result import CompiledQuery, Explain, JoinStep, Leg, OutputColumn, Role
 
 from sagitta_server.cache import Freshness
