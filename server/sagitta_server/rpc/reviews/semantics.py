@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sagitta.review.v1 import review_pb2 as pb
 from sagitta.review.v1 import semantic_review_service_pb2 as semantic_pb
 from sagitta.review.v1 import semantic_review_service_pb2_grpc as semantic_grpc
 
@@ -13,6 +14,7 @@ from sagitta_server.reviews.enums import SemanticSourceType
 from sagitta_server.reviews.errors import ReviewError, Violation, validation_error
 from sagitta_server.reviews.field_decisions import FieldUpdate
 from sagitta_server.reviews.publishing import Wish
+from sagitta_server.reviews.values import Field, Review
 from sagitta_server.rpc.reviews import convert
 from sagitta_server.rpc.reviews.boundary import Context, Handlers, answers, expected, tell
 
@@ -41,27 +43,24 @@ class SemanticHandlers(Handlers, semantic_grpc.SemanticReviewServiceServicer):
     def UpdateFieldSemantic(
         self, request: semantic_pb.UpdateFieldSemanticRequest, context: Context, caller: Principal
     ) -> semantic_pb.UpdateFieldSemanticResponse:
-        review, item = self._service.update_field(
+        changed = self._service.update_field(
             caller, request.session_id, request.field_id, _field_update(request), expected(request)
         )
-        tell(context, review)
-        return semantic_pb.UpdateFieldSemanticResponse(field=convert.field_entry(item, review.session_id))
+        return semantic_pb.UpdateFieldSemanticResponse(field=_told(context, changed))
 
     @answers
     def LockField(
         self, request: semantic_pb.LockFieldRequest, context: Context, caller: Principal
     ) -> semantic_pb.LockFieldResponse:
-        review, item = self._service.lock_field(caller, request.session_id, request.field_id, expected(request))
-        tell(context, review)
-        return semantic_pb.LockFieldResponse(field=convert.field_entry(item, review.session_id))
+        changed = self._service.lock_field(caller, request.session_id, request.field_id, expected(request))
+        return semantic_pb.LockFieldResponse(field=_told(context, changed))
 
     @answers
     def UnlockField(
         self, request: semantic_pb.UnlockFieldRequest, context: Context, caller: Principal
     ) -> semantic_pb.UnlockFieldResponse:
-        review, item = self._service.unlock_field(caller, request.session_id, request.field_id, expected(request))
-        tell(context, review)
-        return semantic_pb.UnlockFieldResponse(field=convert.field_entry(item, review.session_id))
+        changed = self._service.unlock_field(caller, request.session_id, request.field_id, expected(request))
+        return semantic_pb.UnlockFieldResponse(field=_told(context, changed))
 
     @answers
     def PublishSemantics(
@@ -99,6 +98,13 @@ class SemanticHandlers(Handlers, semantic_grpc.SemanticReviewServiceServicer):
         if header is None:
             raise validation_error(Violation("header", "is missing"))
         return header.file_name, header.media_type, bytes(content)
+
+
+def _told(context: Context, changed: tuple[Review, Field]) -> pb.SemanticFieldEntry:
+    """The changed field as a message, the review's new version told beside it."""
+    review, field = changed
+    tell(context, review)
+    return convert.field_entry(field, review.session_id)
 
 
 def _field_update(request: semantic_pb.UpdateFieldSemanticRequest) -> FieldUpdate:
