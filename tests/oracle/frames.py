@@ -7,10 +7,10 @@ between measures but the set of rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
+from itertools import chain, combinations
 
 from oracle import expressions
 from oracle import types as result_types
@@ -333,7 +333,7 @@ class Frame:
         grain = measure.grain
         if grain is None:
             return level
-        names = {place: set(self.parts[place].names) for place in level if len(self.parts[place].names) == 1}
+        names = {place: set(self.parts[place].names) for place in level if len(self.parts[place].members) == 1}
         beyond = set(grain.include) - {name for part in self.parts for name in part.names}
         if beyond and not is_nested(measure):
             raise v.RefusedError(f"{sorted(beyond)} not selected", "GRAIN_NOT_SUBSET")
@@ -379,10 +379,11 @@ class Frame:
     def _inner_parts(self, measure: Measure, level: Level) -> list[KeyPart]:
         """The dimensions by which a nested measure's formula is evaluated."""
         parts = [self.parts[place] for place in level]
-        shown = {part.members for part in parts}
-        names = dict.fromkeys([*measure.over, *(measure.grain.include if measure.grain else ())])
-        beyond = [key_part(self.scoper, name) for name in names]
-        return [*parts, *(part for part in beyond if part.members not in shown)]
+        wanted = dict.fromkeys([*measure.over, *(measure.grain.include if measure.grain else ())])
+        over = [key_part(self.scoper, name) for name in wanted]
+        also = {part.members: [other.names for other in over if other.members == part.members] for part in parts}
+        known = [replace(part, names=part.names + tuple(chain(*also[part.members]))) for part in parts]
+        return [*known, *(part for part in over if part.members not in also)]
 
     def _nested_groups(
         self, measure: Measure, added: tuple[FilterNode, ...], level: Level, where: tuple[FilterNode, ...]

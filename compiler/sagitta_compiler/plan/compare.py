@@ -47,8 +47,9 @@ Evaluate = Callable[..., Frame]
 
 def time_only(dims: tuple[BoundDimension, ...], clauses: tuple[Clause, ...], value: CompareValue) -> tuple[Clause, ...]:
     """The clauses that speak of the compared time alone: they restrict the output, not the periods compared."""
-    time = time_labels(dims, value.metric.time_dimension)
-    refs = {m.ref for dim in time for m in dim.members if value.metric.time_dimension == m.name}
+    name = value.metric.time_dimension
+    time = time_labels(dims, name)
+    refs = {m.ref for dim in time for m in dim.members if len(dim.members) == 1 or m.name == name}
     return tuple(
         clause
         for clause in clauses

@@ -12,11 +12,16 @@ def grain_of(grain: Grain | None, dims: tuple[BoundDimension, ...]) -> tuple[Bou
     """The dimensions by which a measure is grouped, among those of the query."""
     if grain is None:
         return dims
-    if grain.mode is GrainMode.FIXED:
-        kept = {*grain.keep_only, *grain.include}
-        return tuple(dim for dim in dims if dim.source in kept)
     kept = {*grain.keep_only, *grain.include}
-    return tuple(dim for dim in dims if dim.source not in grain.exclude and (not grain.keep_only or dim.source in kept))
+    if grain.mode is GrainMode.FIXED:
+        return tuple(dim for dim in dims if _is_one_of(dim, kept))
+    left = (dim for dim in dims if not _is_one_of(dim, set(grain.exclude)))
+    return tuple(dim for dim in left if not grain.keep_only or _is_one_of(dim, kept))
+
+
+def _is_one_of(dim: BoundDimension, names: set[str]) -> bool:
+    """Whether a dimension is one of those named; a coalesced one is none."""
+    return len(dim.members) == 1 and not names.isdisjoint(dim.names)
 
 
 def clauses_of(

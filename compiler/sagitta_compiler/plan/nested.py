@@ -22,6 +22,12 @@ def _further(over: tuple[BoundDimension, ...], dims: tuple[BoundDimension, ...])
     return [replace(dim, label=labels.fresh(dim.label)) for dim in further]
 
 
+def _as_known(dim: BoundDimension, over: tuple[BoundDimension, ...]) -> BoundDimension:
+    """A dimension of the query also under the names by which `over` asks for the same members."""
+    others = (name for same in over if same.members == dim.members for name in same.names)
+    return replace(dim, names=tuple(dict.fromkeys((*dim.names, *others))))
+
+
 def nested_frame(
     planner: Planner,
     value: NestedValue,
@@ -30,7 +36,7 @@ def nested_frame(
     evaluate: Evaluate,
 ) -> Frame:
     """The frame of a nested aggregation by its grain under its filters: its formula per `over`, then the aggregate."""
-    finer = (*dims, *_further(value.over, dims))
+    finer = (*(_as_known(dim, value.over) for dim in dims), *_further(value.over, dims))
     inner = evaluate(planner, finer, clauses, (value.inner,))
     over = ", ".join(dim.label for dim in value.over)
     rows = close(inner, planner.labels, f"{value.name} per {over}", "the finer grain")

@@ -86,15 +86,18 @@ def column_type(column: Column) -> DataType | None:
 
 def picked_column(model: ResolvedModel, measure: Measure) -> Column | None:
     """The column of which a measure shows one value as it is."""
-    picks = measure.aggregation in _PICKS and len(measure.columns) == 1
-    return model.column(measure.columns[0]) if picks else None
+    return model.column(measure.columns[0]) if _picks(measure) and len(measure.columns) == 1 else None
+
+
+def _picks(measure: Measure) -> bool:
+    return measure.aggregation in _PICKS or measure.percentile_discrete
 
 
 def kept_type(model: ResolvedModel, measure: Measure) -> AbstractType | None:
     """The type of a measure that gives one of the values that it aggregates, or a list; None where it computes."""
     if measure.aggregation is Aggregation.LISTAGG:
         return AbstractType.STRING
-    if measure.aggregation not in _PICKS:
+    if not _picks(measure):
         return None
     if (picked := picked_column(model, measure)) is not None:
         return picked.type
