@@ -5,12 +5,15 @@ Both are found out before a library tries, which would not say why it failed.
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+MAX_PORT = 65_535
 
 
 class ListenError(Exception):
@@ -90,13 +93,16 @@ def check_free(surface: str, address: str) -> None:
     Raises:
         ListenError: it is taken, unknown, or not one of this machine.
     """
-    host, _, port = address.rpartition(":")
+    host, _, written = address.rpartition(":")
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        port = int(written)
+        if not 0 <= port <= MAX_PORT:
+            raise OSError(errno.EINVAL, f"a port is a number from 0 to {MAX_PORT}")
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, place = found[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(place)
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not HOST:PORT"
         raise ListenError(f"{surface} cannot listen on {address}: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,7 +63,10 @@ def start_endpoint(address: str, registry: CollectorRegistry, ready: Callable[[]
         def log_message(self, format: str, *values: object) -> None:  # noqa: A002 (the name is the library's)
             """Says nothing: probes come every few seconds."""
 
-    server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        daemon_threads = True
+
+    server = Server((host.strip("[]"), int(port)), Handler)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return RunningEndpoint(f"{host}:{server.server_port}", server)

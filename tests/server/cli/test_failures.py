@@ -105,6 +105,13 @@ def test_an_address_in_use_is_told(tmp_path: Path, surface: str) -> None:
     assert "ddress already in use" in output
 
 
+def test_a_port_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGITTA_METRICS__ADDRESS", "127.0.0.1:65536")
+    output = engine(tmp_path)
+    assert "[ADDRESS_UNAVAILABLE] The metrics endpoint cannot listen on 127.0.0.1:65536" in output
+    assert "from 0 to 65535" in output
+
+
 @pytest.mark.parametrize("content", [b"a = [", b"\xff\xfe"])
 def test_a_settings_file_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     file = tmp_path / "sagitta.toml"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 from adbc_driver_flightsql import dbapi
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +17,9 @@ from sagitta.semantic.v1 import query_service_pb2 as pb
 from sagitta.semantic.v1 import query_service_pb2_grpc as pb_grpc
 from sagitta_server.app import Engine, ReadyAddresses
 from sagitta_server.config import Settings
+from sagitta_server.listening import ListenError, check_free
+from sagitta_server.observability.endpoint import start_endpoint
+from sagitta_server.observability.metrics import engine_registry
 
 MODEL = """
 version: 1.0
@@ -104,6 +108,23 @@ def test_a_draining_engine_lives_and_is_not_ready(engine: tuple[Engine, ReadyAdd
     assert seen(up, "/livez")[0] == 200
     assert seen(up, "/readyz") == (503, "stopping\n")
     assert values(up)["sagitta_ready{}"] == 0
+
+
+def has_ipv6() -> bool:
+    try:
+        check_free("A test", "[::1]:0")
+    except ListenError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_it_is_served_over_ipv6_too() -> None:
+    endpoint = start_endpoint("[::1]:0", engine_registry(), lambda: True)
+    try:
+        assert httpx.get(f"http://{endpoint.address}/readyz").text == "ready\n"
+    finally:
+        endpoint.stop()
 
 
 def test_other_paths_say_which_there_are(engine: tuple[Engine, ReadyAddresses]) -> None:
