@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from sagitta_compiler.diagnostics import Diagnostic
 from sagitta_compiler.discovery.health import Health, health
@@ -16,6 +16,9 @@ from sagitta_compiler.model.report import Reporter
 from sagitta_compiler.model.resolve import resolve_model
 from sagitta_compiler.model.resolved import ResolvedModel
 from sagitta_compiler.source import Path, SourceText, render
+
+MAX_FRAGMENTS: Final = 1_000
+"""Each is merged into all that came before it."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,9 @@ def load_model(
         files: the texts of the files that the model's `extends` and `inherits` name (`collect_files`).
     """
     parsed = parse_model(text, name or "model")
-    if not parsed.readable:
-        diagnostics = tuple(diagnostic for diagnostic, _ in parsed.diagnostics)
+    refused = _too_many(extends)
+    if refused or not parsed.readable:
+        diagnostics = refused or tuple(diagnostic for diagnostic, _ in parsed.diagnostics)
         return LoadedModel(None, parsed.document, diagnostics, Health(), parsed.source.source)
     merged = merge_model(parsed, extends, None if inherits is None else inherits.document, files)
     report = Reporter(parsed.source, merged.origins)
@@ -83,6 +87,13 @@ def load_model(
     found = tuple(sorted(report.diagnostics, key=_place))
     alone = not extends and inherits is None and not parsed.document.extends and not parsed.document.inherits
     return LoadedModel(usable, merged.document, found, health(model), source, merged.sources, alone)
+
+
+def _too_many(fragments: Sequence[str]) -> tuple[Diagnostic, ...]:
+    if len(fragments) <= MAX_FRAGMENTS:
+        return ()
+    message = f"The model has {len(fragments):,} fragments; at most {MAX_FRAGMENTS:,} are merged"
+    return (Diagnostic("YAML_SAFETY_ERROR", message, "extends", hint="Put several into one."),)
 
 
 def _place(diagnostic: Diagnostic) -> tuple[str, int, int]:

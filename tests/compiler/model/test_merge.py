@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sagitta_compiler import LoadedModel, load_model
+from sagitta_compiler.model.load import MAX_FRAGMENTS
 from sagitta_compiler.model.merge import collect_files
 
 BASE = """
@@ -110,6 +111,16 @@ def test_a_broken_fragment_is_a_mistake_of_the_model() -> None:
 
     assert loaded.model is None
     assert [d.code for d in loaded.errors] == ["YAML_PARSE_ERROR"]
+
+
+def test_more_fragments_than_anybody_writes_are_not_merged() -> None:
+    """Three megabytes of them took most of a minute."""
+    assert load_model(BASE, extends=["owner: somebody"] * MAX_FRAGMENTS).model is not None
+    refused = load_model(BASE, extends=["owner: somebody"] * (MAX_FRAGMENTS + 1))
+
+    assert refused.model is None
+    assert [(d.code, d.path) for d in refused.diagnostics] == [("YAML_SAFETY_ERROR", "extends")]
+    assert "1,001 fragments" in refused.diagnostics[0].message
 
 
 def test_files_are_collected_through_each_other() -> None:
