@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
-from harness.scheduling import SurvivingScheduling, tell_groups
+from harness.scheduling import SurvivingScheduling
 from hypothesis import HealthCheck, settings
 from superset.install import VERSION, installation
 from superset.server import Superset, start
@@ -32,12 +32,6 @@ def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SurvivingScheduling | None:
     """A process of the tests that dies fails its test; it does not hang the run."""
     return SurvivingScheduling(config, log) if config.getoption("dist") == "loadgroup" else None
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one group run in one process, one after the other: they share a server, or the machine."""
-    tell_groups(items)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,13 +9,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 
 CONFTEST = """
-import pytest
-from harness.scheduling import SurvivingScheduling, tell_groups
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    tell_groups(items)
+from harness.scheduling import SurvivingScheduling
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 from xdist.scheduler import LoadGroupScheduling
 from xdist.workermanage import WorkerController
 
@@ -22,15 +19,3 @@ class SurvivingScheduling(LoadGroupScheduling):  # type: ignore[misc]
         self.assigned_work[node] = {group: tests for group, tests in given.items() if not all(tests.values())}
         crashed: str | None = super().remove_node(node)
         return crashed
-
-
-def tell_groups(items: Iterable[Any]) -> None:
-    """Puts the group of each test into its id, which is where the scheduler reads it.
-
-    pytest-xdist 3.8 writes it to where pytest 9.2 does not look, so that every test is a group of its own
-    (https://github.com/pytest-dev/pytest-xdist/issues/1386).
-    """
-    for item in items:
-        told = vars(item).get("_nodeid", item.nodeid)
-        if told != item.nodeid:
-            item._id = type(item.id).parse(told)
