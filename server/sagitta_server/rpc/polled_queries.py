@@ -129,8 +129,11 @@ class PolledQueries:
 
         Another replica sees the note within a moment; one that does not know the query will not start it.
         """
-        self._cancelled.note(query_id, self._now())
-        return self._cancel_here(query_id)
+        try:
+            self._cancelled.note(query_id, self._now())
+        finally:  # what runs here ends, also where nobody else can be told
+            known = self._cancel_here(query_id)
+        return known
 
     def _cancel_here(self, query_id: str) -> PolledQuery | None:
         with self._lock:

@@ -23,6 +23,8 @@ from sagitta.semantic.v1 import query_service_pb2 as query_pb
 from sagitta_server.app import Engine
 from sagitta_server.auth import TokenIssuer
 from sagitta_server.config import Settings
+from sagitta_server.rpc.cancelled_queries import CancelledQueries
+from sqlalchemy.exc import OperationalError
 
 MODEL = """
 version: 1.0
@@ -184,6 +186,24 @@ def test_cancelling_ends_the_statement_and_is_remembered(start: Start) -> None:
     assert caught.value.code() == grpc.StatusCode.CANCELLED
     engine.stop()
     assert Client(start()).poll(ticket).progress.state == pb.QUERY_STATE_CANCELLED, "also after a restart"
+
+
+def test_a_query_ends_also_where_the_state_database_cannot_keep_its_cancel(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start()
+    client = Client(engine)
+    ticket = client.start(SLOW).ticket
+    until(lambda: running(engine) == 1)
+
+    def gone(*_: object) -> None:
+        raise OperationalError("INSERT", None, Exception("the database is gone"))
+
+    monkeypatch.setattr(CancelledQueries, "note", gone)
+    with pytest.raises(grpc.RpcError) as caught:
+        client.cancel(ticket)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    until(lambda: running(engine) == 0)
 
 
 def test_a_failed_query_says_why(start: Start) -> None:
