@@ -60,11 +60,11 @@ class ValueBinder:
         if not filters and shared in memo:
             remembered: Value = memo[shared]
             return remembered
-        errors = len(self._out.errors)
+        said = len(self._out)
         made = self._make(name, filters, path)
         self._made[key] = made
-        if made is not None and not filters and len(self._out.errors) == errors:
-            memo[shared] = made
+        if made is not None and not filters and len(self._out) == said:
+            memo[shared] = made  # nothing was said about it that the next query would miss
         return made
 
     def _make(self, name: str, filters: tuple[Predicate, ...], path: str) -> Value | None:
