@@ -9,10 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from sagitta_compiler.codes import CODES
+from sagitta_compiler.names import near
 
+MAX_COMPARISONS: Final = 1_000_000
+"""How many names are compared for suggestions in one run."""
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -73,10 +76,17 @@ class Diagnostic:
 class Diagnostics:
     """Collects diagnostics in the order in which they were found; the one mutable value of a compiler stage."""
 
-    __slots__ = ("_items",)
+    __slots__ = ("_comparisons", "_items")
 
     def __init__(self, items: Iterable[Diagnostic] = ()) -> None:
         self._items: list[Diagnostic] = list(items)
+        self._comparisons = MAX_COMPARISONS
+
+    def near(self, name: str, candidates: Iterable[str]) -> tuple[str, ...]:
+        """At most three candidates that look like a name; none once a great many were compared in this run."""
+        known = list(candidates)
+        self._comparisons -= len(known)
+        return near(name, known) if self._comparisons > 0 else ()
 
     def add(self, diagnostic: Diagnostic) -> None:
         self._items.append(diagnostic)

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sagitta_compiler.diagnostics import Diagnostic, Diagnostics, Severity
-from sagitta_compiler.names import did_you_mean, near
+from sagitta_compiler.names import did_you_mean
 from sagitta_compiler.source import Document, Path, path_text
 
 MAX_DIAGNOSTICS: Final = 500
-MAX_COMPARISONS: Final = 1_000_000
-"""How many names are compared for suggestions in one run."""
 
 
 class Reporter:
@@ -25,7 +23,6 @@ class Reporter:
         self._document = document
         self._origins = dict(origins or {})
         self._left_out: list[bool] = []
-        self._comparisons = MAX_COMPARISONS
         self.diagnostics = Diagnostics()
 
     def add(self, diagnostic: Diagnostic, path: Path, *, key: bool = False) -> None:
@@ -57,8 +54,7 @@ class Reporter:
     ) -> None:
         """Reports a name that nothing bears, with the names that look like it."""
         known = list(candidates)
-        self._comparisons -= len(known)
-        suggestions = near(name, known) if self._comparisons > 0 else ()
+        suggestions = self.diagnostics.near(name, known)
         self.error(
             code,
             f"{kind} '{name}' not found{within}",

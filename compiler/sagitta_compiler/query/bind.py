@@ -126,7 +126,7 @@ class _Binder:
                     f"There is no path '{choice.path_name}' from '{choice.source}' to '{choice.target}'",
                     f"usePathNames[{at}]",
                     context={"source": choice.source, "target": choice.target, "pathName": choice.path_name},
-                    suggestions=near(choice.path_name, names),
+                    suggestions=self._out.near(choice.path_name, names),
                 )
 
     def _check_labels(self, labels: list[str]) -> None:
@@ -195,7 +195,7 @@ class _Binder:
     def _find_dimension(self, name: str, asked: str, path: str) -> Dimension | None:
         dimension = self._model.dimensions.get(name)
         if dimension is None:
-            suggestions = near(name, self._model.dimensions)
+            suggestions = self._out.near(name, self._model.dimensions)
             hint = (
                 f"Did you mean '{suggestions[0]}'?"
                 if suggestions
@@ -277,7 +277,7 @@ class _Binder:
                 f"There is no data object '{item.object}'",
                 path,
                 context={"dataObject": item.object},
-                suggestions=near(item.object, self._model.objects),
+                suggestions=self._out.near(item.object, self._model.objects),
             )
             return None
         if (column := data_object.columns.get(item.column)) is None:
@@ -286,7 +286,7 @@ class _Binder:
                 f"'{item.object}' has no column '{item.column}'",
                 path,
                 context={"dataObject": item.object, "column": item.column},
-                suggestions=near(item.column, data_object.columns),
+                suggestions=self._out.near(item.column, data_object.columns),
             )
             return None
         label = f"{item.object}.{item.column}"
@@ -352,7 +352,7 @@ class _Binder:
             path,
             hint="Select it, or filter rows by it in `where`." if unselected else None,
             context={"field": name},
-            suggestions=near(name, candidates),
+            suggestions=self._out.near(name, candidates),
         )
 
     # order
@@ -397,7 +397,7 @@ class _Binder:
                 path,
                 hint="Order by a selected name or by a 1-based position.",
                 context={"field": item.field},
-                suggestions=near(item.field, names),
+                suggestions=self._out.near(item.field, names),
             )
             return None
         return OrderKey(label, item.direction, item.nulls)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import ResolvedModel
 from sagitta_compiler.model.types import AbstractType, FilterOperator
-from sagitta_compiler.names import near
 from sagitta_compiler.plan.scalars import Literal
 from sagitta_compiler.query.bound import (
     Clause,
@@ -132,7 +131,12 @@ class PredicateBinder:
         else:
             message, hint = f"'{name}' is neither a dimension nor a column", "Write a dimension or `Object.Column`."
         self.out.error(
-            self.codes.field, message, self.path, hint=hint, context={"field": name}, suggestions=near(name, candidates)
+            self.codes.field,
+            message,
+            self.path,
+            hint=hint,
+            context={"field": name},
+            suggestions=self.out.near(name, candidates),
         )
 
     def _test(self, node: Filter, subject: Subject) -> Predicate | None:
@@ -230,7 +234,7 @@ class PredicateBinder:
                 f"There is no data object '{sub.object}'",
                 f"{self.path}.subquery.dataObject",
                 context={"dataObject": sub.object},
-                suggestions=near(sub.object, self.model.objects),
+                suggestions=self.out.near(sub.object, self.model.objects),
             )
             return None
         codes = replace(self.codes, field="UNKNOWN_SUBQUERY_FILTER_COLUMN")

@@ -18,7 +18,6 @@ from sagitta_compiler.model.resolved import (
     WindowMetric,
 )
 from sagitta_compiler.model.types import GrainMode
-from sagitta_compiler.names import near
 from sagitta_compiler.plan.scalars import Literal
 from sagitta_compiler.plan.typing import COUNTS, kept_type, measure_type, metric_type
 from sagitta_compiler.query.bound import (
@@ -85,7 +84,7 @@ class ValueBinder:
 
     def _unknown(self, name: str, path: str) -> None:
         candidates = [*self._model.measures, *self._model.metrics]
-        suggestions = near(name, candidates)
+        suggestions = self._out.near(name, candidates)
         hint = (
             f"Did you mean '{suggestions[0]}'?" if suggestions else "List the measures of the model to see their names."
         )
