@@ -506,5 +506,16 @@ def _exists(chooser: Chooser, objects: Sequence[str], used: set[str]) -> Documen
     here, there = chooser.choose(objects), chooser.choose(objects)
     subquery: Document = {"dataObject": there}
     if chooser.chance(60):
-        subquery["filter"] = [{"field": "Kind", "op": "equals", "value": "x"}]
+        subquery["filter"] = [_inside(chooser, objects, used)]
     return {"field": f"{here}.Id", "op": chooser.choose(("exists", "nonexists")), "subquery": subquery}
+
+
+def _inside(chooser: Chooser, objects: Sequence[str], used: set[str]) -> Document:
+    """A filter inside EXISTS: on the target, or on what its row reaches."""
+    own: Document = {"field": "Kind", "op": "equals", "value": "x"}
+    if chooser.chance(50):
+        return own
+    used.add("filter: exists with several fields")
+    further = {"field": f"{chooser.choose(objects)}.Kind", "op": chooser.choose(("notset", "set"))}
+    group: Document = {"logic": chooser.choose(("or", "and")), "filters": [own, further]}
+    return {**group, "negated": True} if chooser.chance(25) else group

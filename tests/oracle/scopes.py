@@ -200,12 +200,14 @@ class Scoper:
         return filters.passes(clause, value, filters.FilterWorld(self.world.calendar, self.world.context.now, exists))
 
     def check_exists(self, clauses: Iterable[FilterNode]) -> None:
-        """Refuses an EXISTS without a way, or with several."""
+        """Refuses an EXISTS without a way, with several, or with a filter on what its target does not reach."""
         for clause in clauses:
             for leaf in filters.leaves(clause):
                 if leaf.subquery is not None:
                     origin = self.field(leaf.field).column.object
-                    self._way_to(origin, leaf.subquery.object, leaf.subquery.path_name)
+                    way = self._way_to(origin, leaf.subquery.object, leaf.subquery.path_name)
+                    for inside in (one for node in leaf.subquery.filters for one in filters.leaves(node)):
+                        self._path_inside(self._names_on(way, leaf.subquery.object), inside)
 
     def _exists(self, leaf: Filter, scope: Scope, context: Context) -> bool:
         """EXISTS: rows of the target that belong to the field's row, over joins walked either way."""
@@ -217,9 +219,10 @@ class Scoper:
         if row is None:
             return False
         way = self._way_to(ref.column.object, subquery.object, subquery.path_name)
+        names = self._names_on(way, subquery.object)
         return any(
-            all(self._passes_alone(clause, subquery.object, found) is True for clause in subquery.filters)
-            for found in self._reached(row, way)
+            all(self._passes_beside(clause, names, met) is True for clause in subquery.filters)
+            for met in self._reached(row, way)
         )
 
     def _way_to(self, origin: str, target: str, path_name: str | None) -> Path:
@@ -237,11 +240,21 @@ class Scoper:
         kept = [step for step in self.graph.steps if (step.join.source, step.join.target) not in replaced]
         return Graph((*kept, *(Step(join, forward) for join in chosen for forward in (True, False))))
 
-    def _reached(self, row: Row, way: Path) -> list[Row]:
-        rows = [row]
+    def _names_on(self, way: Path, target: str) -> list[str]:
+        """Returns the objects of which a row is met on the way to the target, the target first."""
+        return [step.destination for step in reversed(way)] or [target]
+
+    def _reached(self, row: Row, way: Path) -> list[list[Row]]:
+        """Returns the rows that are met on the way, the last one first; without a way the row itself."""
+        met: list[list[Row]] = [[]]
         for step in way:
-            rows = [found for here in rows for found in self.world.matches(here, step) if self.is_visible(found)]
-        return rows
+            met = [
+                [found, *rows]
+                for rows in met
+                for found in self.world.matches(rows[0] if rows else row, step)
+                if self.is_visible(found)
+            ]
+        return met if way else [[row]]
 
     def is_visible(self, row: Row | None) -> bool:
         """Whether the row policies of its object, and of those that it reaches, let a row be seen."""
@@ -254,24 +267,36 @@ class Scoper:
             for step in path:
                 met = next(iter(self.world.matches(met, step)), None) if met is not None else None
             policies = self.world.context.row_policies[name]
-            if not all(self._passes_alone(policy, name, met) is True for policy in policies):
+            if not all(self._passes_beside(policy, [name], [met]) is True for policy in policies):
                 return False
         return True
 
-    def _passes_alone(self, clause: FilterNode, name: str, row: Row | None) -> bool | None:
-        """The truth of a sub-filter for a row of the target: its columns first, then dimensions, then Object.Column."""
+    def _passes_beside(self, clause: FilterNode, names: Sequence[str], rows: Sequence[Row | None]) -> bool | None:
+        """The truth of a sub-filter for the rows that are met, the target's first."""
 
         def value(leaf: Filter) -> v.Value:
-            if leaf.field in self.world.model.objects[name].columns:
-                return self.world.value(row, name, leaf.field)
-            ref = self.field(leaf.field)
-            path = self.graph.path_via(name, ref.via, ref.column.object)
-            if path is None:
-                raise v.RefusedError("the sub-filter is not reachable", "UNREACHABLE_SUBQUERY_FILTER_OBJECT")
+            place, path, ref = self._path_inside(names, leaf)
+            row = rows[place]
             met = None if row is None else self.world.follow(row, path)
             return self.world.value(met, ref.column.object, ref.column.column)
 
         return filters.passes(clause, value, filters.FilterWorld(self.world.calendar, self.world.context.now))
+
+    def _path_inside(self, names: Sequence[str], leaf: Filter) -> tuple[int, Path, FieldRef]:
+        """Returns from which of the rows that are met a field of a sub-filter is read, and the way to it.
+
+        A name is a column of the target first, then a dimension, then `Object.Column`.
+        """
+        if leaf.field in self.world.model.objects[names[0]].columns:
+            return 0, (), FieldRef(ColumnRef(names[0], leaf.field))
+        ref = self.field(leaf.field)
+        for place, name in enumerate(names):
+            path = self.graph.path_via(name, ref.via, ref.column.object)
+            if path is not None and any(step.multiplies or step.join.required for step in path):
+                raise v.UndecidedError("a sub-filter over a join that multiplies or drops rows")
+            if path is not None:
+                return place, path, ref
+        raise v.RefusedError("the sub-filter is not reachable", "UNREACHABLE_SUBQUERY_FILTER_OBJECT")
 
 
 def _joined(way: Path, on: Path) -> Path:
