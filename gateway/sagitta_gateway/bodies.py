@@ -16,7 +16,7 @@ from starlette.responses import Response
 from sagitta_gateway.convert import to_body
 
 LARGE_MESSAGE = 65_536
-"""Bytes of a message whose body is made in a thread."""
+"""Bytes of a message of which an answer is made in a thread."""
 _STRICT = json.JSONEncoder(allow_nan=False)
 
 
@@ -26,10 +26,13 @@ def json_response(body: Any, status: int = 200) -> Response:
 
 
 async def answer_of(message: Message, body: Callable[[Any], Any] = to_body, status: int = 200) -> Response:
-    """An answer whose body is made of a message; of a large one in a thread, so that others are answered meanwhile."""
-    if message.ByteSize() < LARGE_MESSAGE:
-        return json_response(body(message), status)
-    return await asyncio.to_thread(lambda: json_response(body(message), status))
+    """An answer whose body is made of a message."""
+    return await made_of(message.ByteSize(), lambda: json_response(body(message), status))
+
+
+async def made_of(size: int, make: Callable[[], Response]) -> Response:
+    """The answer that is made of so many bytes; of many in a thread, so that others are answered meanwhile."""
+    return make() if size < LARGE_MESSAGE else await asyncio.to_thread(make)
 
 
 class JsonText(str):

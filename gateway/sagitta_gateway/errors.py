@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sagitta_gateway.allowed import allowed_methods
-from sagitta_gateway.bodies import says_json
+from sagitta_gateway.bodies import made_of, says_json
 from sagitta_gateway.convert import Body, to_body
 from sagitta_gateway.middleware import REQUEST_ID
 from sagitta_gateway.observed import NOBODY
@@ -257,8 +257,9 @@ def install(app: FastAPI) -> None:
     """Answers every exception through this table."""
 
     async def on_call(_: Request, error: Exception) -> Response:
-        assert isinstance(error, grpc.RpcError)
-        return http_error(error, app.state.settings.api_key_header).response()
+        assert isinstance(error, grpc.aio.AioRpcError)
+        size = sum(len(value) for _, value in error.trailing_metadata() or ())
+        return await made_of(size, lambda: http_error(error, app.state.settings.api_key_header).response())
 
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
