@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy.exc import IntegrityError
+
 from sagitta_server.auth import Permission, Principal
 from sagitta_server.reviews.enums import PreviewStatus
 from sagitta_server.reviews.errors import ReviewError
 from sagitta_server.reviews.gates import Gate
-from sagitta_server.reviews.idempotency import IdempotencyKeys, check_key, digest_of
+from sagitta_server.reviews.idempotency import IdempotencyKeys, check_key, digest_of, key_reused
 from sagitta_server.reviews.launches import Launcher, blocked_error, with_cancel_requested
 from sagitta_server.reviews.lifecycle import is_running
 from sagitta_server.reviews.previews import Previewer
@@ -68,13 +70,9 @@ class Executions:
                 return review
             after = self._previewer.request(review, effects, force=force)
             assert after.preview is not None
-            self._keys.remember(
-                effects,
-                principal,
-                "preview",
-                key,
-                Replay(digest_of(session_id, force), session_id, after.preview.preview_id, effects.context.now),
-            )
+            made, now = after.preview.preview_id, effects.context.now
+            replay = Replay(digest_of(session_id, force), session_id, made, now)
+            self._remember(effects, principal, "preview", key, replay)
             return after
 
         after = self._work.change(principal, session_id, expected, mutation)
@@ -150,7 +148,7 @@ class Executions:
             outcome.append(blocked)
             if not blocked and after.run is not None:
                 replay = Replay(digest_of(session_id), session_id, after.run.run_context_id, effects.context.now)
-                self._keys.remember(effects, principal, "launch", key, replay)
+                self._remember(effects, principal, "launch", key, replay)
             return after
 
         after = self._work.change(
@@ -162,6 +160,12 @@ class Executions:
             raise blocked_error(outcome[0])
         assert after.run is not None
         return after, after.run.run_context_id, False
+
+    def _remember(self, effects: Effects, principal: Principal, operation: str, key: str, replay: Replay) -> None:
+        try:
+            self._keys.remember(effects, principal, operation, key, replay)
+        except IntegrityError:  # another session's request was faster; one of this session would have been waited for
+            raise key_reused() from None
 
     def _run(self, review: Review, run_context_id: str) -> Run:
         if review.run is not None and review.run.run_context_id == run_context_id:

@@ -34,13 +34,18 @@ class IdempotencyKeys:
         if held is None:
             return None
         if held.request_hash != digest:
-            raise ReviewError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+            raise key_reused()
         return held.reference
 
     def remember(self, effects: Effects, principal: Principal, operation: str, key: str, replay: Replay) -> None:
         """Keeps what a key stands for, in the transaction of the change; a second one of the same key fails."""
         if key:
             artifacts.insert_replay(effects.connection, principal.user_id, operation, key, replay)
+
+
+def key_reused() -> ReviewError:
+    """Refuses a key that stands for another request."""
+    return ReviewError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
 
 
 def check_key(key: str) -> None:

@@ -119,6 +119,24 @@ def test_starts_with_one_key_at_once_make_one_session(engine):
     assert sum(not s.replayed for s in started) == 1
 
 
+def test_one_key_at_once_for_several_sessions_is_good_for_one(engine):
+    service = engine.reviews.service
+    sessions = [start(engine).session_id for _ in range(6)]
+    together = threading.Barrier(len(sessions))
+
+    def preview(session_id):
+        together.wait()
+        try:
+            return service.request_preview(ALICE, session_id, None, key="k", wait=False).review.session_id
+        except ReviewError as refused:
+            return refused.code
+
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        answers = list(pool.map(preview, sessions))
+    assert answers.count("idempotency_key_reused") == len(sessions) - 1
+    assert set(answers) & set(sessions)
+
+
 def test_a_lease_outlives_a_moment_without_the_state_database(engine, monkeypatch):
     renewed, stumbled = threading.Event(), threading.Event()
 
