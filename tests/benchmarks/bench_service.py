@@ -8,9 +8,13 @@ processors are all in use.
 
 Limits, at the best number of clients of any run: 1,750 `query/sql` and 840 small `query/execute` a second through REST,
 no fewer over gRPC. With the default settings: the gateway adds less than 2 ms to a query's median; `/health` answers
-within 50 ms while a model of 1,000 objects is loaded and while half a million rows are written as JSON; that model is
-loaded over HTTP within a second. Two gateway workers serve nearly twice as much as one. JSON is written at half the
-speed of orjson on ready lists at least.
+within 50 ms while a model of 1,000 objects is loaded, while its schema is told, and while half a million rows are
+written as JSON; that model is loaded over HTTP within a second. Two gateway workers serve nearly twice as much as one.
+JSON is written at half the speed of orjson on ready lists at least.
+
+A virtual machine is two or three times slower at one time than at another. The limits of rates and of the model's time
+are for a machine on which a gRPC server in Python that only hands out ready bytes answers `BARE_RATE` calls a second;
+on a slower one they are that much easier. That rate is measured in the same run, before, between and after the others.
 
 Flight SQL is served by one process (decision 36) and stands beside the others without a limit.
 """
@@ -27,7 +31,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -50,7 +54,7 @@ from sagitta_gateway.results.rows import json_rows
 
 from benchmarks.bench_model import model_text
 from benchmarks.harness import Bench, seconds
-from benchmarks.loading import Call, Load, canned_engine, load
+from benchmarks.loading import Call, Load, bare_server, canned_engine, load
 
 CLIENTS = (1, 8, 32)
 LOAD_SECONDS = 2.0
@@ -66,6 +70,8 @@ REST_EXECUTE, GRPC_EXECUTE, FLIGHT_EXECUTE = "query/execute REST", "query/execut
 SURFACES = (REST_SQL, GRPC_SQL, FLIGHT_INFO, REST_EXECUTE, GRPC_EXECUTE, FLIGHT_EXECUTE)
 AT_LEAST = {REST_SQL: 1750.0, GRPC_SQL: 1750.0, REST_EXECUTE: 840.0, GRPC_EXECUTE: 840.0}
 """Calls per second: five times the best peer."""
+BARE_RATE = 2500.0
+"""Calls per second, with 8 clients, of a gRPC server in Python that only hands out ready bytes."""
 PROCESSORS = os.cpu_count() or 1
 NEARLY = 0.85
 """Two workers serve `NEARLY * 2` times as much as one."""
@@ -91,16 +97,35 @@ def run(bench: Bench) -> None:
         flags = [f"--source=duckdb:///{place / 'shop.duckdb'}"]
         with serving(place, flags) as server:
             target = _loaded(server)
+            bare = [bare_rate(target)]
             default = surfaces(bench, target, "")
+            bare.append(bare_rate(target))
             two_workers(bench, target, place)
+            speed = machine_speed(bench, bare)
             added_by_the_gateway(bench, target)
-            health_never_waits(bench, target)
+            health_never_waits(bench, target, speed)
         many = {"SAGITTA_GRPC__WORKERS": str(PROCESSORS)}
         with serving(place, flags, environment={**many, "SAGITTA_HTTP__WORKERS": "2"}) as server:
-            full = surfaces(bench, _loaded(server), f" ({PROCESSORS} + 2 processes)")
+            target = _loaded(server)
+            full = surfaces(bench, target, f" ({PROCESSORS} + 2 processes)")
+            speed = machine_speed(bench, [*bare, bare_rate(target)])
     for name, limit in AT_LEAST.items():
-        bench.report(f"{name}: best", max(default[name], full[name]), "/s", limit=limit, at_least=True)
+        bench.report(f"{name}: best", max(default[name], full[name]), "/s", limit=limit * speed, at_least=True)
     json_production(bench)
+
+
+def bare_rate(target: Target) -> float:
+    """Calls per second of a server that hands out the engine's own answer, ready."""
+    call = target.calls[GRPC_SQL]
+    with bare_server(_compiled(target)) as address:
+        return load(replace(call, address=address), 8, LOAD_SECONDS, {}).rate
+
+
+def machine_speed(bench: Bench, bare: Sequence[float]) -> float:
+    """The machine against the one that the limits are for; 1 at most."""
+    rate = statistics.median(bare)
+    bench.report("a bare gRPC server in Python, 8 clients", rate, "/s")
+    return min(1.0, rate / BARE_RATE)
 
 
 def _ten_countries(path: Path) -> None:
@@ -225,28 +250,32 @@ def _gateway(engine: str, workers: int, place: Path) -> Iterator[tuple[str, int]
 # ---------------------------------------------------------------- health and models
 
 
-def health_never_waits(bench: Bench, target: Target) -> None:
+def health_never_waits(bench: Bench, target: Target, speed: float) -> None:
     """`/health` while heavy work runs."""
     everything = {"select": {"dimensions": ["Number"], "measures": ["Total"]}, "limit": 1_000_000}
+    session, loaded = f"{target.http}/v1/sessions/{target.session_id}", []
 
     def load_model() -> None:
-        answer = httpx.post(
-            f"{target.http}/v1/sessions/{target.session_id}/models", json={"model_yaml": model_text(1000)}, timeout=120
-        )
+        answer = httpx.post(f"{session}/models", json={"model_yaml": model_text(1000)}, timeout=120)
         assert answer.status_code == 201, answer.text
+        loaded.append(answer.json()["model_id"])
+
+    def tell_schema() -> None:
+        for _ in range(5):
+            httpx.get(f"{session}/models/{loaded[0]}/schema", timeout=120).raise_for_status()
 
     def write_rows() -> None:
         body = {"model_id": target.model_id, "query": everything}
         for _ in range(20):
-            httpx.post(f"{target.http}/v1/sessions/{target.session_id}/query/execute", json=body, timeout=120)
+            httpx.post(f"{session}/query/execute", json=body, timeout=120).raise_for_status()
 
     started = time.perf_counter()
     slowest = _health_during(target, load_model)
-    bench.report("model of 1,000 objects over HTTP", time.perf_counter() - started, "s", limit=1.0)
+    bench.report("model of 1,000 objects over HTTP", time.perf_counter() - started, "s", limit=1.0 / speed)
     bench.report("/health while it loads: slowest", slowest, "ms", limit=50.0)
-    bench.report(
-        "/health while half a million rows are written: slowest", _health_during(target, write_rows), "ms", limit=50.0
-    )
+    bench.report("/health while its schema is told: slowest", _health_during(target, tell_schema), "ms", limit=50.0)
+    slowest = _health_during(target, write_rows)
+    bench.report("/health while half a million rows are written: slowest", slowest, "ms", limit=50.0)
 
 
 def _health_during(target: Target, work: Callable[[], None]) -> float:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from tempfile import mkdtemp
 from typing import Literal
 
 SOURCE = Path(__file__).parent / "load"
+BARE = Path(__file__).with_name("bare_grpc_server.py")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 Surface = Literal["get", "http", "unary", "stream", "info", "flight"]
@@ -70,9 +72,20 @@ def load(call: Call, clients: int, duration: float, processes: Mapping[str, list
 @contextmanager
 def canned_engine(answer: bytes) -> Iterator[str]:
     """A gRPC server that answers every call with one message at next to no cost; gives its `host:port`."""
-    with subprocess.Popen(
-        [str(generator()), "--surface=canned"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    with _answering([str(generator()), "--surface=canned"], answer) as address:
+        yield address
+
+
+@contextmanager
+def bare_server(answer: bytes) -> Iterator[str]:
+    """The same in Python: what any gRPC server in that language costs on this machine."""
+    with _answering([sys.executable, str(BARE)], answer) as address:
+        yield address
+
+
+@contextmanager
+def _answering(command: list[str], answer: bytes) -> Iterator[str]:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
         try:
