@@ -100,11 +100,11 @@ def _is(node: exp.Is, lookup: Lookup) -> v.Value:
     raise v.UndecidedError("IS with another operand than NULL or a truth value")
 
 
-def _like(node: exp.Like | exp.ILike, lookup: Lookup) -> v.Value:
+def _like(node: exp.Like | exp.ILike, lookup: Lookup, escape: str | None = None) -> v.Value:
     value, pattern = evaluate(node.this, lookup), evaluate(node.expression, lookup)
     if value is None or pattern is None:
         return None
-    found = like(value, pattern, fold=isinstance(node, exp.ILike))
+    found = like(value, pattern, fold=isinstance(node, exp.ILike), escape=escape)
     return not found if node.args.get("negate") else found
 
 
@@ -227,6 +227,7 @@ _SPECIAL: dict[type, Callable[..., v.Value]] = {
     exp.Is: _is,
     exp.Like: _like,
     exp.ILike: _like,
+    exp.Escape: lambda node, lookup: _like(node.this, lookup, evaluate(node.expression, lookup)),
     exp.Round: _round,
     exp.Concat: _concat,
     exp.Cast: _cast,

@@ -52,6 +52,12 @@ def _matches(kind: type[exp.Binary], shape: str) -> Builder:
     return lambda args: exp.Escape(this=binary(kind, args[0], pattern(args[1], shape)), expression=text(ESCAPE))
 
 
+def _like(args: Args) -> E:
+    """LIKE; its third argument, if any, is the character of ESCAPE."""
+    like = binary(exp.Like, args[0], args[1])
+    return exp.Escape(this=like, expression=args[2]) if len(args) > 2 else like
+
+
 def _blank(args: Args) -> E:
     trimmed = exp.EQ(this=exp.Trim(this=args[0].copy()), expression=text(""))
     return connect(exp.Or, (_is_null(args), trimmed))
@@ -133,7 +139,7 @@ OPERATORS: Mapping[str, Builder] = {
     "is_not_null": lambda args: exp.Not(this=_is_null(args)),
     "between": lambda args: exp.Between(this=wrap(args[0]), low=wrap(args[1]), high=wrap(args[2])),
     "in": lambda args: exp.In(this=wrap(args[0]), expressions=list(args[1:])),
-    "like": _binary(exp.Like),
+    "like": _like,
     "ilike": _binary(exp.ILike),
     "contains": _matches(exp.ILike, "%{}%"),
     "starts_with": _matches(exp.Like, "{}%"),

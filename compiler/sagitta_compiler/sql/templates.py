@@ -37,15 +37,20 @@ class _Copy:
             case exp.Mod():
                 divisor = nullif((self.of(node.expression), number(0)))
                 return exp.Mod(this=wrap(self.of(node.this)), expression=divisor)
-            case exp.Like() if not isinstance(node.parent, exp.Escape):
-                like = self._dialect.operator("like", (self.of(node.this), self.of(node.expression)))
-                return exp.Paren(this=exp.Not(this=like)) if node.args.get("negate") else like
+            case exp.Escape() if isinstance(node.this, exp.Like):
+                return self._like(node.this, node.expression)
+            case exp.Like():
+                return self._like(node)
             case exp.Anonymous():
                 return self._function(node)
             case exp.Paren() if isinstance(node.this, exp.Column):
                 return self.of(node.this)
             case _:
                 return self._same_kind(node)
+
+    def _like(self, node: exp.Like, *escape: E) -> E:
+        like = self._dialect.operator("like", tuple(self.of(arg) for arg in (node.this, node.expression, *escape)))
+        return exp.Paren(this=exp.Not(this=like)) if node.args.get("negate") else like
 
     def _quotient(self, node: exp.Div) -> E:
         divisor = self.of(node.expression)

@@ -25,12 +25,20 @@ _NO = Aggregation
 _SEPARATOR = 31
 """The control character that means "unit separator"; it stands for commas for a while."""
 _TEXT_DATES = (AbstractType.DATE, AbstractType.TIMESTAMP, AbstractType.TIMESTAMP_TZ, AbstractType.TIME)
-_AS_GLOB = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
+_WILD = "*?["
+_AS_GLOB = {"%": "*", "_": "?"} | {character: f"[{character}]" for character in _WILD}
 
 
-def _glob(pattern: str) -> str:
+def _glob(pattern: str, escape: str = "") -> str:
     """The pattern of LIKE for GLOB: the only one of the two that minds upper and lower case."""
-    return "".join(_AS_GLOB.get(character, character) for character in pattern)
+    glob, characters = "", iter(pattern)
+    for character in characters:
+        if character == escape:
+            literal = next(characters, character)
+            glob += f"[{literal}]" if literal in _WILD else literal
+        else:
+            glob += _AS_GLOB.get(character, character)
+    return glob
 
 
 class SQLite(Dialect):
@@ -76,8 +84,8 @@ class SQLite(Dialect):
     }
 
     def operator(self, function: str, args: tuple[E, ...]) -> E:
-        if function == "like" and isinstance(args[1], exp.Literal):
-            return exp.Glob(this=wrap(args[0]), expression=text(_glob(args[1].name)))
+        if function == "like" and all(isinstance(arg, exp.Literal) for arg in args[1:]):
+            return exp.Glob(this=wrap(args[0]), expression=text(_glob(*(arg.name for arg in args[1:]))))
         if function == "regex":
             raise UnsupportedError(
                 "UNSUPPORTED_FUNCTION", "SQLite has no regular expressions; use `like` or `contains`"
