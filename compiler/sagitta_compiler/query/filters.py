@@ -14,6 +14,9 @@ from sagitta_compiler.query.document import FilterDocument, SubqueryDocument
 from sagitta_compiler.query.query import Filter, FilterGroup, FilterNode, Logic, RelativePeriod, Scalar, Subquery
 from sagitta_compiler.source import Path, path_text
 
+EMPTY_GROUP = "A group needs at least one filter"
+EMPTY_GROUP_HINT = "Remove the group; only an `or` of nothing has a meaning: it holds for no row."
+
 
 @dataclass(frozen=True, slots=True)
 class FilterReader:
@@ -48,8 +51,7 @@ class FilterReader:
             )
             return None
         if not document.filters and document.logic is not Logic.OR:
-            hint = "Remove the group; only an `or` of nothing has a meaning: it holds for no row."
-            self._error(self.shape_code, "A group needs at least one filter", (*path, "filters"), hint)
+            self._error(self.shape_code, EMPTY_GROUP, (*path, "filters"), EMPTY_GROUP_HINT)
             return None
         members = self.read_all(document.filters, (*path, "filters"))
         if len(members) < len(document.filters):

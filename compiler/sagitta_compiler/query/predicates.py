@@ -22,6 +22,7 @@ from sagitta_compiler.query.bound import (
     Value,
     members_of,
 )
+from sagitta_compiler.query.filters import EMPTY_GROUP, EMPTY_GROUP_HINT
 from sagitta_compiler.query.names import find_member
 from sagitta_compiler.query.operands import operand, relative_range
 from sagitta_compiler.query.query import Filter, FilterGroup, FilterNode, Logic
@@ -96,6 +97,9 @@ class PredicateBinder:
     def bind(self, node: FilterNode, find: FindSubject) -> Predicate | None:
         """A predicate whose fields `find` looks up; None after reporting why there is none."""
         if isinstance(node, FilterGroup):
+            if not node.filters and node.logic is Logic.AND:
+                self.out.error("SCHEMA_VALIDATION", EMPTY_GROUP, f"{self.path}.filters", hint=EMPTY_GROUP_HINT)
+                return None
             members = self.under(".filters").bind_all(node.filters, find)
             return None if members is None else Group(node.logic, members, node.negated)
         subject = find(self, node)
@@ -266,10 +270,13 @@ def subject_type(subject: Subject) -> AbstractType | None:
 
 
 def flatten(nodes: tuple[FilterNode, ...]) -> list[tuple[str, FilterNode]]:
-    """The AND-ed members, each with the steps that lead to it (`[0].filters[1]`): plain and-groups are opened."""
+    """The AND-ed members, each with the steps that lead to it (`[0].filters[1]`): plain and-groups are opened.
+
+    An empty one stays, to be refused where it is bound.
+    """
     found: list[tuple[str, FilterNode]] = []
     for at, node in enumerate(nodes):
-        if isinstance(node, FilterGroup) and node.logic is Logic.AND and not node.negated:
+        if isinstance(node, FilterGroup) and node.filters and node.logic is Logic.AND and not node.negated:
             found.extend((f"[{at}].filters{step}", member) for step, member in flatten(node.filters))
         else:
             found.append((f"[{at}]", node))
