@@ -9,11 +9,14 @@ from sagitta_compiler.plan.frames import when
 from sagitta_compiler.plan.graph import Path, joined
 from sagitta_compiler.plan.scalars import Aggregate, Call, Cast, Literal, Scalar, SortKey, all_of
 from sagitta_compiler.plan.scope import Scope
+from sagitta_compiler.plan.typing import kept_type
 
 _SEPARATOR = Literal("|")
 _TEXT = DataType("string")
 _ONE = Literal(1)
 _DOUBLE = DataType("double")
+_OF_BOOLEANS = {"max": "bool_or", "min": "bool_and"}
+"""What the extremes of booleans are called where booleans have no order."""
 
 
 def aggregate(scope: Scope, to_home: Path, home: str, measure: Measure, condition: Scalar | None) -> Scalar:
@@ -21,7 +24,8 @@ def aggregate(scope: Scope, to_home: Path, home: str, measure: Measure, conditio
     args = arguments(scope, to_home, home, measure)
     kinds = [scope.model.column(ref).type for ref in measure.columns]
     floats = measure.expression is not None or AbstractType.FLOAT in kinds
-    return aggregate_of(measure, args, condition, _order(scope, to_home, home, measure), floats=floats)
+    kept = kept_type(scope.model, measure)
+    return aggregate_of(measure, args, condition, _order(scope, to_home, home, measure), floats=floats, kept=kept)
 
 
 def aggregate_of(
@@ -31,8 +35,12 @@ def aggregate_of(
     order: tuple[SortKey, ...] = (),
     *,
     floats: bool = True,
+    kept: AbstractType | None,
 ) -> Scalar:
-    """The aggregate over given arguments (none: rows); `floats` tells that they may be decimals."""
+    """The aggregate over given arguments (none: rows).
+
+    `floats` tells that they may be decimals, `kept` their type where the aggregate gives one of them.
+    """
     function = measure.aggregation
     if function in (Aggregation.MEDIAN, Aggregation.PERCENTILE) and not measure.percentile_discrete and floats:
         args = tuple(Cast(arg, _DOUBLE) for arg in args)  # some engines interpolate decimals within their scale
@@ -48,7 +56,12 @@ def aggregate_of(
     distinct = measure.distinct
     if function is Aggregation.COUNT_DISTINCT:
         name, distinct = "count", True
-    return Aggregate(name, (when(condition, args[0]), *args[1:]), distinct, order, option)
+    return Aggregate(named(name, kept), (when(condition, args[0]), *args[1:]), distinct, order, option)
+
+
+def named(function: str, kind: AbstractType | None) -> str:
+    """The aggregate function of that name for values of a type."""
+    return _OF_BOOLEANS.get(function, function) if kind is AbstractType.BOOLEAN else function
 
 
 def arguments(scope: Scope, to_home: Path, home: str, measure: Measure) -> tuple[Scalar, ...]:

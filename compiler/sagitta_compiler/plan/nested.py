@@ -40,7 +40,7 @@ def nested_frame(
     inner = evaluate(planner, finer, clauses, (value.inner,))
     over = ", ".join(dim.label for dim in value.over)
     rows = close(inner, planner.labels, f"{value.name} per {over}", "the finer grain")
-    outer = aggregate_of(value.measure, (rows.values[value.inner],), None)
+    outer = aggregate_of(value.measure, (rows.values[value.inner],), None, kept=value.kept)
     counts = isinstance(outer, Aggregate) and outer.function == "count"
     if value.empty is not None and not counts:
         outer = coalesce(outer, value.empty)

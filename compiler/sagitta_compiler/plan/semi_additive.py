@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sagitta_compiler.model.resolved import ColumnRef, SemiAdditive
 from sagitta_compiler.model.types import SemiAdditiveFunction
-from sagitta_compiler.plan.aggregates import aggregate_of
+from sagitta_compiler.plan.aggregates import aggregate_of, named
 from sagitta_compiler.plan.frames import Frame, Labels
 from sagitta_compiler.plan.legs import Coordinates, entity_rows
 from sagitta_compiler.plan.planner import Planner
@@ -36,7 +36,7 @@ def semi_additive_frame(
         chosen, source = _per_entity(rows, leaf, semi, columns.time, columns.arguments, keys)
     final: dict[str, Scalar] = {label: Field(source, label) for label in columns.dims}
     args: tuple[Scalar, ...] = tuple(Field(source, label) for label in columns.arguments)
-    value = aggregate_of(leaf.measure, args, None)
+    value = aggregate_of(leaf.measure, args, None, kept=leaf.kept)
     counts = isinstance(value, Aggregate) and value.function == "count"
     if leaf.empty is not None and not counts:
         value = coalesce(value, leaf.empty)
@@ -70,7 +70,7 @@ def _per_entity(
     """One row per entity: its points in time, each aggregated as the measure says, aggregated over time."""
     inside, points, entities = "entity rows", "points in time", "entities"
     group = tuple(Field(inside, key) for key in (*keys, time))
-    point = aggregate_of(leaf.measure, tuple(Field(inside, label) for label in arguments), None)
+    point = aggregate_of(leaf.measure, tuple(Field(inside, label) for label in arguments), None, kept=leaf.kept)
     at_point = Select(
         (*(Output(key.name, key) for key in group), Output(arguments[0], point)),
         Source(rows, inside),
@@ -79,7 +79,7 @@ def _per_entity(
         note="one value per entity and point in time",
     )
     per = tuple(Field(points, key) for key in keys)
-    value = Aggregate(semi.function.value, (Field(points, arguments[0]),))
+    value = Aggregate(named(semi.function.value, leaf.kept), (Field(points, arguments[0]),))
     per_entity = Select(
         (*(Output(key.name, key) for key in per), Output(arguments[0], value)),
         Source(at_point, points),

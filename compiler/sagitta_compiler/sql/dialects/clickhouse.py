@@ -75,6 +75,8 @@ class ClickHouse(Dialect):
         "div": lambda args: exp.Div(this=call("toFloat64", args[0]), expression=wrap(args[1]), typed=False, safe=False),
     }
     aggregates: ClassVar = {
+        "bool_and": lambda args: cast(exp.Min(this=args[0]), typed(exp.DType.BOOLEAN)),
+        "bool_or": lambda args: cast(exp.Max(this=args[0]), typed(exp.DType.BOOLEAN)),
         "median": lambda args: _parametric("quantileExactInclusive", number(0.5), args[0]),
         "mode": lambda args: _mode(args[0]),
         "regr_slope": _of_two(lambda args: _slope(*args)),

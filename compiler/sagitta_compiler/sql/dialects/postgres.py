@@ -37,6 +37,8 @@ class Postgres(Dialect):
         "median": lambda args: _within(exp.PercentileCont(this=number(0.5)), args[0]),
         "mode": lambda args: _within(call("MODE"), args[0]),
         "any_value": lambda args: _first(args[0]),
+        "bool_and": lambda args: exp.LogicalAnd(this=args[0]),
+        "bool_or": lambda args: exp.LogicalOr(this=args[0]),
     }
     functions: ClassVar = {
         "round": lambda args: call("ROUND", cast(args[0], typed(exp.DType.DECIMAL)), *args[1:]),

@@ -30,6 +30,10 @@ class Snowflake(Dialect):
         "supports_group_by_all": True,
         "supports_from_unnest": True,
     }
+    aggregates: ClassVar = {
+        "bool_and": lambda args: exp.LogicalAnd(this=args[0]),
+        "bool_or": lambda args: exp.LogicalOr(this=args[0]),
+    }
     operators: ClassVar = {"regex": lambda args: exp.GT(this=call("REGEXP_INSTR", *args), expression=number(0))}
 
     def date_trunc(self, grain: TimeGrain, arg: E) -> E:
