@@ -222,17 +222,24 @@ class _Binder:
         bound = [dimension for dimension in found if dimension is not None]
         if len(bound) < len(found):
             return None
-        types = {self._model.dimensions[d.source].result_type for d in bound}
-        if len(types) > 1:
-            self._out.error(
-                "COALESCE_TYPE_MISMATCH",
-                f"The members of '{item.alias}' have different types: {', '.join(sorted(t.value for t in types))}",
-                path,
-                context={"alias": item.alias, "members": item.names},
-            )
+        if not self._check_types(item, bound, path):
             return None
         members = tuple(d.members[0] for d in bound)
         return BoundDimension(item.alias, members, item.alias, tuple(d.source for d in bound), bound[0].format)
+
+    def _check_types(self, item: CoalesceItem, members: list[BoundDimension], path: str) -> bool:
+        """Whether the members agree in the types that they declare and in those of their values."""
+        declared = {self._model.dimensions[d.source].result_type for d in members}
+        held = {d.type for d in members}
+        numbers = all(type_.is_numeric for type_ in held)  # whole and other numbers are compared alike
+        for words, types in (("different types", declared), ("values of different types", set() if numbers else held)):
+            if len(types) > 1:
+                listed = ", ".join(sorted(t.value for t in types))
+                message = f"The members of '{item.alias}' have {words}: {listed}"
+                context = {"alias": item.alias, "members": item.names}
+                self._out.error("COALESCE_TYPE_MISMATCH", message, path, context=context)
+                return False
+        return True
 
     def _check_coalesce(self, item: CoalesceItem, path: str) -> bool:
         aliases = Counter(i.alias for i in self._query.dimensions if isinstance(i, CoalesceItem))
