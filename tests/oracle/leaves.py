@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from oracle import aggregates, expressions
 from oracle import values as v
-from oracle.relations import Context, FieldRef, Row
+from oracle.relations import Context, FieldRef, Path, Row
 from oracle.rows import Reading, RowReader
 from oracle.scopes import Dimension, Scope, Scoper
 from sagitta_compiler.model.resolved import (
@@ -252,18 +252,24 @@ class Leaves:
         """The measure over a group; with `allowFanOut` once per row that the fields bring, for filters bring none."""
         scope = reading.scope
         seen = [context for context in group if all(test(context) for test in reading.tests)]
-        if measure.allow_fan_out or self._spans_a_bridge(measure, scope):
+        if measure.allow_fan_out:
             chosen = reading.joined_rows(seen)
         else:
-            chosen = list({context[scope.to_home]: context for context in reversed(seen)}.values())
+            own = self._own_paths(measure, scope)
+            chosen = list({tuple(context[path] for path in own): context for context in reversed(seen)}.values())
             chosen.sort(key=lambda context: context[scope.to_home].index)  # type: ignore[union-attr]
         value = combine(measure, [self._contribution(measure, scope, context) for context in chosen])
         return exact_default(measure) if value is None else value
 
-    def _spans_a_bridge(self, measure: Measure, scope: Scope) -> bool:
-        """Whether a measure reads both sides of a join that multiplies: it aggregates the joined rows."""
-        paths = (scope.paths[ref] for ref in self.own_refs(measure))
-        return any(step.multiplies for path in paths if path is not None for step in path[len(scope.to_home) :])
+    def _own_paths(self, measure: Measure, scope: Scope) -> list[Path]:
+        """What a row of the measure is made of: a row of its home, and all on the way from there to its fields."""
+        home = scope.to_home
+        own = {home: None}
+        for path in filter(None, (scope.paths[ref] for ref in self.own_refs(measure))):
+            shared = next(n for n in range(min(len(home), len(path)), -1, -1) if home[:n] == path[:n])
+            ways = (way[:length] for way in (home, path) for length in range(shared, len(way) + 1))
+            own |= dict.fromkeys(ways)
+        return list(own)
 
     def _contribution(self, measure: Measure, scope: Scope, context: Context) -> Contribution:
         row = context[scope.to_home]

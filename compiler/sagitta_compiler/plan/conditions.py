@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sagitta_compiler.diagnostics import Diagnostics
 from sagitta_compiler.model.resolved import ColumnRef
 from sagitta_compiler.model.types import AbstractType, FilterOperator, TimeGrain
-from sagitta_compiler.plan.graph import Edge, JoinGraph, Path, joined
+from sagitta_compiler.plan.graph import Edge, JoinGraph, Path, across, joined
 from sagitta_compiler.plan.relations import Output, Select
 from sagitta_compiler.plan.routes import Route, member_path, waypoint
 from sagitta_compiler.plan.scalars import (
@@ -292,8 +292,8 @@ class Conditions:
 
     def walks(self, path: Path) -> bool:
         """Whether the many-to-many steps of a path from the root are walked anyway, for a dimension or the measure."""
-        across = max((at for at, edge in enumerate(path, start=1) if edge.multiplies), default=0)
-        return any(taken[:across] == path[:across] for taken in self._walked)
+        steps = across(path)
+        return any(taken[: len(steps)] == steps for taken in self._walked)
 
     def _place(self, member: Member) -> tuple[Scope, Path] | None:
         path = self._near(member)

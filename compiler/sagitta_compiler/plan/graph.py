@@ -59,6 +59,11 @@ def joined(way: Path, on: Path) -> Path:
     return (*way, *on)
 
 
+def across(path: Path) -> Path:
+    """The beginning of a path up to its last step that multiplies; behind it a row leads to one row at most."""
+    return path[: max((at for at, edge in enumerate(path, start=1) if edge.multiplies), default=0)]
+
+
 class AmbiguousPathError(Exception):
     """Two equally short paths lead to an object."""
 

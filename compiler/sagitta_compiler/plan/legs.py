@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from sagitta_compiler.model.resolved import ColumnRef
@@ -11,7 +11,7 @@ from sagitta_compiler.plan.aggregates import aggregate, arguments
 from sagitta_compiler.plan.conditions import Conditions, truncated
 from sagitta_compiler.plan.context import clauses_of, grain_of
 from sagitta_compiler.plan.frames import Frame, Labels
-from sagitta_compiler.plan.graph import AmbiguousPathError, Path, joined
+from sagitta_compiler.plan.graph import AmbiguousPathError, Path, across, joined
 from sagitta_compiler.plan.planner import Planner, objects_of
 from sagitta_compiler.plan.relations import Output, Select, Source
 from sagitta_compiler.plan.routes import Route, member_path
@@ -30,7 +30,7 @@ class Coordinates:
     clauses: tuple[Clause, ...]
     fans_out: bool = False
     bridges: frozenset[Path] = frozenset()
-    """The paths across joins that multiply which the measure's argument walks: it counts the joined rows."""
+    """The paths across joins that multiply which the measure's argument walks: its rows are the joined rows."""
     demands: frozenset[Path] = frozenset()
     """The paths with required joins that the measure itself walks: they drop rows, for it alone."""
     alone: LeafValue | None = None
@@ -57,7 +57,7 @@ def coordinates(
         home,
         grain,
         applied,
-        leaf.measure.allow_fan_out or bool(bridges),
+        leaf.measure.allow_fan_out,
         bridges,
         _demands(planner, home, leaf),
         leaf if far else None,
@@ -127,14 +127,14 @@ class _Leg:
         self._leaves = leaves
         self._dims = dims
         self._route: Route = planner.route(where.home, where.grain)
-        self._deduplicates = self._route.fans and not where.fans_out
-        numbered = self._deduplicates and not planner.model.objects[where.home].primary_key and not self._route.to_home
+        self._deduplicates = self._fans() and not where.fans_out
+        keyless = (self._object_at(path) for path in self._rows() if not self._key_columns(path))
         self._scope = Scope(
             planner.model,
             planner.graph,
             self._route.root,
             planner.frames,
-            numbered=where.home if numbered else None,
+            numbered=frozenset(keyless) if self._deduplicates else frozenset(),
         )
         self._conditions = Conditions(
             self._scope,
@@ -268,16 +268,39 @@ class _Leg:
         self._warn()
         return Frame(outer, keys, lowered)
 
+    def _fans(self) -> bool:
+        """Whether a row may be met several times; what the measure itself reads across a bridge makes other rows."""
+        route, own = self._route, self._where.bridges
+        if not route.fans or route.to_home or not own:
+            return route.fans
+        walked = (across(path) for path in route.paths.values() if path is not None)
+        return any(not any(path[: len(steps)] == steps for path in own) for steps in walked)
+
+    def _rows(self) -> tuple[Path, ...]:
+        """The paths to what one row is made of: a row of the home, and one behind each bridge of the measure's own."""
+        home = self._route.to_home
+        bridges = sorted(self._where.bridges, key=lambda path: [(edge.target, edge.pairs) for edge in path])
+        steps = (path[:at] for path in bridges for at, edge in enumerate(path, start=1) if edge.multiplies)
+        return tuple(dict.fromkeys((home, *(joined(home, path) for path in steps))))
+
     def _key(self) -> tuple[Scalar, ...]:
-        """What tells the home's rows apart: its key, else the columns by which it is entered, else a row number."""
-        home, path = self._where.home, self._route.to_home
-        alias = self._scope.at(path)
-        columns = self._planner.model.objects[home].primary_key or tuple(
-            far for _, far in (path[-1].pairs if path else ())
-        )
+        """What tells the rows apart."""
+        return tuple(dict.fromkeys(key for path in self._rows() for key in self._key_at(path)))
+
+    def _key_at(self, path: Path) -> Iterator[Scalar]:
+        alias, columns = self._scope.at(path), self._key_columns(path)
         if not columns:
-            return (Field(alias, Scope.ROW_NUMBER),)
-        return tuple(self._scope.read(alias, ColumnRef(home, column), path) for column in columns)
+            yield Field(alias, Scope.ROW_NUMBER)
+        for column in columns:
+            yield self._scope.read(alias, ColumnRef(self._object_at(path), column), path)
+
+    def _key_columns(self, path: Path) -> tuple[str, ...]:
+        """The key of the object at a path, else the unique columns that lead to it; none where rows need a number."""
+        entered = path[-1].pairs if path and not path[-1].multiplies else ()
+        return self._planner.model.objects[self._object_at(path)].primary_key or tuple(far for _, far in entered)
+
+    def _object_at(self, path: Path) -> str:
+        return path[-1].target if path else self._route.root
 
     def _warn(self) -> None:
         for leaf in self._leaves:

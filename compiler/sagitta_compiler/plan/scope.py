@@ -73,10 +73,10 @@ class Scope:
         root: str,
         frames: ObjectFrames,
         aliases: Aliases | None = None,
-        numbered: str | None = None,
+        numbered: frozenset[str] = frozenset(),
         within: str | None = None,
     ) -> None:
-        """`within` is the alias of the row whose array the root's rows are, where the root is a nested object."""
+        """`numbered` objects have a `ROW_NUMBER`; `within` is the alias of the row whose array a nested root is."""
         self.model = model
         self._numbered = numbered
         self._within = within
@@ -139,8 +139,9 @@ class Scope:
 
     def _relation(self, name: str) -> Table | Select | Union:
         self.aliases.objects.add(name)
-        if name == self._numbered:
-            return self._with_row_number(name)
+        return self._with_row_number(name) if name in self._numbered else self._rows(name)
+
+    def _rows(self, name: str) -> Table | Select | Union:
         source = self.model.objects[name].source
         if isinstance(source, TableSource):
             return Table(name, source)
@@ -150,13 +151,10 @@ class Scope:
         return self.frames.relation(name)
 
     def _with_row_number(self, name: str) -> Select:
-        self._numbered = None
         codes = dict.fromkeys(c.code for c in self.model.objects[name].columns.values() if c.expression is None)
         columns = tuple(Output(code, Field(name, code)) for code in codes)
         number = Output(self.ROW_NUMBER, Over("row_number", ()))
-        return Select(
-            (*columns, number), Source(self._relation(name), name), name=f"{name} numbered", note="a key per row"
-        )
+        return Select((*columns, number), Source(self._rows(name), name), name=f"{name} numbered", note="a key per row")
 
     def at(self, path: Path, *, inner: bool = False, reason: str = "") -> str:
         """The alias of the object at the end of a path, joined if it is not yet; `inner` drops rows without it."""
