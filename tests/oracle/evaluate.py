@@ -57,7 +57,7 @@ def measure_of_row(world: World, row: Row | None, name: str) -> v.Value:
         return None
     key = world.model.objects[row.object].primary_key
     if not key:
-        raise v.UndecidedError("a measure per row of an object without a key")
+        raise v.RefusedError("a measure per row of an object without a key", "MISSING_PRIMARY_KEY")
     leaves = Evaluation(world, Query()).leaves
     parts = [
         KeyPart(column, (f"{row.object}.{column}",), ((FieldRef(ColumnRef(row.object, column)), None),))

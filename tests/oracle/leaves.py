@@ -229,6 +229,8 @@ class Leaves:
         """A measure that a column reads is refused like any other, also where there is no row to read it for."""
         for ref in refs:
             expression = self.world.model.column(ref.column).expression
+            if expression and expression.measures and not self.world.model.objects[ref.column.object].primary_key:
+                raise v.RefusedError(f"{ref.column} reads a measure by no key", "MISSING_PRIMARY_KEY")
             for measure in leaf_measures(self.world.model, expression.measures if expression else ()):
                 self.reader.check_statics(self.home(measure))
 

@@ -85,6 +85,7 @@ def add_lifetime(world: World, model: Document, name: str) -> None:
     """Gives the rows of an object the sum of what belongs to each, a class by it and a rank among the others."""
     many = [other for other in world.objects if name in world.near(other)]
     columns = model["dataObjects"][name]["columns"]
+    columns["Id"]["primaryKey"] = True  # a measure is read by it
     columns["Lifetime"] = {"expression": f"{{[{many[-1]} sum]}}", "abstractType": "float"}
     test = f"CASE WHEN {{[{many[-1]} sum]}} > 1 THEN 'large' ELSE 'small' END"
     columns["Class"] = {"expression": test, "abstractType": "string"}

@@ -252,7 +252,10 @@ def _object(
     secondary: bool,
 ) -> Document:
     columns: Document = {label: {"code": code, "abstractType": kind} for label, (code, _, kind) in COLUMN_TYPES.items()}
-    columns["Id"]["primaryKey"] = True
+    if chooser.chance(85):
+        columns["Id"]["primaryKey"] = True
+    else:
+        features.add("object: without a primary key")
     columns["Double"] = {"expression": "{Amount} * 2 + {Qty}", "abstractType": "float"}
     columns["Size"] = {"expression": "CASE WHEN {Qty} > 1 THEN 'big' ELSE 'small' END", "abstractType": "string"}
     joins = []
