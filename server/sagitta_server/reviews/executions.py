@@ -164,7 +164,7 @@ class Executions:
     def _remember(self, effects: Effects, principal: Principal, operation: str, key: str, replay: Replay) -> None:
         try:
             self._keys.remember(effects, principal, operation, key, replay)
-        except IntegrityError:  # another session's request was faster; one of this session would have been waited for
+        except IntegrityError:  # the same key was faster for another review; for this one it would have waited
             raise key_reused() from None
 
     def _run(self, review: Review, run_context_id: str) -> Run:
