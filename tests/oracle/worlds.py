@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
@@ -126,7 +126,11 @@ def draw_world(chooser: Chooser, most_rows: int = 10) -> World:
     """Draws joins, objects, data and plain dimensions; measures and metrics are added by `features`."""
     shape = chooser.choose(tuple(SHAPES))
     count, edges = SHAPES[shape]
-    return build_world(chooser, shape, NAMES[:count], edges, most_rows)
+    world = build_world(chooser, shape, NAMES[:count], edges, most_rows)
+    keyless = [name for name in world.objects if chooser.chance(15)]
+    for name in keyless:
+        del world.model["dataObjects"][name]["columns"]["Id"]["primaryKey"]
+    return replace(world, features=world.features | {"object: without a primary key"}) if keyless else world
 
 
 def build_world(
@@ -252,10 +256,7 @@ def _object(
     secondary: bool,
 ) -> Document:
     columns: Document = {label: {"code": code, "abstractType": kind} for label, (code, _, kind) in COLUMN_TYPES.items()}
-    if chooser.chance(85):
-        columns["Id"]["primaryKey"] = True
-    else:
-        features.add("object: without a primary key")
+    columns["Id"]["primaryKey"] = True
     columns["Double"] = {"expression": "{Amount} * 2 + {Qty}", "abstractType": "float"}
     columns["Size"] = {"expression": "CASE WHEN {Qty} > 1 THEN 'big' ELSE 'small' END", "abstractType": "string"}
     joins = []
